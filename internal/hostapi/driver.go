@@ -50,9 +50,12 @@ type Driver interface {
 // Agent is what the manager needs of a host agent: the driver of its host, and
 // what the agent adds to it. internal/hostclient implements it over gRPC.
 //
-// Long work does not block: StageImage and EnsureVM return with Operation set
-// while it is under way, and calling again, or GetOperation, tells how far it
-// is.
+// Long work does not block: StageImage, EnsureVM and SetPower return within
+// about a second, with Operation set while the work is under way. Calling again
+// with the same request joins it, and is told its outcome once; GetOperation
+// tells it too. A different request waits until the work under way has ended and
+// supersedes what else was waiting. DeleteVM returns nil once the work is under
+// way, and its failure to the next call.
 type Agent interface {
 	Driver
 
@@ -66,7 +69,9 @@ type Agent interface {
 
 	// Bury hands the agent the tombstones of this installation, all of them
 	// each time. The agent starts no VM after a boot of its host until it has
-	// been called, deletes what is buried, and returns the IDs of which nothing
-	// is left on this host.
+	// been called: until then EnsureVM and SetPower with PowerOn are Transient,
+	// and Hello says AwaitingBury. It deletes what is buried, refuses to make or
+	// start it (Conflict), and returns the IDs of which nothing is left on this
+	// host.
 	Bury(ctx context.Context, tombstones []Tombstone) (gone []VMID, err error)
 }

@@ -250,6 +250,9 @@ type Inventory struct {
 	Images          []Image  `json:"images"`
 	// VMs is how many VMs with a Capstan stamp the host runs.
 	VMs int32 `json:"vms"`
+	// BootID changes whenever the host was restarted, and never otherwise. Empty
+	// means that the driver cannot tell; then no VM is started after a boot.
+	BootID string `json:"bootID,omitempty"`
 }
 
 // Volume is a cluster shared volume or, on a stand-alone host, a plain volume.
