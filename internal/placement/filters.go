@@ -1,0 +1,133 @@
+package placement
+
+import "slices"
+
+// hostFilter takes away hosts on which the VM cannot run.
+type hostFilter struct {
+	name   string
+	reason Reason
+	fits   func(*Planner, *ask, *host) bool
+	// asked and has are set for filters by amount: what is asked of the host, and
+	// what it has.
+	asked func(*ask) int64
+	has   func(*Planner, *host) int64
+	unit  unit
+}
+
+// volumeFilter takes away volumes on which the disks cannot lie.
+type volumeFilter struct {
+	name   string
+	reason Reason
+	fits   func(*Planner, *need, *volume) bool
+	has    func(*Planner, *need, *volume) int64
+}
+
+// hostState is set apart from hostFilters, since a host that does not answer is
+// still judged by all others to tell "unreachable" from "full".
+var hostState = hostFilter{
+	name:   "host state",
+	reason: HostUnschedulable,
+	fits:   func(_ *Planner, _ *ask, h *host) bool { return h.unschedulable == Schedulable },
+}
+
+// hostFilters are all filters of hosts in their order: what an administrator
+// decides, then what the host is, then what is left on it. The candidates that
+// got furthest tell why a VM has no place.
+var hostFilters = []hostFilter{
+	{
+		name:   "failure domain",
+		reason: NoFailureDomain,
+		fits: func(_ *Planner, a *ask, h *host) bool {
+			return a.FailureDomain == "" || h.domain == a.domain
+		},
+	},
+	{
+		name:   "switches",
+		reason: NoSwitch,
+		fits: func(_ *Planner, a *ask, h *host) bool {
+			for _, s := range a.switches {
+				if !slices.Contains(h.switches, s) {
+					return false
+				}
+			}
+			return true
+		},
+	},
+	{
+		// A hypervisor does not start a VM that has more processors than it has.
+		name:   "processors",
+		reason: OutOfProcessors,
+		unit:   inPieces,
+		fits: func(p *Planner, a *ask, h *host) bool {
+			return int64(a.Processors) <= freeProcessors(p, h)
+		},
+		asked: func(a *ask) int64 { return int64(a.Processors) },
+		has:   freeProcessors,
+	},
+	{
+		name:   "memory",
+		reason: OutOfMemory,
+		unit:   inMiB,
+		fits:   func(_ *Planner, a *ask, h *host) bool { return a.MemoryMiB <= h.freeMemory() },
+		asked:  func(a *ask) int64 { return a.MemoryMiB },
+		has:    func(_ *Planner, h *host) int64 { return h.freeMemory() },
+	},
+}
+
+// volumeFilters are all filters of volumes in their order.
+var volumeFilters = []volumeFilter{
+	{
+		name:   "volume fault",
+		reason: VolumeFaulted,
+		fits: func(_ *Planner, _ *need, v *volume) bool {
+			return v.fault == VolumeHealthy || v.fault == VolumeRedirected
+		},
+	},
+	{
+		name:   "image",
+		reason: NoImage,
+		fits: func(_ *Planner, n *need, v *volume) bool {
+			return n.image == nil || n.image.Stageable || n.staged(v)
+		},
+	},
+	{
+		name:   "storage",
+		reason: OutOfStorage,
+		fits: func(_ *Planner, n *need, v *volume) bool {
+			staging := n.staging(v)
+			return v.provisioned+n.bytes+staging <= v.limit && v.free-staging >= v.reserve
+		},
+		has: func(_ *Planner, n *need, v *volume) int64 {
+			staging := n.staging(v)
+			if v.free-staging < v.reserve {
+				return 0
+			}
+			return max(v.limit-v.provisioned-staging, 0)
+		},
+	},
+}
+
+func freeProcessors(_ *Planner, h *host) int64 {
+	return max(min(h.processors, h.maxProcessors-h.usedProcessors), 0)
+}
+
+func (p *Planner) hostFits(a *ask, h *host) bool {
+	if !hostState.fits(p, a, h) || slices.Contains(a.excluded, h.scope) {
+		return false
+	}
+	for i := range hostFilters {
+		if !hostFilters[i].fits(p, a, h) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *Planner) volumeFits(n *need, v *volume) bool {
+	for i := range volumeFilters {
+		if !volumeFilters[i].fits(p, n, v) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+package placement
+
+import "slices"
+
+// Place decides on one VM and tells why. The error is always an *Unplaceable.
+func Place(req Request, snap Snapshot) (Decision, error) {
+	return NewPlanner(snap).Explain(req)
+}
+
+// Place decides on one VM. It does not count the decision as taken: that is for
+// Add. The error is always an *Unplaceable.
+func (p *Planner) Place(req Request) (Decision, error) {
+	return p.place(req, nil)
+}
+
+// Explain is Place with a trace in the decision or the error. It takes longer.
+func (p *Planner) Explain(req Request) (Decision, error) {
+	return p.place(req, &Trace{})
+}
+
+func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
+	a, err := p.ask(req)
+	if err != nil {
+		return Decision{}, err
+	}
+	if own, ok := p.placed[req.VM]; ok {
+		p.count(own, -1)
+		defer p.count(own, 1)
+	}
+	p.countMembers(a.group, 1, req.VM)
+	defer p.countMembers(a.group, -1, req.VM)
+
+	for {
+		p.work.filter(p, a)
+		if tr != nil {
+			tr.Hosts, tr.Scores = p.verdicts(a), nil
+		}
+		if p.work.empty() {
+			return Decision{}, p.unplaceable(a, tr)
+		}
+		for i := range scores {
+			best := p.work.narrow(p, a, &scores[i])
+			if tr != nil {
+				tr.Scores = append(tr.Scores, p.step(&scores[i], best))
+			}
+		}
+		// What the scores cannot tell apart is decided by name: the lists are in the
+		// order of names.
+		lead := p.work.volumes[0]
+		within := p.volumes[lead].scope
+		at := slices.IndexFunc(p.work.hosts, func(h int32) bool { return p.hosts[h].scope == within })
+		disks, ok := p.spread(a, lead)
+		if !ok {
+			a.excluded = append(a.excluded, within)
+			continue
+		}
+		h := &p.hosts[p.work.hosts[at]]
+		return Decision{VM: req.VM, Host: h.name, FailureDomain: p.domains[h.domain], Disks: disks, Trace: tr}, nil
+	}
+}

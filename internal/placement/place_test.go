@@ -1,0 +1,357 @@
+package placement_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/placement"
+)
+
+const gib = int64(1) << 30
+
+// world builds a failover cluster "fc" of hosts hv1.. with volumes csv1.., all
+// alike and empty, and lets modifiers break it.
+func world(hosts, volumes int, with ...func(*placement.Snapshot)) placement.Snapshot {
+	snap := placement.Snapshot{}
+	for i := range hosts {
+		snap.Hosts = append(snap.Hosts, placement.Host{
+			Name: name("hv", i), FailoverCluster: "fc",
+			Processors: 32, MemoryMiB: 65536, ReservedMiB: 4096, Switches: []string{"lan"},
+		})
+	}
+	for i := range volumes {
+		snap.Volumes = append(snap.Volumes, placement.Volume{
+			Name: name("csv", i), FailoverCluster: "fc", Bytes: 1000 * gib, FreeBytes: 1000 * gib,
+		})
+	}
+	for _, w := range with {
+		w(&snap)
+	}
+	return snap
+}
+
+func name(prefix string, i int) string { return prefix + string(rune('1'+i)) }
+
+func vm(id string, role placement.Role, group string, with ...func(*placement.Request)) placement.Request {
+	req := placement.Request{
+		VM: id, Role: role, Group: group, Processors: 2, MemoryMiB: 4096, Switches: []string{"lan"},
+		Disks: []placement.Disk{{Name: "boot", Bytes: 20 * gib, Image: &placement.Image{SHA256: "node", Bytes: 2 * gib, Stageable: true}}},
+	}
+	for _, w := range with {
+		w(&req)
+	}
+	return req
+}
+
+func worker(id string, with ...func(*placement.Request)) placement.Request {
+	return vm(id, placement.Worker, "", with...)
+}
+
+func host(i int, f func(*placement.Host)) func(*placement.Snapshot) {
+	return func(s *placement.Snapshot) { f(&s.Hosts[i]) }
+}
+
+func volume(i int, f func(*placement.Volume)) func(*placement.Snapshot) {
+	return func(s *placement.Snapshot) { f(&s.Volumes[i]) }
+}
+
+func unschedulable(why placement.Unschedulable) func(*placement.Host) {
+	return func(h *placement.Host) { h.Unschedulable = why }
+}
+
+func faulted(fault placement.VolumeFault) func(*placement.Volume) {
+	return func(v *placement.Volume) { v.Fault = fault }
+}
+
+func disks(sizes ...int64) func(*placement.Request) {
+	return func(r *placement.Request) {
+		r.Disks = nil
+		for i, s := range sizes {
+			r.Disks = append(r.Disks, placement.Disk{Name: name("disk", i), Bytes: s})
+		}
+	}
+}
+
+func memory(mib int64) func(*placement.Request) {
+	return func(r *placement.Request) { r.MemoryMiB = mib }
+}
+
+func unplaceable(t *testing.T, err error) *placement.Unplaceable {
+	t.Helper()
+	var u *placement.Unplaceable
+	if !errors.As(err, &u) {
+		t.Fatalf("want an *Unplaceable, got %v", err)
+	}
+	return u
+}
+
+func TestReasonAndMessageNameWhatIsLacking(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		snap    placement.Snapshot
+		req     placement.Request
+		reason  placement.Reason
+		message string
+	}{
+		{
+			"memory", world(3, 1,
+				host(0, func(h *placement.Host) { h.MemoryMiB = 8192 }),
+				host(1, func(h *placement.Host) { h.MemoryMiB = 10240 }),
+				host(2, func(h *placement.Host) { h.MemoryMiB = 5120 })),
+			worker("a", memory(16384)),
+			placement.OutOfMemory, "memory: asked 16384 MiB, the most any of 3 hosts has free is 6144 MiB (hv2)",
+		},
+		{
+			"memory that foreign VMs took", world(1, 1, host(0, func(h *placement.Host) { h.FreeMiB = 5120 })),
+			worker("a"),
+			placement.OutOfMemory, "memory: asked 4096 MiB, the most any of 1 host has free is 1024 MiB (hv1)",
+		},
+		{
+			"processors", world(2, 1),
+			worker("a", func(r *placement.Request) { r.Processors = 33 }),
+			placement.OutOfProcessors, "processors: asked 33, the most any of 2 hosts has free is 32 (hv1)",
+		},
+		{
+			"storage", world(3, 2, volume(0, func(v *placement.Volume) { v.ProvisionedBytes = 990 * gib }),
+				volume(1, func(v *placement.Volume) { v.ProvisionedBytes = 986 * gib })),
+			worker("a"),
+			placement.OutOfStorage, "storage: asked 20 GiB for disk boot, the most any of 2 volumes has free is 12 GiB (csv2)",
+		},
+		{
+			"physically full although little is provisioned", world(1, 1, volume(0, func(v *placement.Volume) { v.FreeBytes = 51 * gib })),
+			worker("a"),
+			placement.OutOfStorage, "storage: asked 20 GiB for disk boot, the most any of 1 volume has free is 0 bytes (csv1)",
+		},
+		{
+			"disks that only fit apart, for a VM that keeps them together", world(1, 2),
+			vm("a", placement.ControlPlane, "", disks(600*gib, 600*gib)),
+			placement.OutOfStorage, "storage: asked 1.2 TiB for 2 disks on one volume, the most any of 2 volumes has free is 1000 GiB (csv1)",
+		},
+		{
+			"disks that each fit but not together", world(1, 2),
+			worker("a", disks(600*gib, 600*gib, 600*gib)),
+			placement.OutOfStorage, "storage: asked 1.8 TiB for 3 disks, which do not fit together on any host's volumes; the most one volume has free is 1000 GiB (csv1)",
+		},
+		{
+			"volumes", world(2, 2, volume(0, faulted(placement.VolumeNoAccess)), volume(1, faulted(placement.VolumeDismounted))),
+			worker("a"),
+			placement.VolumeFaulted, "volume fault: all of 2 volumes are faulted, in maintenance or dismounted",
+		},
+		{
+			"no volumes at all", world(2, 0), worker("a"),
+			placement.NoVolume, "storage: 2 hosts (hv1, hv2) have no volume",
+		},
+		{
+			"image", world(1, 2, volume(0, func(v *placement.Volume) { v.Images = []string{"other"} })),
+			worker("a", func(r *placement.Request) { r.Disks[0].Image.Stageable = false }),
+			placement.NoImage, "image: node is on none of 2 volumes and cannot be staged",
+		},
+		{
+			"switch", world(2, 1), worker("a", func(r *placement.Request) { r.Switches = []string{"lan", "dmz"} }),
+			placement.NoSwitch, "switches: none of 2 hosts has all of lan, dmz",
+		},
+		{
+			"failure domain", world(2, 1), worker("a", func(r *placement.Request) { r.FailureDomain = "rack9" }),
+			placement.NoFailureDomain, `failure domain: none of 2 hosts is in "rack9"`,
+		},
+		{"no hosts", placement.Snapshot{}, worker("a"), placement.NoHost, "there are no hosts"},
+		{
+			"maintenance", world(1, 1, host(0, unschedulable(placement.HostMaintenance))), worker("a"),
+			placement.HostUnschedulable, "all hosts are in maintenance or lost; 1 host in maintenance would fit",
+		},
+		{
+			"bad request", world(1, 1), worker("a", func(r *placement.Request) { r.Disks = nil }),
+			placement.InvalidRequest, "placement request of VM a: there is no disk",
+		},
+		{
+			"the nearest candidates speak, the others are counted",
+			world(3, 1,
+				host(0, func(h *placement.Host) { h.Switches = nil }),
+				host(1, func(h *placement.Host) { h.MemoryMiB = 4096 + 1024 }),
+				host(2, unschedulable(placement.HostLost))),
+			worker("a"),
+			placement.OutOfMemory, "memory: asked 4096 MiB, the most any of 1 host has free is 1024 MiB (hv2); 1 host: HostUnschedulable; 1 host: NoSwitch",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := NewWithT(t)
+			_, err := placement.Place(tc.req, tc.snap)
+			u := unplaceable(t, err)
+			g.Expect(u.Reason).To(Equal(tc.reason))
+			g.Expect(u.Message).To(Equal(tc.message))
+		})
+	}
+}
+
+func TestUnreachableHostNeverReadsAsNoCapacity(t *testing.T) {
+	small := func(h *placement.Host) { h.MemoryMiB = 5120 }
+	silent := unschedulable(placement.HostSilent)
+	for _, tc := range []struct {
+		name   string
+		snap   placement.Snapshot
+		reason placement.Reason
+	}{
+		{"the only host that fits is silent", world(2, 1, host(0, small), host(1, silent)), placement.HostUnreachable},
+		{"all hosts are silent, and would not fit either", world(1, 1, host(0, small), host(0, silent)), placement.HostUnreachable},
+		{"nothing is known of the silent host", world(2, 1, host(0, small), host(1, func(h *placement.Host) {
+			*h = placement.Host{Name: "hv2", Unschedulable: placement.HostSilent}
+		})), placement.HostUnreachable},
+		{"the silent host would not fit", world(2, 1, host(0, small), host(1, small), host(1, silent)), placement.OutOfMemory},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := NewWithT(t)
+			_, err := placement.Place(worker("a"), tc.snap)
+			g.Expect(unplaceable(t, err).Reason).To(Equal(tc.reason))
+		})
+	}
+}
+
+func TestInFlightPlacementsCountUntilTheHostReportsThem(t *testing.T) {
+	g := NewWithT(t)
+	taken := placement.Placement{
+		VM: "b", Host: "hv1", MemoryMiB: 60000, Disks: []placement.PlacedDisk{{Volume: "csv1", Bytes: 990 * gib}}, InFlight: true,
+	}
+	snap := world(1, 1, func(s *placement.Snapshot) { s.Placements = []placement.Placement{taken} })
+	_, err := placement.Place(worker("a"), snap)
+	g.Expect(unplaceable(t, err).Reason).To(Equal(placement.OutOfMemory))
+
+	snap.Hosts[0].MemoryMiB *= 2
+	_, err = placement.Place(worker("a"), snap)
+	g.Expect(unplaceable(t, err).Reason).To(Equal(placement.OutOfStorage))
+
+	// Once the volume reports the disk, it is not counted a second time.
+	snap.Placements[0].InFlight = false
+	snap.Volumes[0].ProvisionedBytes = 500 * gib
+	_, err = placement.Place(worker("a"), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestVMDoesNotStandInItsOwnWay(t *testing.T) {
+	g := NewWithT(t)
+	snap := world(1, 1, func(s *placement.Snapshot) {
+		s.Placements = []placement.Placement{{VM: "a", Host: "hv1", MemoryMiB: 60000, InFlight: true}}
+	})
+	_, err := placement.Place(worker("a", memory(60000)), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = placement.Place(worker("b", memory(60000)), snap)
+	g.Expect(err).To(HaveOccurred())
+}
+
+func TestControlPlaneMembersTakeDifferentDomainsHostsAndVolumes(t *testing.T) {
+	g := NewWithT(t)
+	snap := world(6, 3, func(s *placement.Snapshot) {
+		for i := range s.Hosts {
+			s.Hosts[i].FailureDomain = name("rack", i/2)
+		}
+	})
+	p := placement.NewPlanner(snap)
+	domains, hosts, volumes := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, id := range []string{"a", "b", "c"} {
+		req := vm(id, placement.ControlPlane, "shop", func(r *placement.Request) {
+			r.Disks = append(r.Disks, placement.Disk{Name: "etcd", Bytes: 10 * gib})
+		})
+		d, err := p.Place(req)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(d.Disks[0].Volume).To(Equal(d.Disks[1].Volume))
+		p.Add(req, d)
+		domains[d.FailureDomain], hosts[d.Host], volumes[d.Disks[0].Volume] = true, true, true
+	}
+	g.Expect(domains).To(HaveLen(3))
+	g.Expect(hosts).To(HaveLen(3))
+	g.Expect(volumes).To(HaveLen(3))
+}
+
+func TestWorkerDisksSpreadOverVolumes(t *testing.T) {
+	g := NewWithT(t)
+	d, err := placement.Place(worker("a", disks(20*gib, 20*gib, 20*gib)), world(1, 3))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect([]string{d.Disks[0].Volume, d.Disks[1].Volume, d.Disks[2].Volume}).To(ConsistOf("csv1", "csv2", "csv3"))
+}
+
+func TestRoomThatOnlyAnotherOrderOfDisksFindsIsFound(t *testing.T) {
+	g := NewWithT(t)
+	snap := world(1, 2,
+		volume(0, func(v *placement.Volume) { v.ProvisionedBytes = 990 * gib }),
+		volume(1, func(v *placement.Volume) { v.ProvisionedBytes = 994 * gib }))
+	// 10 and 6 GiB are left. The boot disk would rather go to the emptier volume,
+	// which is the only one for the data disk.
+	d, err := placement.Place(worker("a", disks(6*gib, 10*gib)), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect([]string{d.Disks[0].Volume, d.Disks[1].Volume}).To(Equal([]string{"csv2", "csv1"}))
+}
+
+func TestImageIsStagedOnlyWhereItIsMissing(t *testing.T) {
+	g := NewWithT(t)
+	snap := world(1, 1)
+	d, err := placement.Place(worker("a"), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(d.Disks[0].StageImage).To(BeTrue())
+
+	snap.Volumes[0].Images = []string{"node"}
+	d, err = placement.Place(worker("a"), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(d.Disks[0].StageImage).To(BeFalse())
+}
+
+func TestImageThatTheNextVMNeedsTooIsCountedOnce(t *testing.T) {
+	g := NewWithT(t)
+	// Room for one image of 2 GiB and two disks of 20 GiB.
+	p := placement.NewPlanner(world(1, 1, volume(0, func(v *placement.Volume) { v.ProvisionedBytes = 958 * gib })))
+	for _, id := range []string{"a", "b"} {
+		d, err := p.Place(worker(id))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(d.Disks[0].StageImage).To(Equal(id == "a"))
+		p.Add(worker(id), d)
+	}
+	_, err := p.Place(worker("c"))
+	g.Expect(unplaceable(t, err).Best).To(BeZero())
+}
+
+func TestVolumesOfTheSameNameInTwoClustersAreTwo(t *testing.T) {
+	g := NewWithT(t)
+	snap := world(1, 1)
+	snap.Hosts = append(snap.Hosts, placement.Host{
+		Name: "alone", Processors: 32, MemoryMiB: 65536, Switches: []string{"lan"},
+	})
+	snap.Volumes = append(snap.Volumes, placement.Volume{Name: "csv1", Host: "alone", Bytes: 1000 * gib, FreeBytes: 1000 * gib})
+	snap.Placements = []placement.Placement{{
+		VM: "b", Host: "hv1", Disks: []placement.PlacedDisk{{Volume: "csv1", Bytes: 990 * gib}}, InFlight: true,
+	}}
+	d, err := placement.Place(worker("a"), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(d.Host).To(Equal("alone"))
+}
+
+func TestTraceTellsWhyHereAndWhyNotThere(t *testing.T) {
+	g := NewWithT(t)
+	snap := world(3, 2, host(0, unschedulable(placement.HostMaintenance)), host(1, func(h *placement.Host) { h.MemoryMiB = 5120 }),
+		volume(0, faulted(placement.VolumeDismounted)))
+	d, err := placement.Place(worker("a"), snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	trace := d.Trace.String()
+	g.Expect(trace).To(ContainSubstring("hv1: HostUnschedulable (host state: Maintenance)"))
+	g.Expect(trace).To(ContainSubstring("hv2: OutOfMemory (memory: asked 4096 MiB, has 1024 MiB (hv2))"))
+	g.Expect(trace).To(ContainSubstring("hv3: fits\n  csv1: VolumeFault (Dismounted)\n  csv2: fits\n"))
+	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(9), "one line for each score")
+
+	quick, err := placement.NewPlanner(snap).Place(worker("a"))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(quick.Trace).To(BeNil())
+}
+
+func TestRemoveGivesBackWhatAddTook(t *testing.T) {
+	g := NewWithT(t)
+	p := placement.NewPlanner(world(1, 1))
+	big := worker("a", memory(60000))
+	d, err := p.Place(big)
+	g.Expect(err).NotTo(HaveOccurred())
+	p.Add(big, d)
+	_, err = p.Place(worker("b", memory(60000)))
+	g.Expect(err).To(HaveOccurred())
+	p.Remove("a")
+	_, err = p.Place(worker("b", memory(60000)))
+	g.Expect(err).NotTo(HaveOccurred())
+}

@@ -1,0 +1,196 @@
+package placement
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Reason is why a VM has no place, for conditions and metrics.
+type Reason string
+
+// Reasons why a VM has no place.
+const (
+	// HostUnreachable means that a host that does not answer would do, or that
+	// nothing is known of it. It is never a lack of capacity.
+	HostUnreachable Reason = "HostUnreachable"
+	// HostUnschedulable means that all hosts are in maintenance or lost.
+	HostUnschedulable Reason = "HostUnschedulable"
+	NoHost            Reason = "NoHost"
+	NoFailureDomain   Reason = "NoFailureDomain"
+	NoSwitch          Reason = "NoSwitch"
+	OutOfProcessors   Reason = "OutOfProcessors"
+	OutOfMemory       Reason = "OutOfMemory"
+	// NoVolume means that hosts reach no volume at all.
+	NoVolume      Reason = "NoVolume"
+	VolumeFaulted Reason = "VolumeFault"
+	NoImage       Reason = "NoImage"
+	OutOfStorage  Reason = "OutOfStorage"
+	// InvalidRequest means that no snapshot could ever satisfy the request.
+	InvalidRequest Reason = "InvalidRequest"
+)
+
+// Unplaceable is why a VM has no place.
+type Unplaceable struct {
+	Reason Reason
+	// Message is for a person: the resource, how much is asked, what the best
+	// candidate has.
+	Message string
+	// Asked and Best are set where an amount is lacking, in processors, MiB or
+	// bytes; BestAt names the host or volume that has the most.
+	Asked, Best int64
+	BestAt      string
+	// Counts tells of how many hosts each reason holds, in the order of the
+	// filters. Every host is counted once.
+	Counts []Count
+	// Trace is nil unless it was asked for.
+	Trace *Trace
+}
+
+// Count is the number of hosts that a reason holds for.
+type Count struct {
+	Reason Reason
+	Hosts  int
+}
+
+// Error implements error.
+func (u *Unplaceable) Error() string { return u.Message }
+
+// unplaceable tells why nothing is left of the candidates.
+func (p *Planner) unplaceable(a *ask, tr *Trace) *Unplaceable {
+	u := &Unplaceable{Trace: tr, Reason: NoHost}
+	if len(p.hosts) == 0 {
+		u.Message = "there are no hosts"
+		return u
+	}
+	all := make([]verdict, len(p.hosts))
+	var furthest verdict
+	wouldFit := map[Unschedulable]int{}
+	for i := range p.hosts {
+		h := &p.hosts[i]
+		all[i] = p.judge(a, h)
+		switch {
+		case h.unschedulable == Schedulable && all[i].stage > furthest.stage:
+			furthest = all[i]
+		case h.unschedulable != Schedulable && (all[i].fits() || p.unknown(a, h)):
+			wouldFit[h.unschedulable]++
+		}
+	}
+	u.Counts = p.counts(all)
+	silent := slices.ContainsFunc(p.hosts, func(h host) bool { return h.unschedulable == HostSilent })
+	switch {
+	case wouldFit[HostSilent] > 0:
+		u.Reason = HostUnreachable
+		u.Message = fmt.Sprintf("%s would fit but cannot be reached", hosts(wouldFit[HostSilent]))
+	case furthest.stage > 0:
+		p.lacking(a, u, all, furthest)
+	case silent:
+		u.Reason = HostUnreachable
+		u.Message = "no host can be reached"
+	default:
+		u.Reason = HostUnschedulable
+		u.Message = "all hosts are in maintenance or lost"
+	}
+	u.Message += summary(u, wouldFit)
+	return u
+}
+
+// unknown tells that a silent host was never heard of, so that nothing but its
+// failure domain speaks against it.
+func (p *Planner) unknown(a *ask, h *host) bool {
+	return !h.known && hostFilters[0].fits(p, a, h)
+}
+
+// lacking fills in what the candidates that got furthest do not have.
+func (p *Planner) lacking(a *ask, u *Unplaceable, all []verdict, furthest verdict) {
+	u.Reason = furthest.reason
+	var where []string
+	n := 0
+	volumes := map[int32]bool{}
+	for i, v := range all {
+		if p.hosts[i].unschedulable != Schedulable || v.stage != furthest.stage {
+			continue
+		}
+		n++
+		where = append(where, p.hosts[i].name)
+		if v.volume >= 0 {
+			for _, x := range p.scopes[p.hosts[i].scope].volumes {
+				volumes[x] = true
+			}
+		}
+		if v.amount && (u.BestAt == "" || v.has > u.Best) {
+			u.Asked, u.Best, u.BestAt = v.asked, v.has, v.at
+		}
+	}
+	switch u.Reason {
+	case NoFailureDomain:
+		u.Message = fmt.Sprintf("failure domain: none of %s is in %q", hosts(n), a.FailureDomain)
+	case NoSwitch:
+		u.Message = fmt.Sprintf("switches: none of %s has all of %s", hosts(n), strings.Join(a.Switches, ", "))
+	case OutOfProcessors, OutOfMemory:
+		u.Message = fmt.Sprintf("%s: asked %s, the most any of %s has free is %s (%s)",
+			furthest.filter, furthest.unit.of(u.Asked), hosts(n), furthest.unit.of(max(u.Best, 0)), u.BestAt)
+	case NoVolume:
+		u.Message = fmt.Sprintf("storage: %s (%s) have no volume", hosts(n), strings.Join(where, ", "))
+	case VolumeFaulted:
+		u.Message = fmt.Sprintf("volume fault: all of %s are faulted, in maintenance or dismounted", plural(len(volumes), "volume"))
+	case NoImage:
+		u.Message = fmt.Sprintf("image: %s is on none of %s and cannot be staged", a.lead.image.SHA256, plural(len(volumes), "volume"))
+	case OutOfStorage:
+		u.Message = fmt.Sprintf("storage: asked %s for %s, the most any of %s has free is %s (%s)",
+			inBytes.of(u.Asked), furthest.what, plural(len(volumes), "volume"), inBytes.of(u.Best), u.BestAt)
+		if furthest.together {
+			u.Message = fmt.Sprintf("storage: asked %s for %s, which do not fit together on any host's volumes; the most one volume has free is %s (%s)",
+				inBytes.of(u.Asked), furthest.what, inBytes.of(u.Best), u.BestAt)
+		}
+	}
+}
+
+// counts gives each host one reason.
+func (p *Planner) counts(all []verdict) []Count {
+	type slot struct {
+		Count
+		stage int
+	}
+	var slots []slot
+	for i, v := range all {
+		reason, stage := v.reason, v.stage
+		switch p.hosts[i].unschedulable {
+		case Schedulable:
+		case HostSilent:
+			reason, stage = HostUnreachable, -2
+		default:
+			reason, stage = HostUnschedulable, -1
+		}
+		at := slices.IndexFunc(slots, func(s slot) bool { return s.Reason == reason })
+		if at < 0 {
+			at = len(slots)
+			slots = append(slots, slot{Count{Reason: reason}, stage})
+		}
+		slots[at].Hosts++
+	}
+	slices.SortFunc(slots, func(a, b slot) int { return cmp.Compare(a.stage, b.stage) })
+	counts := make([]Count, len(slots))
+	for i, s := range slots {
+		counts[i] = s.Count
+	}
+	return counts
+}
+
+// summary tells of the hosts that the message is not about.
+func summary(u *Unplaceable, wouldFit map[Unschedulable]int) string {
+	var rest []string
+	for _, c := range u.Counts {
+		if c.Reason != u.Reason {
+			rest = append(rest, fmt.Sprintf("%s: %s", hosts(c.Hosts), c.Reason))
+		}
+	}
+	if n := wouldFit[HostMaintenance]; n > 0 {
+		rest = append(rest, hosts(n)+" in maintenance would fit")
+	}
+	if len(rest) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(rest, "; ")
+}
