@@ -1,0 +1,46 @@
+# What a person types. Anything longer than a line is a script under hack/.
+
+SHELL := /bin/bash -euo pipefail
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# Static binaries that say nothing of the machine that built them. Lint and the generators use the same
+# settings, so they share one build cache with `make build`.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+
+.PHONY: help
+help: ## Say what can be made (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build all binaries into bin/: manager, agents, kubectl plugin, development tools
+	hack/build.sh
+
+.PHONY: test
+test: ## Run all tests with the race detector (first run: builds the API server they use)
+	hack/test.sh
+
+.PHONY: verify
+verify: ## Lint, generated files in step, Windows build, boundaries, vulnerabilities
+	hack/verify.sh
+
+.PHONY: generate
+generate: ## Write the generated files: deep copies, manifests, protobuf code
+	hack/generate.sh
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	$$(hack/tool.sh golangci-lint) fmt
+
+.PHONY: lint
+lint: ## Lint the Go code alone (make verify does, too)
+	$$(hack/tool.sh golangci-lint) run
+
+.PHONY: clean
+clean: ## Remove bin/ and what the demo left; built tools stay in .cache/
+	rm -rf bin .demo
+
+.PHONY: distclean
+distclean: clean ## Remove .cache/, too: the next run builds its tools again
+	rm -rf .cache
