@@ -331,11 +331,11 @@ func (*RenewResponse) Descriptor() ([]byte, []int) {
 	return file_internal_enrol_enrolpb_enrol_proto_rawDescGZIP(), []int{5}
 }
 
-// ErrorDetail travels in the details of a gRPC status and names what a caller
+// ErrorDetail travels in the details of a gRPC status and names all that a caller
 // decides upon.
 type ErrorDetail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reasons       []string               `protobuf:"bytes,1,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,11 +370,11 @@ func (*ErrorDetail) Descriptor() ([]byte, []int) {
 	return file_internal_enrol_enrolpb_enrol_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ErrorDetail) GetReason() string {
+func (x *ErrorDetail) GetReasons() []string {
 	if x != nil {
-		return x.Reason
+		return x.Reasons
 	}
-	return ""
+	return nil
 }
 
 var File_internal_enrol_enrolpb_enrol_proto protoreflect.FileDescriptor
@@ -399,9 +399,9 @@ const file_internal_enrol_enrolpb_enrol_proto_rawDesc = "" +
 	"\fRenewRequest\x12%\n" +
 	"\x0eca_certificate\x18\x01 \x01(\fR\rcaCertificate\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\fR\vcertificate\"\x0f\n" +
-	"\rRenewResponse\"%\n" +
-	"\vErrorDetail\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason2\xef\x01\n" +
+	"\rRenewResponse\"'\n" +
+	"\vErrorDetail\x12\x18\n" +
+	"\areasons\x18\x01 \x03(\tR\areasons2\xef\x01\n" +
 	"\tEnrolment\x12H\n" +
 	"\x05Enrol\x12\x1e.capstan.enrol.v1.EnrolRequest\x1a\x1f.capstan.enrol.v1.EnrolResponse\x12N\n" +
 	"\aInstall\x12 .capstan.enrol.v1.InstallRequest\x1a!.capstan.enrol.v1.InstallResponse\x12H\n" +
