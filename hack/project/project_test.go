@@ -31,11 +31,11 @@ type projectFile struct {
 		API struct {
 			Namespaced bool `json:"namespaced"`
 		} `json:"api"`
-		Domain     string `json:"domain"`
-		Group      string `json:"group"`
-		Version    string `json:"version"`
-		Kind       string `json:"kind"`
-		Path       string `json:"path"`
+		Domain  string `json:"domain"`
+		Group   string `json:"group"`
+		Version string `json:"version"`
+		Kind    string `json:"kind"`
+		Path    string `json:"path"`
 	} `json:"resources"`
 }
 
