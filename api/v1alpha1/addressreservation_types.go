@@ -1,0 +1,67 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// AddressReservationSpec says who holds an address.
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be changed, only freed"
+type AddressReservationSpec struct {
+	// logicalNetwork is the name of the LogicalNetwork.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	LogicalNetwork string `json:"logicalNetwork"`
+
+	// address that is held.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Address string `json:"address"`
+
+	// claimRef is the IPAddressClaim that it is held for.
+	// +required
+	ClaimRef ClaimReference `json:"claimRef"`
+}
+
+// ClaimReference names an IPAddressClaim.
+type ClaimReference struct {
+	// namespace of the claim.
+	// +required
+	Namespace string `json:"namespace"`
+
+	// name of the claim.
+	// +required
+	Name string `json:"name"`
+
+	// uid of the claim.
+	// +required
+	UID string `json:"uid"`
+}
+
+// AddressReservation holds one address of a LogicalNetwork. Its name is made
+// from network and address, so the API server itself makes it impossible to give
+// an address out twice.
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=ares,categories=capstan
+// +kubebuilder:printcolumn:name="Network",type=string,JSONPath=`.spec.logicalNetwork`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
+// +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.claimRef.namespace`
+// +kubebuilder:printcolumn:name="Claim",type=string,JSONPath=`.spec.claimRef.name`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type AddressReservation struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec says who holds the address.
+	// +required
+	Spec AddressReservationSpec `json:"spec"`
+}
+
+// AddressReservationList is a list of AddressReservations.
+// +kubebuilder:object:root=true
+type AddressReservationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []AddressReservation `json:"items"`
+}

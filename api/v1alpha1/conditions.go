@@ -1,0 +1,100 @@
+package v1alpha1
+
+// Condition types.
+const (
+	// ReadyCondition sums up all others of an object.
+	ReadyCondition = "Ready"
+
+	// LoadBalancerReadyCondition: the API server's VIP is carried by at least one
+	// load-balancer VM.
+	LoadBalancerReadyCondition = "LoadBalancerReady"
+	// ControlPlaneReadyCondition: all control-plane members are available at the
+	// wanted version.
+	ControlPlaneReadyCondition = "ControlPlaneReady"
+	// NodePoolsReadyCondition: all NodePools of the cluster are ready.
+	NodePoolsReadyCondition = "NodePoolsReady"
+	// MachinesReadyCondition: all machines of a NodePool are available.
+	MachinesReadyCondition = "MachinesReady"
+	// VIPAllocatedCondition: a LoadBalancer has its virtual address.
+	VIPAllocatedCondition = "VIPAllocated"
+	// InstancesReadyCondition: all VMs of a LoadBalancer carry its plan.
+	InstancesReadyCondition = "InstancesReady"
+	// VMReadyCondition: the VirtualMachine of a HyperVMachine is ready.
+	VMReadyCondition = "VirtualMachineReady"
+	// AddressesAllocatedCondition: a VirtualMachine has all its addresses.
+	AddressesAllocatedCondition = "AddressesAllocated"
+	// PlacedCondition: host and volumes of a VirtualMachine are decided.
+	PlacedCondition = "Placed"
+	// ImageStagedCondition: the image lies on the volume of the boot disk.
+	ImageStagedCondition = "ImageStaged"
+	// RunningCondition: the VM runs on its host.
+	RunningCondition = "Running"
+	// SeedRetiredCondition: the bootstrap seed is detached and destroyed.
+	SeedRetiredCondition = "SeedRetired"
+	// AgentConnectedCondition: the host's agent answers and is who it should be.
+	AgentConnectedCondition = "AgentConnected"
+)
+
+// Reasons of conditions. A reason is a constant; what it is about stands in the
+// message.
+const (
+	ReasonReady       = "Ready"
+	ReasonProgressing = "Progressing"
+	ReasonDeleting    = "Deleting"
+	ReasonPaused      = "Paused"
+
+	// Waiting for something that somebody else must do.
+
+	ReasonWaitingForWorkloadCluster  = "WaitingForWorkloadCluster"
+	ReasonWaitingForLoadBalancer     = "WaitingForLoadBalancer"
+	ReasonWaitingForVIP              = "WaitingForVIP"
+	ReasonWaitingForInstances        = "WaitingForInstances"
+	ReasonWaitingForControlPlane     = "WaitingForControlPlane"
+	ReasonWaitingForNodePools        = "WaitingForNodePools"
+	ReasonWaitingForMachines         = "WaitingForMachines"
+	ReasonWaitingForCluster          = "WaitingForCluster"
+	ReasonWaitingForClusterInfra     = "WaitingForClusterInfrastructure"
+	ReasonWaitingForBootstrapData    = "WaitingForBootstrapData"
+	ReasonWaitingForVirtualMachine   = "WaitingForVirtualMachine"
+	ReasonWaitingForAddress          = "WaitingForAddress"
+	ReasonWaitingForImage            = "WaitingForImage"
+	ReasonWaitingForHost             = "WaitingForHost"
+	ReasonWaitingForGuest            = "WaitingForGuest"
+	ReasonWaitingForNode             = "WaitingForNode"
+	ReasonWaitingForEnrolment        = "WaitingForEnrolment"
+	ReasonWaitingForFirstContact     = "WaitingForFirstContact"
+	ReasonStagingImage               = "StagingImage"
+	ReasonCreating                   = "Creating"
+	ReasonStarting                   = "Starting"
+	ReasonRunning                    = "Running"
+	ReasonAllocated                  = "Allocated"
+	ReasonPlaced                     = "Placed"
+	ReasonStaged                     = "Staged"
+	ReasonRetired                    = "Retired"
+	ReasonConnected                  = "Connected"
+	ReasonWaitingForChildrenToBeGone = "WaitingForChildrenToBeGone"
+	ReasonWaitingForHostConfirmation = "WaitingForHostConfirmation"
+	ReasonReleasedToTombstone        = "ReleasedToTombstone"
+
+	// Faults that somebody must look at.
+
+	ReasonClusterNotOwned          = "ClusterNotOwned"
+	ReasonLogicalNetworkNotFound   = "LogicalNetworkNotFound"
+	ReasonImageNotFound            = "ImageNotFound"
+	ReasonNetworkFull              = "NetworkFull"
+	ReasonOutOfCapacity            = "OutOfCapacity"
+	ReasonUnplaceable              = "Unplaceable"
+	ReasonHostUnreachable          = "HostUnreachable"
+	ReasonHostLost                 = "HostLost"
+	ReasonAgentCertificateMismatch = "AgentCertificateMismatch"
+	ReasonAgentIncompatible        = "AgentIncompatible"
+	ReasonEnrolmentFailed          = "EnrolmentFailed"
+	ReasonVolumeFault              = "VolumeFault"
+	ReasonNotOwned                 = "NotOwned"
+	ReasonConflict                 = "Conflict"
+	ReasonTransientError           = "TransientError"
+	ReasonInvalidArgument          = "InvalidArgument"
+	ReasonVMNotFound               = "VirtualMachineNotFound"
+	ReasonInternalError            = "InternalError"
+	ReasonInvalidSpec              = "InvalidSpec"
+)

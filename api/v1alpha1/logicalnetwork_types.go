@@ -1,0 +1,178 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// LogicalNetworkSpec describes a network that VMs are in.
+type LogicalNetworkSpec struct {
+	// switch is the name of the virtual switch on the hosts.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Switch string `json:"switch"`
+
+	// vlan is the access VLAN of the VMs, 0 for none.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4094
+	VLAN int32 `json:"vlan,omitempty"`
+
+	// subnets are the networks of addresses; one for now, IPv4.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1
+	Subnets []Subnet `json:"subnets"`
+
+	// dnsServers are asked by the guests.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:rule="isIP(self)",message="must be an address, such as 10.0.0.53"
+	DNSServers []string `json:"dnsServers,omitempty"`
+
+	// searchDomains are tried by the guests for short names.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	SearchDomains []string `json:"searchDomains,omitempty"`
+
+	// mtu of the guests' adapters. Defaults to what the adapter says.
+	// +optional
+	// +kubebuilder:validation:Minimum=1280
+	// +kubebuilder:validation:Maximum=9216
+	MTU int32 `json:"mtu,omitempty"`
+}
+
+// Subnet is a network of addresses with the ranges that Capstan may give out.
+// +kubebuilder:validation:XValidation:rule="isCIDR(self.cidr) && cidr(self.cidr).ip().family() == 4",message="cidr must be an IPv4 network, such as 10.0.0.0/24"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || !has(self.gateway) || !isIP(self.gateway) || cidr(self.cidr).containsIP(self.gateway)",message="gateway must be an address in cidr"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || self.nodeRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="nodeRanges must lie in cidr"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || self.vipRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="vipRanges must lie in cidr"
+type Subnet struct {
+	// cidr is the network, such as 10.0.0.0/24.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	CIDR string `json:"cidr"`
+
+	// gateway is the guests' default router.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an address, such as 10.0.0.1"
+	Gateway string `json:"gateway,omitempty"`
+
+	// nodeRanges are the addresses that VMs get.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	NodeRanges []AddressRange `json:"nodeRanges"`
+
+	// vipRanges are the virtual addresses of load balancers.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	VIPRanges []AddressRange `json:"vipRanges"`
+}
+
+// AddressRange is a run of addresses, both ends included.
+type AddressRange struct {
+	// start is the first address.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an address, such as 10.0.0.10"
+	Start string `json:"start"`
+
+	// end is the last address.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an address, such as 10.0.0.99"
+	End string `json:"end"`
+}
+
+// LogicalNetworkStatus is the observed state of a network.
+type LogicalNetworkStatus struct {
+	// conditions tell how the network is. Ready is False while a range is full.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status is of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// nodes counts the addresses for VMs.
+	// +optional
+	Nodes *AddressCounts `json:"nodes,omitempty"`
+
+	// vips counts the virtual addresses.
+	// +optional
+	VIPs *AddressCounts `json:"vips,omitempty"`
+}
+
+// AddressCounts counts addresses.
+type AddressCounts struct {
+	// total is how many the ranges hold.
+	// +optional
+	Total int64 `json:"total"`
+
+	// used is how many are given out.
+	// +optional
+	Used int64 `json:"used"`
+
+	// free is how many are left.
+	// +optional
+	Free int64 `json:"free"`
+}
+
+// LogicalNetwork is a network that VMs are in, and a pool of addresses for
+// Cluster API's IPAM contract.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=lnet,categories=capstan
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Switch",type=string,JSONPath=`.spec.switch`
+// +kubebuilder:printcolumn:name="VLAN",type=integer,JSONPath=`.spec.vlan`
+// +kubebuilder:printcolumn:name="Subnet",type=string,JSONPath=`.spec.subnets[0].cidr`
+// +kubebuilder:printcolumn:name="Nodes Used",type=integer,JSONPath=`.status.nodes.used`
+// +kubebuilder:printcolumn:name="Nodes Free",type=integer,JSONPath=`.status.nodes.free`
+// +kubebuilder:printcolumn:name="VIPs Free",type=integer,JSONPath=`.status.vips.free`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type LogicalNetwork struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec describes the network.
+	// +required
+	Spec LogicalNetworkSpec `json:"spec"`
+
+	// status is the observed state.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
+	Status LogicalNetworkStatus `json:"status,omitzero"`
+}
+
+// LogicalNetworkList is a list of LogicalNetworks.
+// +kubebuilder:object:root=true
+type LogicalNetworkList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []LogicalNetwork `json:"items"`
+}
+
+// GetConditions returns the conditions.
+func (n *LogicalNetwork) GetConditions() []metav1.Condition { return n.Status.Conditions }
+
+// SetConditions sets the conditions.
+func (n *LogicalNetwork) SetConditions(conditions []metav1.Condition) {
+	n.Status.Conditions = conditions
+}

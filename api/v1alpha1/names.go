@@ -1,0 +1,35 @@
+package v1alpha1
+
+// Labels, annotations and finalizers.
+const (
+	// FieldOwner is the one field owner of everything Capstan applies.
+	FieldOwner = "capstan"
+
+	// WorkloadClusterLabel names the WorkloadCluster an object was made for.
+	WorkloadClusterLabel = "capstan.dev/workload-cluster"
+	// NodePoolLabel names the NodePool an object was made for.
+	NodePoolLabel = "capstan.dev/node-pool"
+	// LoadBalancerLabel names the LoadBalancer a VirtualMachine belongs to.
+	LoadBalancerLabel = "capstan.dev/load-balancer"
+	// RoleLabel is the role of a VirtualMachine, in lower case.
+	RoleLabel = "capstan.dev/role"
+
+	// AddressRangeAnnotation on an IPAddressClaim says which range of the
+	// LogicalNetwork to take the address from: AddressRangeNodes, the default, or
+	// AddressRangeVIPs.
+	AddressRangeAnnotation = "capstan.dev/address-range"
+	AddressRangeNodes      = "nodes"
+	AddressRangeVIPs       = "vips"
+
+	// WorkloadClusterFinalizer and its siblings hold an object until what was made
+	// for it is confirmed to be gone.
+	WorkloadClusterFinalizer = "workloadcluster.capstan.dev"
+	NodePoolFinalizer        = "nodepool.capstan.dev"
+	LoadBalancerFinalizer    = "loadbalancer.capstan.dev"
+	VirtualMachineFinalizer  = "virtualmachine.capstan.dev"
+	IPAddressClaimFinalizer  = "ipam.capstan.dev"
+	TombstoneFinalizer       = "tombstone.capstan.dev"
+
+	// ProviderIDScheme precedes a VM's ID in the providerID of its node.
+	ProviderIDScheme = "hyperv://"
+)

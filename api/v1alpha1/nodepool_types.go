@@ -1,0 +1,189 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// NodePoolSpec is the wanted state of a pool of worker nodes.
+type NodePoolSpec struct {
+	// clusterName is the name of the WorkloadCluster, in the same namespace, that
+	// the nodes join. It may be made later.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="clusterName cannot be changed: make a new NodePool for the other cluster"
+	ClusterName string `json:"clusterName"`
+
+	// replicas is the number of nodes. It is all that kubectl scale touches.
+	// Defaults to 1.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// os is the family of operating system of the nodes.
+	// Defaults to Linux.
+	// +optional
+	// +kubebuilder:default=Linux
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="os cannot be changed: make a new NodePool"
+	OS OS `json:"os,omitempty"`
+
+	// size of each node. Defaults to nodePoolDefaults.size of the cluster. A
+	// change replaces the nodes, within the limits of rollout.
+	// +optional
+	Size *MachineSize `json:"size,omitempty"`
+
+	// image is the name of the VMImage to boot. Defaults to the image of the
+	// pool's OS and the cluster's version.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Image string `json:"image,omitempty"`
+
+	// labels are put on the nodes.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// taints are put on the nodes when they join, and kept.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Taints []corev1.Taint `json:"taints,omitempty"`
+
+	// rollout limits how nodes are replaced.
+	// +optional
+	// +kubebuilder:default={}
+	Rollout Rollout `json:"rollout,omitzero"`
+}
+
+// Rollout limits how nodes are replaced. No time-out is unlimited.
+// +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && has(self.maxUnavailable) && string(self.maxSurge) in ['0','0%'] && string(self.maxUnavailable) in ['0','0%'])",message="maxSurge and maxUnavailable cannot both be 0: nothing could ever be replaced"
+type Rollout struct {
+	// maxSurge is how many nodes more than replicas there may be during a
+	// roll-out, as a number or percentage.
+	// Defaults to 1.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:Pattern=`^[0-9]+%?$`
+	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
+
+	// maxUnavailable is how many nodes fewer than replicas there may be during a
+	// roll-out, as a number or percentage.
+	// Defaults to 0.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:Pattern=`^[0-9]+%?$`
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+
+	// drainTimeout is how long a node that goes may take to be drained.
+	// Defaults to 10m.
+	// +optional
+	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0, such as 10m"
+	DrainTimeout metav1.Duration `json:"drainTimeout,omitzero"`
+
+	// volumeDetachTimeout is how long the volumes of a node that goes may take to
+	// be detached.
+	// Defaults to 5m.
+	// +optional
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0, such as 5m"
+	VolumeDetachTimeout metav1.Duration `json:"volumeDetachTimeout,omitzero"`
+
+	// deletionTimeout is how long deleting the Node object of a node that goes is
+	// tried.
+	// Defaults to 1m.
+	// +optional
+	// +kubebuilder:default="1m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0, such as 1m"
+	DeletionTimeout metav1.Duration `json:"deletionTimeout,omitzero"`
+}
+
+// NodePoolStatus is the observed state of a pool of worker nodes.
+type NodePoolStatus struct {
+	// conditions tell how the pool is. Ready sums up the others.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status is of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// replicas is how many machines there are.
+	// +optional
+	Replicas int32 `json:"replicas"`
+
+	// readyReplicas is how many of them have a Ready node.
+	// +optional
+	ReadyReplicas int32 `json:"readyReplicas"`
+
+	// availableReplicas is how many of them have been Ready for long enough.
+	// +optional
+	AvailableReplicas int32 `json:"availableReplicas"`
+
+	// upToDateReplicas is how many of them are as the spec says.
+	// +optional
+	UpToDateReplicas int32 `json:"upToDateReplicas"`
+
+	// selector finds the machines of the pool, for the scale subresource.
+	// +optional
+	Selector string `json:"selector,omitempty"`
+
+	// version is the Kubernetes version the pool is rolled to.
+	// +optional
+	Version string `json:"version,omitempty"`
+}
+
+// NodePool is a pool of equal worker nodes of a WorkloadCluster.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
+// +kubebuilder:resource:shortName=np,categories=capstan
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
+// +kubebuilder:printcolumn:name="OS",type=string,JSONPath=`.spec.os`
+// +kubebuilder:printcolumn:name="Wanted",type=integer,JSONPath=`.spec.replicas`
+// +kubebuilder:printcolumn:name="Nodes Ready",type=integer,JSONPath=`.status.readyReplicas`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 51",message="metadata.name must have at most 51 characters: the host names <name>-xxxxx-xxxxx are made from it"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must begin with a letter and hold only lower-case letters, digits and '-': host names are made from it"
+type NodePool struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is the wanted state.
+	// +required
+	Spec NodePoolSpec `json:"spec"`
+
+	// status is the observed state.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1,"replicas":0,"readyReplicas":0,"availableReplicas":0,"upToDateReplicas":0}
+	Status NodePoolStatus `json:"status,omitzero"`
+}
+
+// NodePoolList is a list of NodePools.
+// +kubebuilder:object:root=true
+type NodePoolList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NodePool `json:"items"`
+}
+
+// GetConditions returns the conditions.
+func (p *NodePool) GetConditions() []metav1.Condition { return p.Status.Conditions }
+
+// SetConditions sets the conditions.
+func (p *NodePool) SetConditions(conditions []metav1.Condition) { p.Status.Conditions = conditions }

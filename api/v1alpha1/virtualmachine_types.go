@@ -1,0 +1,252 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// VMRole is what a VM is for. It decides which VMs are kept apart.
+// +kubebuilder:validation:Enum=ControlPlane;Worker;LoadBalancer
+type VMRole string
+
+// Roles of VMs.
+const (
+	RoleControlPlane VMRole = "ControlPlane"
+	RoleWorker       VMRole = "Worker"
+	RoleLoadBalancer VMRole = "LoadBalancer"
+)
+
+// VMPhase is how far a VM is. docs/virtualmachine-states.md draws the phases.
+type VMPhase string
+
+// Phases of a VM, in their order.
+const (
+	VMPending    VMPhase = "Pending"
+	VMAddressing VMPhase = "Addressing"
+	VMPlacing    VMPhase = "Placing"
+	VMStaging    VMPhase = "Staging"
+	VMCreating   VMPhase = "Creating"
+	VMStarting   VMPhase = "Starting"
+	VMRunning    VMPhase = "Running"
+	VMDeleting   VMPhase = "Deleting"
+)
+
+// VirtualMachineSpec is the wanted state of a VM. What it is made of never
+// changes: another size or image is another VM.
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.id) || (has(self.id) && self.id == oldSelf.id)",message="id is the identity of the VM and never changes"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.placement) || (has(self.placement) && self.placement == oldSelf.placement)",message="placement is decided once"
+type VirtualMachineSpec struct {
+	// id is the identity of the VM, on its host and in its node's providerID. It
+	// is recorded before anything is created.
+	// +optional
+	// +kubebuilder:validation:MaxLength=36
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
+	ID string `json:"id,omitempty"`
+
+	// clusterName is the name of the Cluster API Cluster the VM belongs to.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="clusterName cannot be changed"
+	ClusterName string `json:"clusterName"`
+
+	// role is what the VM is for.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="role cannot be changed"
+	Role VMRole `json:"role"`
+
+	// group names VMs that are kept on different hosts and volumes where that is
+	// possible.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Group string `json:"group,omitempty"`
+
+	// os is the family of operating system.
+	// Defaults to Linux.
+	// +optional
+	// +kubebuilder:default=Linux
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="os cannot be changed"
+	OS OS `json:"os,omitempty"`
+
+	// size of the VM.
+	// +required
+	Size MachineSize `json:"size"`
+
+	// image is the name of the VMImage it boots.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="image cannot be changed"
+	Image string `json:"image"`
+
+	// networks are the networks of its adapters, in order.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1
+	Networks []VMNetwork `json:"networks"`
+
+	// failureDomain is binding where it is set.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	FailureDomain string `json:"failureDomain,omitempty"`
+
+	// bootstrapSecret is the name of the Secret whose key value is the guest's
+	// first configuration. Nothing is created before it is there.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	BootstrapSecret string `json:"bootstrapSecret,omitempty"`
+
+	// retireSeed says that the guest is up and needs its seed no more: it is
+	// detached and destroyed.
+	// +optional
+	RetireSeed bool `json:"retireSeed,omitempty"`
+
+	// guestSettings are told to the guest at its first boot.
+	// +optional
+	GuestSettings GuestSettings `json:"guestSettings,omitzero"`
+
+	// placement is where the VM was decided to be made.
+	// +optional
+	Placement *Placement `json:"placement,omitempty"`
+}
+
+// VMNetwork is the network of one adapter.
+type VMNetwork struct {
+	// logicalNetwork is the name of the LogicalNetwork.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	LogicalNetwork string `json:"logicalNetwork"`
+}
+
+// Placement is where a VM is made.
+type Placement struct {
+	// host is the name of the HyperVHost.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host"`
+
+	// disks are the volumes of the disks.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=17
+	Disks []DiskPlacement `json:"disks"`
+}
+
+// DiskPlacement is where a disk is made.
+type DiskPlacement struct {
+	// name of the disk: boot, or that of a data disk.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Name string `json:"name"`
+
+	// volume it lies on.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Volume string `json:"volume"`
+}
+
+// VirtualMachineStatus is the observed state of a VM.
+type VirtualMachineStatus struct {
+	// conditions tell how the VM is. Ready sums up the others.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status is of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// phase is how far the VM is.
+	// +optional
+	// +kubebuilder:validation:Enum=Pending;Addressing;Placing;Staging;Creating;Starting;Running;Deleting
+	Phase VMPhase `json:"phase,omitempty"`
+
+	// host is the name of the HyperVHost it is on now; a failover cluster may have
+	// moved it.
+	// +optional
+	Host string `json:"host,omitempty"`
+
+	// failureDomain of that host when the VM was placed.
+	// +optional
+	FailureDomain string `json:"failureDomain,omitempty"`
+
+	// addresses are the addresses it was given, in the order of its networks.
+	// +optional
+	// +listType=atomic
+	Addresses []string `json:"addresses,omitempty"`
+
+	// volumes are the volumes of its disks, for tables.
+	// +optional
+	Volumes string `json:"volumes,omitempty"`
+
+	// progress of the work under way, in percent.
+	// +optional
+	Progress *int32 `json:"progress,omitempty"`
+
+	// seedHash is the SHA-256 of the seed that was handed to the host.
+	// +optional
+	SeedHash string `json:"seedHash,omitempty"`
+}
+
+// VirtualMachine is one VM on a Hyper-V host. Controllers write it, users read
+// it.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=cvm,categories=capstan
+// +kubebuilder:metadata:labels={"clusterctl.cluster.x-k8s.io/move=","clusterctl.cluster.x-k8s.io="}
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.role`
+// +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.status.host`
+// +kubebuilder:printcolumn:name="Volumes",type=string,JSONPath=`.status.volumes`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0]`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="ID",type=string,priority=1,JSONPath=`.spec.id`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must have at most 63 characters: it is the guest's host name"
+type VirtualMachine struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is the wanted state.
+	// +required
+	Spec VirtualMachineSpec `json:"spec"`
+
+	// status is the observed state.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
+	Status VirtualMachineStatus `json:"status,omitzero"`
+}
+
+// VirtualMachineList is a list of VirtualMachines.
+// +kubebuilder:object:root=true
+type VirtualMachineList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []VirtualMachine `json:"items"`
+}
+
+// GetConditions returns the conditions.
+func (m *VirtualMachine) GetConditions() []metav1.Condition { return m.Status.Conditions }
+
+// SetConditions sets the conditions.
+func (m *VirtualMachine) SetConditions(conditions []metav1.Condition) {
+	m.Status.Conditions = conditions
+}
+
+// ProviderID returns the providerID of the VM's node, or "" before its identity
+// is recorded.
+func (m *VirtualMachine) ProviderID() string {
+	if m.Spec.ID == "" {
+		return ""
+	}
+	return ProviderIDScheme + m.Spec.ID
+}

@@ -1,0 +1,4 @@
+// Package conditions sets metav1.Conditions on Capstan's objects and writes an
+// object's status once per reconcile, with one event per change of reason. What
+// a condition means is not decided here.
+package conditions

@@ -1,0 +1,79 @@
+package conditions
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Object is an object whose status a Writer writes.
+type Object interface {
+	client.Object
+	Holder
+}
+
+// Writer writes an object's status at the end of a reconcile.
+type Writer struct {
+	Client client.Client
+	Events events.EventRecorder
+	// Summary is the condition whose changes of reason are told as events.
+	Summary string
+}
+
+// Write patches the status of after if it differs from before, which is the
+// object as it was read, and records one event if the summary's status or reason
+// changed. A retry that ends with the same reason writes and tells nothing. An
+// object that is gone is no error.
+func (w *Writer) Write(ctx context.Context, before, after Object) error {
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	// The patch is of the status alone: an earlier write in the same reconcile may
+	// have moved metadata and spec on, which before does not know.
+	base := after.DeepCopyObject().(Object)
+	if err := copyStatus(base, before); err != nil {
+		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
+	}
+	patch := client.MergeFrom(base)
+	if err := w.Client.Status().Patch(ctx, after, patch, client.FieldOwner(fieldOwner)); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("writing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
+	}
+	w.tell(before, after)
+	return nil
+}
+
+const fieldOwner = "capstan"
+
+func (w *Writer) tell(before, after Object) {
+	was, is := Get(before, w.Summary), Get(after, w.Summary)
+	if w.Events == nil || is == nil {
+		return
+	}
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	eventType := corev1.EventTypeNormal
+	if is.Status != metav1.ConditionTrue && isFault(is.Reason) {
+		eventType = corev1.EventTypeWarning
+	}
+	w.Events.Eventf(after, nil, eventType, is.Reason, "Reconcile", "%s", truncate(is.Message))
+}
+
+// maxNote is the longest note of an event.
+const maxNote = 1024
+
+func truncate(s string) string {
+	if len(s) > maxNote {
+		return s[:maxNote-3] + "..."
+	}
+	return s
+}
