@@ -4,11 +4,6 @@ SHELL := /bin/bash -euo pipefail
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 
-# Static binaries that say nothing of the machine that built them. Lint and the generators use the same
-# settings, so they share one build cache with `make build`.
-export CGO_ENABLED := 0
-export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
-
 .PHONY: help
 help: ## Say what can be made (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +26,11 @@ generate: ## Write the generated files: deep copies, manifests, protobuf code
 
 .PHONY: fmt
 fmt: ## Format the Go code
-	$$(hack/tool.sh golangci-lint) fmt
+	"$$(hack/tool.sh golangci-lint)" fmt
 
 .PHONY: lint
 lint: ## Lint the Go code alone (make verify does, too)
-	$$(hack/tool.sh golangci-lint) run
+	source hack/env.sh; "$$(hack/tool.sh golangci-lint)" run
 
 .PHONY: clean
 clean: ## Remove bin/ and what the demo left; built tools stay in .cache/

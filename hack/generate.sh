@@ -9,6 +9,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/hack/env.sh"
 cd "${1:-$root}"
 
 controller_gen=$("$root/hack/tool.sh" controller-gen)
@@ -29,7 +30,7 @@ BUF_CACHE_DIR=$root/.cache/buf "$buf" generate --path internal --template "{
 "$controller_gen" object paths=./api/...
 "$controller_gen" crd paths=./api/... output:crd:dir=config/crd/bases
 "$controller_gen" rbac:roleName=capstan-manager webhook \
-  paths=./api/... paths=./controllers/... \
+  paths=./api/... paths=./controllers/... paths=./internal/... \
   output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 
 go run ./hack/capi-manifests

@@ -8,10 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)
 export KUBEBUILDER_ASSETS
 
-# The race detector needs cgo. Paths stay whole, so that a failure names a file that an editor opens.
+# The race detector needs cgo.
 export CGO_ENABLED=1
-GOFLAGS=${GOFLAGS//-trimpath/}
-export GOFLAGS
 
 [ $# -gt 0 ] || set -- ./...
 exec go test -race -timeout 15m "$@"

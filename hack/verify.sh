@@ -12,8 +12,7 @@ module=$(go list -m)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-export CGO_ENABLED=0
-case " ${GOFLAGS:-} " in *' -trimpath '*) ;; *) export GOFLAGS="${GOFLAGS:-} -trimpath" ;; esac
+source hack/env.sh
 
 steps=(lint generated modules windows boundaries shell vulnerabilities)
 
@@ -98,7 +97,7 @@ shell() {
     apt-get install -qq -y shellcheck >/dev/null || { apt-get update -qq && apt-get install -qq -y shellcheck >/dev/null; }
   fi
   mapfile -t files < <(git grep --untracked -l -E '^#!(/usr/bin/env bash|/bin/(ba)?sh)' -- . ':!*.go')
-  shellcheck "${files[@]}"
+  shellcheck -x "${files[@]}"
 }
 
 # A database that does not answer is no clean bill of health.
