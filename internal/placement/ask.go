@@ -16,6 +16,8 @@ type ask struct {
 	// lead is what the first volume must take: all disks if they go to one volume,
 	// the boot disk otherwise.
 	lead need
+	// meanBytes is the size of a disk on average, this VM's among them.
+	meanBytes float64
 	// excluded are scopes that turned out not to have room for all disks.
 	excluded []int32
 }

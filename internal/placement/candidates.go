@@ -1,5 +1,7 @@
 package placement
 
+import "math"
+
 // candidates are what filters and scores have left: in each scope, every host
 // with every volume. Its memory is used again for each decision.
 type candidates struct {
@@ -46,7 +48,10 @@ func (c *candidates) narrow(p *Planner, a *ask, s *score) (best float64) {
 		within = s.tolerance(p)
 	}
 	if s.host != nil {
-		c.hosts, best = c.keepBest(p, a, c.hosts, s.host, within)
+		before := len(c.hosts)
+		if c.hosts, best = c.keepBest(p, a, c.hosts, s.host, within); len(c.hosts) == before {
+			return best
+		}
 		clear(c.hostsOf)
 		for _, h := range c.hosts {
 			c.hostsOf[p.hosts[h].scope]++
@@ -54,7 +59,10 @@ func (c *candidates) narrow(p *Planner, a *ask, s *score) (best float64) {
 		c.dropVolumes(p)
 		return best
 	}
-	c.volumes, best = c.keepBest(p, a, c.volumes, s.volume, within)
+	before := len(c.volumes)
+	if c.volumes, best = c.keepBest(p, a, c.volumes, s.volume, within); len(c.volumes) == before {
+		return best
+	}
 	clear(c.volumesOf)
 	for _, v := range c.volumes {
 		c.volumesOf[p.volumes[v].scope]++
@@ -64,11 +72,20 @@ func (c *candidates) narrow(p *Planner, a *ask, s *score) (best float64) {
 }
 
 func (c *candidates) keepBest(p *Planner, a *ask, from []int32, value func(*Planner, *ask, int32) float64, within float64) ([]int32, float64) {
-	best := value(p, a, from[0])
 	values := c.values[:len(from)]
+	best, worst := math.Inf(1), math.Inf(-1)
 	for i, x := range from {
-		values[i] = value(p, a, x)
-		best = min(best, values[i])
+		v := value(p, a, x)
+		values[i] = v
+		if v < best {
+			best = v
+		}
+		if v > worst {
+			worst = v
+		}
+	}
+	if worst <= best+within {
+		return from, best
 	}
 	kept := from[:0]
 	for i, x := range from {

@@ -27,6 +27,7 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 		p.count(own, -1)
 		defer p.count(own, 1)
 	}
+	a.meanBytes = float64(p.bytes+a.lead.bytes) / float64(p.disks+a.lead.disks)
 	p.countMembers(a.group, 1, req.VM)
 	defer p.countMembers(a.group, -1, req.VM)
 
@@ -38,10 +39,10 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 		if p.work.empty() {
 			return Decision{}, p.unplaceable(a, tr)
 		}
-		for i := range scores {
-			best := p.work.narrow(p, a, &scores[i])
+		for _, s := range scoresFor(req.Role) {
+			best := p.work.narrow(p, a, s)
 			if tr != nil {
-				tr.Scores = append(tr.Scores, p.step(&scores[i], best))
+				tr.Scores = append(tr.Scores, p.step(s, best))
 			}
 		}
 		// What the scores cannot tell apart is decided by name: the lists are in the

@@ -199,11 +199,21 @@ func TestUnreachableHostNeverReadsAsNoCapacity(t *testing.T) {
 		{"nothing is known of the silent host", world(2, 1, host(0, small), host(1, func(h *placement.Host) {
 			*h = placement.Host{Name: "hv2", Unschedulable: placement.HostSilent}
 		})), placement.HostUnreachable},
+		{"the disks fit one by one on the silent host, but not together", world(2, 2, host(0, unschedulable(placement.HostMaintenance)), host(1, silent),
+			func(s *placement.Snapshot) {
+				s.Hosts = append(s.Hosts, s.Hosts[0])
+				s.Hosts[2].Name, s.Hosts[2].FailoverCluster, s.Hosts[2].Unschedulable = "hv3", "", ""
+			}, volume(0, func(v *placement.Volume) { v.ProvisionedBytes = 979 * gib }), volume(1, func(v *placement.Volume) { v.ProvisionedBytes = 999 * gib })),
+			placement.NoVolume},
 		{"the silent host would not fit", world(2, 1, host(0, small), host(1, small), host(1, silent)), placement.OutOfMemory},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := placement.Place(worker("a"), tc.snap)
+			req := worker("a", func(r *placement.Request) {
+				r.Disks[0].Image = nil
+				r.Disks = append(r.Disks, placement.Disk{Name: "data", Bytes: 2 * gib})
+			})
+			_, err := placement.Place(req, tc.snap)
 			g.Expect(unplaceable(t, err).Reason).To(Equal(tc.reason))
 		})
 	}
@@ -264,6 +274,49 @@ func TestControlPlaneMembersTakeDifferentDomainsHostsAndVolumes(t *testing.T) {
 	g.Expect(volumes).To(HaveLen(3))
 }
 
+func TestRedirectedVolumeIsTheLastResort(t *testing.T) {
+	for _, role := range []placement.Role{placement.ControlPlane, placement.LoadBalancer, placement.Worker} {
+		g := NewWithT(t)
+		snap := world(2, 2, volume(0, faulted(placement.VolumeRedirected)))
+		// Everything else speaks for the redirected volume: the other one, and the
+		// only host that reaches it, already have a member of the group.
+		snap.Hosts[1].FailoverCluster, snap.Volumes[1].FailoverCluster, snap.Volumes[1].Host = "", "", "hv2"
+		snap.Placements = []placement.Placement{{
+			VM: "b", Group: "shop", Host: "hv2", Disks: []placement.PlacedDisk{{Volume: "csv2", Bytes: 500 * gib}}, InFlight: true,
+		}}
+		d, err := placement.Place(vm("a", role, "shop"), snap)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(d.Disks[0].Volume).To(Equal("csv2"), string(role))
+
+		snap.Volumes[1].Fault = placement.VolumeMaintenance
+		d, err = placement.Place(vm("a", role, "shop"), snap)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(d.Disks[0].Volume).To(Equal("csv1"), string(role))
+	}
+}
+
+func TestMembersOfOnePoolTakeDifferentHosts(t *testing.T) {
+	g := NewWithT(t)
+	// Hosts alone, of which the first is new and empty: evenness of volumes alone
+	// would put the whole pool there.
+	snap := world(3, 3, func(s *placement.Snapshot) {
+		for i := range s.Hosts {
+			s.Hosts[i].FailoverCluster, s.Volumes[i].FailoverCluster, s.Volumes[i].Host = "", "", s.Hosts[i].Name
+		}
+		s.Volumes[1].ProvisionedBytes, s.Volumes[2].ProvisionedBytes = 500*gib, 500*gib
+	})
+	p := placement.NewPlanner(snap)
+	hosts := map[string]bool{}
+	for _, id := range []string{"a", "b", "c"} {
+		req := vm(id, placement.Worker, "pool")
+		d, err := p.Place(req)
+		g.Expect(err).NotTo(HaveOccurred())
+		p.Add(req, d)
+		hosts[d.Host] = true
+	}
+	g.Expect(hosts).To(HaveLen(3))
+}
+
 func TestWorkerDisksSpreadOverVolumes(t *testing.T) {
 	g := NewWithT(t)
 	d, err := placement.Place(worker("a", disks(20*gib, 20*gib, 20*gib)), world(1, 3))
@@ -310,6 +363,19 @@ func TestImageThatTheNextVMNeedsTooIsCountedOnce(t *testing.T) {
 	g.Expect(unplaceable(t, err).Best).To(BeZero())
 }
 
+func TestImageForAnotherDiskTakesItsRoomToo(t *testing.T) {
+	g := NewWithT(t)
+	// 21 GiB are left: enough for the data disk beside the boot disk, but for the
+	// image.
+	req := worker("a", disks(10*gib, 10*gib))
+	snap := world(1, 1, volume(0, func(v *placement.Volume) { v.ProvisionedBytes = 979 * gib }))
+	_, err := placement.Place(req, snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	req.Disks[0].Image = &placement.Image{SHA256: "node", Bytes: 2 * gib, Stageable: true}
+	_, err = placement.Place(req, snap)
+	g.Expect(unplaceable(t, err).Reason).To(Equal(placement.OutOfStorage))
+}
+
 func TestVolumesOfTheSameNameInTwoClustersAreTwo(t *testing.T) {
 	g := NewWithT(t)
 	snap := world(1, 1)
@@ -335,7 +401,7 @@ func TestTraceTellsWhyHereAndWhyNotThere(t *testing.T) {
 	g.Expect(trace).To(ContainSubstring("hv1: HostUnschedulable (host state: Maintenance)"))
 	g.Expect(trace).To(ContainSubstring("hv2: OutOfMemory (memory: asked 4096 MiB, has 1024 MiB (hv2))"))
 	g.Expect(trace).To(ContainSubstring("hv3: fits\n  csv1: VolumeFault (Dismounted)\n  csv2: fits\n"))
-	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(9), "one line for each score")
+	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(10), "one line for each score")
 
 	quick, err := placement.NewPlanner(snap).Place(worker("a"))
 	g.Expect(err).NotTo(HaveOccurred())

@@ -91,6 +91,9 @@ func (p *Planner) count(pl *placed, sign int64) {
 		}
 		v := &p.volumes[d.volume]
 		v.disks += sign
+		v.ours += sign * d.bytes
+		p.disks += sign
+		p.bytes += sign * d.bytes
 		if pl.inFlight {
 			v.provisioned += sign * d.bytes
 		}

@@ -21,6 +21,8 @@ type Planner struct {
 	groups       names
 	members      [][]string // of each group, the VMs
 	placed       map[string]*placed
+	// disks and bytes are those of all placements.
+	disks, bytes int64
 
 	// How many members of the group at hand are where. All zero between two
 	// decisions.
@@ -57,7 +59,8 @@ type volume struct {
 	provisioned int64
 	free        int64
 	reserve     int64
-	disks       int64
+	// disks and ours count the disks of placements and their bytes.
+	disks, ours int64
 	// share is one disk in proportion to the volume's size, so that a volume of
 	// double size takes double the disks.
 	share  float64

@@ -1,5 +1,7 @@
 package placement
 
+import "math"
+
 // score ranks candidates by one point of view. Exactly one of host and volume is
 // set; lower is better.
 type score struct {
@@ -10,10 +12,9 @@ type score struct {
 	tolerance func(*Planner) float64
 }
 
-// scores are all scores in their order; each judges only what the ones before
-// left over.
-var scores = []score{
-	{
+// The scores, in no order. Lower is better.
+var (
+	directIO = score{
 		name: "direct I/O",
 		volume: func(p *Planner, _ *ask, v int32) float64 {
 			if p.volumes[v].fault == VolumeRedirected {
@@ -21,38 +22,46 @@ var scores = []score{
 			}
 			return 0
 		},
-	},
-	{
+	}
+	domainApart = score{
 		name: "failure domain apart",
 		host: func(p *Planner, _ *ask, h int32) float64 { return float64(p.onDomain[p.hosts[h].domain]) },
-	},
-	{
+	}
+	hostApart = score{
 		name: "host apart",
 		host: func(p *Planner, _ *ask, h int32) float64 { return float64(p.onHost[h]) },
-	},
-	{
+	}
+	volumeApart = score{
 		name:   "volume apart",
 		volume: func(p *Planner, _ *ask, v int32) float64 { return float64(p.onVolume[v]) },
-	},
-	// Bytes before and after the number of disks: first no volume runs ahead of the
-	// others in fill, then all of about the same fill get the same number of disks,
-	// then the smallest fill decides.
-	{
+	}
+	evenBytes = score{
 		name:      "even bytes",
 		volume:    relativeBytes,
 		tolerance: func(p *Planner) float64 { return p.policy.BytesTolerance },
-	},
-	{
+	}
+	evenDisks = score{
 		name: "even disks",
 		volume: func(p *Planner, a *ask, v int32) float64 {
 			return float64(p.volumes[v].disks+a.lead.disks) * p.volumes[v].share
 		},
-	},
-	{
+	}
+	// evenSizes gives big disks to volumes that have small ones so far. With the
+	// number of disks even, this is what evens out the bytes: it costs nothing now
+	// and saves the tolerance for later.
+	evenSizes = score{
+		name: "even sizes",
+		volume: func(p *Planner, a *ask, v int32) float64 {
+			vol := &p.volumes[v]
+			expected := float64(vol.disks+a.lead.disks) * a.meanBytes
+			return math.Abs(float64(vol.ours+a.lead.bytes)-expected) * vol.share
+		},
+	}
+	leastBytes = score{
 		name:   "least bytes",
 		volume: relativeBytes,
-	},
-	{
+	}
+	imageThere = score{
 		name: "image is there",
 		volume: func(p *Planner, a *ask, v int32) float64 {
 			if a.lead.staged(&p.volumes[v]) {
@@ -60,14 +69,36 @@ var scores = []score{
 			}
 			return 1
 		},
-	},
-	{
+	}
+	evenMemory = score{
 		name: "even memory",
 		host: func(p *Planner, a *ask, h int32) float64 {
 			m := p.hosts[h].memory
 			return float64(m-p.hosts[h].freeMemory()+a.MemoryMiB) / float64(m)
 		},
-	},
+	}
+)
+
+// apartScores are for members of a quorum or a failover pair, in their order:
+// nothing but a redirected volume is worse than one fault that hits two of them.
+var apartScores = []*score{
+	&directIO, &domainApart, &hostApart, &volumeApart, &evenBytes, &evenDisks, &evenSizes, &leastBytes, &imageThere, &evenMemory,
+}
+
+// evenScores are for workers, in their order. Of a pool no two go to one host
+// while there is another, or a host that was just added would get a whole pool.
+// Beyond that their disks are what evens out the volumes: first no volume runs
+// ahead of the others in fill, then all of about the same fill get the same
+// number of disks.
+var evenScores = []*score{
+	&directIO, &hostApart, &evenBytes, &evenDisks, &domainApart, &volumeApart, &evenSizes, &leastBytes, &imageThere, &evenMemory,
+}
+
+func scoresFor(r Role) []*score {
+	if r.oneVolume() {
+		return apartScores
+	}
+	return evenScores
 }
 
 // relativeBytes is how full the volume would be. The image that it may have to

@@ -1,0 +1,162 @@
+package placement_test
+
+import (
+	"slices"
+
+	"github.com/capstan-k8s/capstan/internal/placement"
+)
+
+// oracle answers by trying everything, straight from the snapshot. It shares no
+// code with the planner.
+type oracle struct {
+	snap placement.Snapshot
+	req  placement.Request
+}
+
+func (o oracle) reaches(h placement.Host, v placement.Volume) bool {
+	if h.FailoverCluster != "" {
+		return v.FailoverCluster == h.FailoverCluster
+	}
+	return v.FailoverCluster == "" && v.Host == h.Name
+}
+
+func (o oracle) others() []placement.Placement {
+	return slices.DeleteFunc(slices.Clone(o.snap.Placements), func(p placement.Placement) bool { return p.VM == o.req.VM })
+}
+
+// onVolume tells whether a placement's disk lies on a volume.
+func (o oracle) onVolume(p placement.Placement, d placement.PlacedDisk, v placement.Volume) bool {
+	for _, h := range o.snap.Hosts {
+		if h.Name == p.Host {
+			return d.Volume == v.Name && o.reaches(h, v)
+		}
+	}
+	return false
+}
+
+func (o oracle) hostTakes(h placement.Host) bool {
+	if o.req.FailureDomain != "" && h.FailureDomain != o.req.FailureDomain {
+		return false
+	}
+	for _, s := range o.req.Switches {
+		if !slices.Contains(h.Switches, s) {
+			return false
+		}
+	}
+	left := h.MemoryMiB - h.ReservedMiB
+	reported := h.FreeMiB - h.ReservedMiB
+	processors := int64(h.Processors) * placement.DefaultProcessorOvercommit
+	for _, p := range o.others() {
+		if p.Host == h.Name {
+			left -= p.MemoryMiB
+			processors -= int64(p.Processors)
+			if p.InFlight {
+				reported -= p.MemoryMiB
+			}
+		}
+	}
+	if h.FreeMiB > 0 {
+		left = min(left, reported)
+	}
+	return o.req.Processors <= h.Processors && int64(o.req.Processors) <= processors && o.req.MemoryMiB <= left
+}
+
+// volumeTakes tells whether disks fit on one volume together.
+func (o oracle) volumeTakes(v placement.Volume, disks ...placement.Disk) bool {
+	if v.Fault != placement.VolumeHealthy && v.Fault != placement.VolumeRedirected {
+		return false
+	}
+	used, free := v.ProvisionedBytes, v.FreeBytes
+	for _, p := range o.others() {
+		for _, d := range p.Disks {
+			if p.InFlight && o.onVolume(p, d, v) {
+				used += d.Bytes
+			}
+		}
+	}
+	for _, d := range disks {
+		used += d.Bytes
+		if d.Image == nil || slices.Contains(v.Images, d.Image.SHA256) {
+			continue
+		}
+		if !d.Image.Stageable {
+			return false
+		}
+		used += d.Image.Bytes
+		free -= d.Image.Bytes
+	}
+	// A volume must have five percent free.
+	return used <= v.Bytes && free*20 >= v.Bytes
+}
+
+// layouts are all ways to put the disks on volumes that the host reaches.
+func (o oracle) layouts(h placement.Host) [][]placement.Volume {
+	var volumes []placement.Volume
+	for _, v := range o.snap.Volumes {
+		if o.reaches(h, v) {
+			volumes = append(volumes, v)
+		}
+	}
+	all := [][]placement.Volume{nil}
+	for range o.req.Disks {
+		var longer [][]placement.Volume
+		for _, l := range all {
+			for _, v := range volumes {
+				if o.req.Role != placement.Worker && len(l) > 0 && l[0].Name != v.Name {
+					continue
+				}
+				longer = append(longer, append(slices.Clone(l), v))
+			}
+		}
+		all = longer
+	}
+	return slices.DeleteFunc(all, func(l []placement.Volume) bool { return !o.layoutFits(l) })
+}
+
+func (o oracle) layoutFits(layout []placement.Volume) bool {
+	on := map[string][]placement.Disk{}
+	for i, v := range layout {
+		on[v.Name] = append(on[v.Name], o.req.Disks[i])
+	}
+	for _, v := range layout {
+		if !o.volumeTakes(v, on[v.Name]...) {
+			return false
+		}
+	}
+	return true
+}
+
+// rank is what a place of the boot disk is worth by the rules that come before
+// balance, the most important first: redirected volume, failure domain, host,
+// volume.
+type rank [4]int
+
+func (o oracle) rank(h placement.Host, boot placement.Volume) rank {
+	r := rank{}
+	if boot.Fault == placement.VolumeRedirected {
+		r[0] = 1
+	}
+	if o.req.Group == "" {
+		return r
+	}
+	for _, p := range o.others() {
+		if p.Group != o.req.Group {
+			continue
+		}
+		for _, at := range o.snap.Hosts {
+			if at.Name == p.Host && at.FailureDomain == h.FailureDomain {
+				r[1]++
+			}
+		}
+		if p.Host == h.Name {
+			r[2]++
+		}
+		if slices.ContainsFunc(p.Disks, func(d placement.PlacedDisk) bool { return o.onVolume(p, d, boot) }) {
+			r[3]++
+		}
+	}
+	if o.req.Role == placement.Worker {
+		r[1], r[3] = 0, 0 // they come after balance
+	}
+	return r
+}
