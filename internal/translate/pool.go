@@ -1,0 +1,153 @@
+package translate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+// PoolObjects are what stands for a NodePool.
+type PoolObjects struct {
+	Machines        *clusterv1.MachineDeployment
+	HealthCheck     *clusterv1.MachineHealthCheck
+	BootstrapConfig *bootstrapv1.KubeadmConfigTemplate
+	MachineTemplate *infrav1.HyperVMachineTemplate
+}
+
+// NodePool returns what stands for a NodePool of a WorkloadCluster, whose nodes
+// shall have version and boot image, the name of a VMImage. Both templates are
+// named by their content: what changes a node makes a new template, and the
+// MachineDeployment rolls to it.
+func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version, image string) PoolObjects {
+	size := wlc.Spec.NodePoolDefaults.Size
+	if pool.Spec.Size != nil {
+		size = *pool.Spec.Size
+	}
+	template := machineTemplate(wlc, pool.Name, pool.Spec.OS, size, image)
+	config := poolConfig(wlc, pool)
+	for _, m := range []*metav1.ObjectMeta{&template.ObjectMeta, &config.ObjectMeta} {
+		m.Labels[capstanv1.NodePoolLabel] = pool.Name
+		m.OwnerReferences = []metav1.OwnerReference{owner(pool, "NodePool")}
+	}
+	return PoolObjects{
+		Machines:        machineDeployment(wlc, pool, version, template.Name, config.Name),
+		HealthCheck:     healthCheck(wlc, pool),
+		BootstrapConfig: config,
+		MachineTemplate: template,
+	}
+}
+
+// MachineLabels are the labels that the machines of a NodePool bear and are
+// found by.
+func MachineLabels(pool *capstanv1.NodePool) map[string]string {
+	return map[string]string{
+		clusterv1.ClusterNameLabel:     pool.Spec.ClusterName,
+		capstanv1.WorkloadClusterLabel: pool.Spec.ClusterName,
+		capstanv1.NodePoolLabel:        pool.Name,
+	}
+}
+
+func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version, template, config string) *clusterv1.MachineDeployment {
+	rollout := pool.Spec.Rollout
+	md := &clusterv1.MachineDeployment{
+		TypeMeta:   typeMeta(clusterv1.GroupVersion, "MachineDeployment"),
+		ObjectMeta: meta(wlc, pool.Name, wlc.Name, pool),
+		Spec: clusterv1.MachineDeploymentSpec{
+			ClusterName: wlc.Name,
+			Replicas:    ptr.To(ptr.Deref(pool.Spec.Replicas, 1)),
+			Selector:    metav1.LabelSelector{MatchLabels: MachineLabels(pool)},
+			Rollout: clusterv1.MachineDeploymentRolloutSpec{Strategy: clusterv1.MachineDeploymentRolloutStrategy{
+				Type: clusterv1.RollingUpdateMachineDeploymentStrategyType,
+				RollingUpdate: clusterv1.MachineDeploymentRolloutStrategyRollingUpdate{
+					MaxSurge: rollout.MaxSurge, MaxUnavailable: rollout.MaxUnavailable,
+				},
+			}},
+			Template: clusterv1.MachineTemplateSpec{
+				ObjectMeta: clusterv1.ObjectMeta{Labels: MachineLabels(pool)},
+				Spec: clusterv1.MachineSpec{
+					ClusterName: wlc.Name,
+					Version:     version,
+					Bootstrap: clusterv1.Bootstrap{ConfigRef: clusterv1.ContractVersionedObjectReference{
+						APIGroup: bootstrapv1.GroupVersion.Group, Kind: "KubeadmConfigTemplate", Name: config,
+					}},
+					InfrastructureRef: clusterv1.ContractVersionedObjectReference{
+						APIGroup: infrav1.GroupVersion.Group, Kind: "HyperVMachineTemplate", Name: template,
+					},
+					Deletion: clusterv1.MachineDeletionSpec{
+						NodeDrainTimeoutSeconds:        seconds(rollout.DrainTimeout),
+						NodeVolumeDetachTimeoutSeconds: seconds(rollout.VolumeDetachTimeout),
+						NodeDeletionTimeoutSeconds:     seconds(rollout.DeletionTimeout),
+					},
+				},
+			},
+		},
+	}
+	md.OwnerReferences = []metav1.OwnerReference{controller(pool, "NodePool")}
+	return md
+}
+
+// nodeUnhealthyAfter is longer than a failover cluster takes to give up a host
+// and restart its VMs, so that a VM that merely moves is not replaced.
+const (
+	nodeUnhealthyAfter = 10 * 60
+	nodeStartupWithin  = 20 * 60
+)
+
+func healthCheck(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *clusterv1.MachineHealthCheck {
+	mhc := &clusterv1.MachineHealthCheck{
+		TypeMeta:   typeMeta(clusterv1.GroupVersion, "MachineHealthCheck"),
+		ObjectMeta: meta(wlc, pool.Name, wlc.Name, pool),
+		Spec: clusterv1.MachineHealthCheckSpec{
+			ClusterName: wlc.Name,
+			Selector:    metav1.LabelSelector{MatchLabels: MachineLabels(pool)},
+			Checks: clusterv1.MachineHealthCheckChecks{
+				NodeStartupTimeoutSeconds: ptr.To[int32](nodeStartupWithin),
+				UnhealthyNodeConditions: []clusterv1.UnhealthyNodeCondition{
+					{Type: corev1.NodeReady, Status: corev1.ConditionFalse, TimeoutSeconds: ptr.To[int32](nodeUnhealthyAfter)},
+					{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, TimeoutSeconds: ptr.To[int32](nodeUnhealthyAfter)},
+				},
+			},
+		},
+	}
+	mhc.OwnerReferences = []metav1.OwnerReference{controller(pool, "NodePool")}
+	return mhc
+}
+
+func poolConfig(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *bootstrapv1.KubeadmConfigTemplate {
+	config := &bootstrapv1.KubeadmConfigTemplate{
+		TypeMeta: typeMeta(bootstrapv1.GroupVersion, "KubeadmConfigTemplate"),
+		Spec: bootstrapv1.KubeadmConfigTemplateSpec{Template: bootstrapv1.KubeadmConfigTemplateResource{
+			Spec: bootstrapv1.KubeadmConfigSpec{
+				Format: bootstrapv1.CloudConfig,
+				JoinConfiguration: bootstrapv1.JoinConfiguration{
+					NodeRegistration: nodeRegistration(pool.Spec.Labels, pool.Spec.Taints),
+				},
+			},
+		}},
+	}
+	config.ObjectMeta = meta(wlc, pool.Name+"-"+contentHash(config.Spec), wlc.Name, pool)
+	return config
+}
+
+// joinLabels writes labels as kubelet's flag takes them, in a fixed order.
+func joinLabels(labels map[string]string) string {
+	pairs := make([]string, 0, len(labels))
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, k+"="+labels[k])
+	}
+	return strings.Join(pairs, ",")
+}
+
+// seconds rounds up, so that no short time-out becomes 0, which is unlimited.
+func seconds(d metav1.Duration) *int32 {
+	return ptr.To(int32((d.Duration + 999_999_999) / 1_000_000_000)) //nolint:gosec // bounded by the API: durations are minutes.
+}
