@@ -39,17 +39,29 @@ func (e *NotOwnedError) Error() string {
 		e.Kind, e.Namespace, e.Name, e.Owner)
 }
 
+// Applier applies children.
+type Applier struct {
+	Client client.Client
+	// Live reads past the cache. It is asked before something is made, so that an
+	// object the cache has not seen yet is not taken over.
+	Live client.Reader
+}
+
 // Object applies wanted, whose owner references must hold owner. It reads the
-// present object through c into current, which must be a pointer to an empty
+// present object into current, which must be a pointer to an empty
 // object of wanted's type and is left as the object is afterwards. An object
 // that exists without a reference to owner yields a NotOwnedError; one that is
 // being deleted is left alone.
-func Object(ctx context.Context, c client.Client, owner metav1.Object, wanted, current client.Object) error {
+func (a *Applier) Object(ctx context.Context, owner metav1.Object, wanted, current client.Object) error {
 	intent, err := intentOf(wanted)
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", describe(wanted), err)
 	}
-	err = c.Get(ctx, client.ObjectKeyFromObject(wanted), current)
+	key := client.ObjectKeyFromObject(wanted)
+	err = a.Client.Get(ctx, key, current)
+	if apierrors.IsNotFound(err) {
+		err = a.Live.Get(ctx, key, current)
+	}
 	switch {
 	case apierrors.IsNotFound(err):
 	case err != nil:
@@ -69,7 +81,7 @@ func Object(ctx context.Context, c client.Client, owner metav1.Object, wanted, c
 			return nil
 		}
 	}
-	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(intent),
+	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(intent),
 		client.FieldOwner(capstanv1.FieldOwner), client.ForceOwnership); err != nil {
 		return fmt.Errorf("applying %s: %w", describe(wanted), err)
 	}
