@@ -27,6 +27,11 @@ const (
 	Unreachable Class = "Unreachable"
 	// Untrusted: one side does not accept the other's certificate or token.
 	Untrusted Class = "Untrusted"
+	// Expired: nothing but the dates of a certificate stands in the way. The way out
+	// is Renew.
+	Expired Class = "Expired"
+	// Incompatible: the VM and this code have no protocol version in common.
+	Incompatible Class = "Incompatible"
 	// Transient: it failed and may succeed if tried again.
 	Transient Class = "Transient"
 )

@@ -1,6 +1,9 @@
 package lbapi
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Role is what a peer is for a VIP.
 type Role string
@@ -70,5 +73,19 @@ type Hello struct {
 	Protocols []int32 `json:"protocols"`
 }
 
-// Protocols are the versions of the protocol that this code speaks, newest last.
-var Protocols = []int32{1}
+// protocols are the protocol versions that this code speaks, newest last.
+var protocols = []int32{1}
+
+// Protocols returns the protocol versions that this code speaks, newest last.
+func Protocols() []int32 { return slices.Clone(protocols) }
+
+// CommonProtocol returns the newest protocol version that both this code and a
+// peer speak.
+func CommonProtocol(peer []int32) (version int32, ok bool) {
+	for _, v := range protocols {
+		if slices.Contains(peer, v) && v > version {
+			version, ok = v, true
+		}
+	}
+	return version, ok
+}

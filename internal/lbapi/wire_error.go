@@ -13,14 +13,16 @@ import (
 // codeOf is the gRPC code that a class travels under. The class itself is in the
 // details; the code is for those who know nothing of them.
 var codeOf = map[Class]codes.Code{
-	InvalidPlan: codes.InvalidArgument,
-	Stale:       codes.FailedPrecondition,
-	Conflict:    codes.FailedPrecondition,
-	ApplyFailed: codes.Aborted,
-	NotEnrolled: codes.Unauthenticated,
-	Untrusted:   codes.Unauthenticated,
-	Unreachable: codes.Unavailable,
-	Transient:   codes.Unknown,
+	InvalidPlan:  codes.InvalidArgument,
+	Stale:        codes.FailedPrecondition,
+	Conflict:     codes.FailedPrecondition,
+	ApplyFailed:  codes.Aborted,
+	NotEnrolled:  codes.Unauthenticated,
+	Untrusted:    codes.Unauthenticated,
+	Expired:      codes.Unauthenticated,
+	Incompatible: codes.Unimplemented,
+	Unreachable:  codes.Unavailable,
+	Transient:    codes.Unknown,
 }
 
 // ErrorToStatus returns err as a gRPC status that carries its class and faults.

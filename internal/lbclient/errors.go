@@ -1,0 +1,58 @@
+package lbclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/capstan-k8s/capstan/internal/enrol"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/pki"
+)
+
+// trustClasses are the classes of trust failures, the more telling ones first: an
+// error may be several of them.
+var trustClasses = []struct {
+	err   error
+	class lbapi.Class
+}{
+	{pki.ErrRevoked, lbapi.Untrusted},
+	{pki.ErrPin, lbapi.Untrusted},
+	{pki.ErrAlreadyEnrolled, lbapi.Untrusted},
+	{pki.ErrNotEnrolled, lbapi.NotEnrolled},
+	{pki.ErrDates, lbapi.Expired},
+	{pki.ErrTooManyGuesses, lbapi.Transient},
+	{pki.ErrProof, lbapi.Untrusted},
+	{pki.ErrNoToken, lbapi.Untrusted},
+	{pki.ErrUntrusted, lbapi.Untrusted},
+	{pki.ErrNotAllowed, lbapi.Untrusted},
+	{enrol.ErrRefused, lbapi.Untrusted},
+}
+
+// typed returns err as an *lbapi.Error that says what was being done to which VM,
+// or nil.
+func typed(doing, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	result := &lbapi.Error{Class: lbapi.Transient, Message: fmt.Sprintf("%s load balancer %s: %s", doing, name, err), Err: err}
+	for _, t := range trustClasses {
+		if errors.Is(err, t.err) {
+			result.Class = t.class
+			return result
+		}
+	}
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		result.Class = lbapi.Unreachable
+	default:
+		var remote *lbapi.Error
+		if errors.As(lbapi.ErrorFromStatus(err), &remote) {
+			result.Class, result.Faults = remote.Class, remote.Faults
+			result.Message = fmt.Sprintf("%s load balancer %s: %s", doing, name, remote.Message)
+		}
+	}
+	return result
+}
