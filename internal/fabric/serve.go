@@ -1,0 +1,75 @@
+package fabric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// HostSocket is where programs on a host find it.
+func HostSocket(dir, host string) string { return filepath.Join(dir, "hosts", host+".sock") }
+
+// AdminSocket is where auditors and levers are.
+func AdminSocket(dir string) string { return filepath.Join(dir, "admin.sock") }
+
+// maxSocket is the longest path that a unix socket can have on Linux.
+const maxSocket = 107
+
+// Serve listens on the sockets of all hosts and on the admin socket. It calls
+// ready when all answer, and returns once ctx has ended.
+func (w *World) Serve(ctx context.Context, ready func()) error {
+	handlers := map[string]http.Handler{AdminSocket(w.Dir): w.Admin().Handler()}
+	for name := range w.hosts {
+		handlers[HostSocket(w.Dir, name)] = w.Host(name).Handler()
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var servers []*http.Server
+	defer func() {
+		for _, s := range servers {
+			_ = s.Close()
+		}
+	}()
+	for socket, handler := range handlers {
+		listener, err := listen(socket)
+		if err != nil {
+			return err
+		}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		servers = append(servers, server)
+		go func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("serve %s: %w", socket, err))
+			}
+		}()
+	}
+	ready()
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+func listen(socket string) (net.Listener, error) {
+	if len(socket) > maxSocket {
+		return nil, fmt.Errorf("listen on %s: a socket's path has at most %d characters: use a shorter directory", socket, maxSocket)
+	}
+	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", socket, err)
+	}
+	// What an earlier process left behind is no socket any more.
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listen on %s: %w", socket, err)
+	}
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", socket, err)
+	}
+	return listener, nil
+}
