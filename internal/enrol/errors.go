@@ -10,8 +10,8 @@ import (
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
-// ErrRefused: the agent ended the handshake, because it does not accept the
-// manager's certificate. TLS gives the one refused no better reason.
+// ErrRefused means that the agent ended the handshake, because it does not accept
+// the manager's certificate. TLS gives the one refused no better reason.
 var ErrRefused = errors.New("agent refuses the manager's certificate")
 
 // reasons are the errors of internal/pki that cross the wire, by the name that

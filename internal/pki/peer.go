@@ -12,10 +12,10 @@ import (
 type PeerKind int
 
 const (
-	// Unenrolled: the agent has no manager yet, so the caller is a stranger.
+	// Unenrolled means that the agent has no manager yet, so the caller is a stranger.
 	Unenrolled PeerKind = iota + 1
-	// Manager: the caller's certificate was issued by the CA whose key the agent
-	// pins, and nothing of it is revoked.
+	// Manager means that the caller's certificate was issued by the CA whose key
+	// the agent pins, and nothing of it is revoked.
 	Manager
 )
 

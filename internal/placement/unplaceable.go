@@ -144,6 +144,8 @@ func (p *Planner) lacking(a *ask, u *Unplaceable, all []verdict, furthest verdic
 			u.Message = fmt.Sprintf("storage: asked %s for %s, which do not fit together on any host's volumes; the most one volume has free is %s (%s)",
 				inBytes.of(u.Asked), furthest.what, inBytes.of(u.Best), u.BestAt)
 		}
+	case InvalidRequest, NoHost, HostUnreachable, HostUnschedulable:
+		// Decided without a candidate in hand, where the message is made, too.
 	}
 }
 

@@ -149,5 +149,5 @@ func joinLabels(labels map[string]string) string {
 
 // seconds rounds up, so that no short time-out becomes 0, which is unlimited.
 func seconds(d metav1.Duration) *int32 {
-	return ptr.To(int32((d.Duration + 999_999_999) / 1_000_000_000)) //nolint:gosec // bounded by the API: durations are minutes.
+	return ptr.To(int32((d.Duration + 999_999_999) / 1_000_000_000))
 }
