@@ -78,3 +78,13 @@ func ClassOf(err error) Class {
 
 // Is tells whether err is of class.
 func Is(err error, class Class) bool { return err != nil && ClassOf(err) == class }
+
+// AsError returns err as a typed error. One of no class becomes Transient, the
+// class that never reads as an observation. Err must not be nil.
+func AsError(op string, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Class: Transient, Op: op, Message: err.Error(), Err: err}
+}

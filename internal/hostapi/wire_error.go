@@ -29,7 +29,7 @@ func ErrorToStatus(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	typed := asError(op, err)
+	typed := AsError(op, err)
 	code, ok := statusCodes[typed.Class]
 	if !ok {
 		code = codes.Unknown
@@ -39,16 +39,6 @@ func ErrorToStatus(op string, err error) error {
 		return status.Error(code, text(typed.Message))
 	}
 	return st.Err()
-}
-
-// asError gives an error of no class the class that never reads as an
-// observation.
-func asError(op string, err error) *Error {
-	var typed *Error
-	if errors.As(err, &typed) {
-		return typed
-	}
-	return &Error{Class: Transient, Op: op, Message: err.Error(), Err: err}
 }
 
 // ErrorFromStatus returns the typed error of a failed gRPC call. Only an agent
@@ -67,7 +57,7 @@ func ErrorFromStatus(op string, err error) error {
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			return &Error{Class: HostUnreachable, Op: op, Message: err.Error(), Err: err}
 		}
-		return asError(op, err)
+		return AsError(op, err)
 	}
 	for _, detail := range st.Details() {
 		if d, ok := detail.(*hostpb.ErrorDetail); ok {

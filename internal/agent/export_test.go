@@ -1,0 +1,21 @@
+package agent
+
+// Files and Disk let tests cut the agent off from its disk.
+type (
+	// Files is files.
+	Files = files
+	// Disk is disk.
+	Disk = disk
+)
+
+// On returns c with another disk.
+func (c Config) On(f Files) Config {
+	c.files = f
+	return c
+}
+
+// Times of the agent that tests advance their clock by.
+const (
+	AnswerWithin   = answerWithin
+	KeepOperations = keepOperations
+)
