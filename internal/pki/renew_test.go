@@ -1,6 +1,7 @@
 package pki_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"testing"
@@ -197,15 +198,20 @@ func TestRenewTakesNoOtherKeys(t *testing.T) {
 	w.g.Expect(err).NotTo(HaveOccurred())
 	foreign, err := w.manager.CA().IssueServer(&key.PublicKey, hostName, nil, w.clock.Now())
 	w.g.Expect(err).NotTo(HaveOccurred())
-	forClients, err := w.manager.CA().IssueClient(&key.PublicKey, hostName, w.clock.Now())
+	own, ok := conn.client.PeerCertificates[0].PublicKey.(*ecdsa.PublicKey)
+	w.g.Expect(ok).To(BeTrue())
+	forClients, err := w.manager.CA().IssueClient(own, hostName, w.clock.Now())
 	w.g.Expect(err).NotTo(HaveOccurred())
 	otherCA, err := pki.NewCA("other", w.clock.Now())
+	w.g.Expect(err).NotTo(HaveOccurred())
+	fromOther, err := otherCA.IssueServer(own, hostName, nil, w.clock.Now())
 	w.g.Expect(err).NotTo(HaveOccurred())
 
 	for name, req := range map[string]pki.RenewRequest{
 		"another key":     {CACertificate: good.CACertificate, Certificate: foreign.Raw},
 		"another use":     {CACertificate: good.CACertificate, Certificate: forClients.Raw},
-		"another CA":      {CACertificate: otherCA.Certificate().Raw, Certificate: good.Certificate},
+		"another issuer":  {CACertificate: good.CACertificate, Certificate: fromOther.Raw},
+		"another CA":      {CACertificate: otherCA.Certificate().Raw, Certificate: fromOther.Raw},
 		"no certificate":  {CACertificate: good.CACertificate},
 		"no CA":           {Certificate: good.Certificate},
 		"the CA as agent": {CACertificate: good.CACertificate, Certificate: good.CACertificate},
