@@ -1,0 +1,102 @@
+package nodepool
+
+import (
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/translate"
+	"github.com/capstan-k8s/capstan/internal/vmimage"
+)
+
+// setStatus works out the whole status from what the reconcile knows.
+func setStatus(s *scope) {
+	pool := s.pool
+	pool.Status.ObservedGeneration = pool.Generation
+	pool.Status.Selector = labels.SelectorFromSet(translate.MachineLabels(pool)).String()
+	if !pool.DeletionTimestamp.IsZero() {
+		message := s.left
+		if s.err != nil {
+			message = s.err.Error()
+		}
+		conditions.False(pool, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", message)
+		return
+	}
+	if s.err != nil {
+		conditions.False(pool, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		return
+	}
+	setReplicas(s)
+	setMachinesReady(s)
+	conditions.Summarize(pool, capstanv1.ReadyCondition, capstanv1.ReasonReady,
+		fmt.Sprintf("%d nodes ready at %s", pool.Status.ReadyReplicas, pool.Status.Version), capstanv1.MachinesReadyCondition)
+}
+
+func reasonOf(err error) string {
+	var notOwned *apply.NotOwnedError
+	var noImage *vmimage.NotFoundError
+	var noCluster *noClusterError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &noCluster):
+		return capstanv1.ReasonWaitingForWorkloadCluster
+	case errors.As(err, &notOwned):
+		return capstanv1.ReasonConflict
+	case errors.As(err, &noImage):
+		return capstanv1.ReasonImageNotFound
+	default:
+		return capstanv1.ReasonInternalError
+	}
+}
+
+func setReplicas(s *scope) {
+	status, from := &s.pool.Status, s.deployment.Status
+	status.Replicas = ptr.Deref(from.Replicas, 0)
+	status.ReadyReplicas = ptr.Deref(from.ReadyReplicas, 0)
+	status.AvailableReplicas = ptr.Deref(from.AvailableReplicas, 0)
+	status.UpToDateReplicas = ptr.Deref(from.UpToDateReplicas, 0)
+	status.Version = s.deployment.Spec.Template.Spec.Version
+}
+
+func setMachinesReady(s *scope) {
+	wanted := ptr.Deref(s.pool.Spec.Replicas, 0)
+	if settled(s.deployment, wanted) {
+		if s.pool.Status.Version != s.cluster.Spec.Version {
+			conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForControlPlane,
+				"%d nodes ready at %s; waiting for the control plane to be at %s", wanted, s.pool.Status.Version, s.cluster.Spec.Version)
+			return
+		}
+		conditions.True(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonReady, "%d nodes ready", wanted)
+		return
+	}
+	status := s.pool.Status
+	message := fmt.Sprintf("%d of %d nodes ready", min(status.AvailableReplicas, status.UpToDateReplicas), wanted)
+	if extra := status.Replicas - wanted; extra > 0 {
+		message += fmt.Sprintf(", %d more to go", extra)
+	}
+	for i := range s.machines {
+		m := &s.machines[i]
+		if c := conditions.Get(m, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
+			message += fmt.Sprintf("; %s: %s", m.Name, c.Message)
+			break
+		}
+	}
+	conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForMachines, "%s", message)
+}
+
+// settled tells whether all machines are there, available and as the spec says.
+func settled(md *clusterv1.MachineDeployment, wanted int32) bool {
+	return md.Status.ObservedGeneration >= md.Generation &&
+		ptr.Deref(md.Spec.Replicas, 0) == wanted &&
+		ptr.Deref(md.Status.Replicas, 0) == wanted &&
+		ptr.Deref(md.Status.AvailableReplicas, 0) == wanted &&
+		ptr.Deref(md.Status.UpToDateReplicas, 0) == wanted
+}

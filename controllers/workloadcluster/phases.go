@@ -1,0 +1,116 @@
+package workloadcluster
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/templates"
+	"github.com/capstan-k8s/capstan/internal/translate"
+	"github.com/capstan-k8s/capstan/internal/vmimage"
+)
+
+// reconcileOwnership refuses a Cluster of this name that was made by somebody
+// else, before anything is made beside it.
+func (r *Reconciler) reconcileOwnership(ctx context.Context, s *scope) error {
+	s.cluster = &clusterv1.Cluster{}
+	key := client.ObjectKeyFromObject(s.wlc)
+	err := r.Client.Get(ctx, key, s.cluster)
+	if apierrors.IsNotFound(err) {
+		err = r.Live.Get(ctx, key, s.cluster)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		s.cluster = nil
+		return nil
+	case err != nil:
+		s.cluster = nil
+		return fmt.Errorf("reading Cluster %s: %w", key, err)
+	case !apply.OwnedBy(s.cluster, s.wlc.UID):
+		s.cluster = nil
+		return &apply.NotOwnedError{Kind: "Cluster", Namespace: key.Namespace, Name: key.Name, Owner: "WorkloadCluster " + key.Name}
+	}
+	return nil
+}
+
+// reconcileChildren applies all that stands for the cluster. The Cluster comes
+// last: Cluster API looks seldom for what it refers to once it was not there.
+func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
+	images, err := r.resolveImages(ctx, s.wlc)
+	if err != nil {
+		return err
+	}
+	infra := &infrav1.HyperVCluster{}
+	if err := r.applier.Object(ctx, s.wlc, translate.HyperVCluster(s.wlc, images), infra); err != nil {
+		return err
+	}
+	s.infra = infra
+	wanted, template := translate.ControlPlane(s.wlc, images)
+	if err := r.applier.Object(ctx, s.wlc, template, &infrav1.HyperVMachineTemplate{}); err != nil {
+		return err
+	}
+	controlPlane := &controlplanev1.KubeadmControlPlane{}
+	if err := r.applier.Object(ctx, s.wlc, wanted, controlPlane); err != nil {
+		return err
+	}
+	s.controlPlane = controlPlane
+	cluster := &clusterv1.Cluster{}
+	if err := r.applier.Object(ctx, s.wlc, translate.Cluster(s.wlc), cluster); err != nil {
+		return err
+	}
+	s.cluster = cluster
+	return nil
+}
+
+func (r *Reconciler) resolveImages(ctx context.Context, wlc *capstanv1.WorkloadCluster) (translate.ClusterImages, error) {
+	list := &capstanv1.VMImageList{}
+	if err := r.Client.List(ctx, list); err != nil {
+		return translate.ClusterImages{}, fmt.Errorf("listing VMImages: %w", err)
+	}
+	controlPlane, err := vmimage.Find(list.Items, capstanv1.OSLinux, wlc.Spec.Version, wlc.Spec.ControlPlane.Image)
+	if err != nil {
+		return translate.ClusterImages{}, fmt.Errorf("spec.controlPlane.image: %w", err)
+	}
+	loadBalancer := wlc.Spec.LoadBalancer.Image
+	if loadBalancer == "" {
+		if loadBalancer, err = vmimage.Find(list.Items, capstanv1.OSLinux, wlc.Spec.Version, ""); err != nil {
+			return translate.ClusterImages{}, fmt.Errorf("spec.loadBalancer.image: %w", err)
+		}
+	}
+	return translate.ClusterImages{ControlPlane: controlPlane, LoadBalancer: loadBalancer}, nil
+}
+
+// pruneTemplates removes templates of control-plane machines that nothing refers
+// to any more.
+func (r *Reconciler) pruneTemplates(ctx context.Context, s *scope) error {
+	keep := s.controlPlane.Spec.MachineTemplate.Spec.InfrastructureRef.Name
+	return templates.Prune(ctx, r.Client, s.wlc, keep, "", client.MatchingLabels{capstanv1.WorkloadClusterLabel: s.wlc.Name})
+}
+
+// observe reads what the status is made from.
+func (r *Reconciler) observe(ctx context.Context, s *scope) error {
+	machines := &infrav1.HyperVMachineList{}
+	if err := r.Client.List(ctx, machines, client.InNamespace(s.wlc.Namespace),
+		client.MatchingLabels{clusterv1.ClusterNameLabel: s.wlc.Name},
+		client.HasLabels{clusterv1.MachineControlPlaneLabel}); err != nil {
+		return fmt.Errorf("listing control-plane machines: %w", err)
+	}
+	s.machines = machines.Items
+	pools := &capstanv1.NodePoolList{}
+	if err := r.Client.List(ctx, pools, client.InNamespace(s.wlc.Namespace)); err != nil {
+		return fmt.Errorf("listing NodePools: %w", err)
+	}
+	for i := range pools.Items {
+		if pools.Items[i].Spec.ClusterName == s.wlc.Name {
+			s.pools = append(s.pools, pools.Items[i])
+		}
+	}
+	return nil
+}

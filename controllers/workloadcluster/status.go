@@ -1,0 +1,140 @@
+package workloadcluster
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	"sigs.k8s.io/cluster-api/util/secret"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/vmimage"
+)
+
+// setStatus works out the whole status from what the reconcile knows.
+func setStatus(s *scope) {
+	wlc := s.wlc
+	wlc.Status.ObservedGeneration = wlc.Generation
+	if !wlc.DeletionTimestamp.IsZero() {
+		message := s.left
+		if s.err != nil {
+			message = s.err.Error()
+		}
+		conditions.False(wlc, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", message)
+		return
+	}
+	if s.err != nil {
+		conditions.False(wlc, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		return
+	}
+	setEndpoint(s)
+	setControlPlane(s)
+	setNodePools(s)
+	conditions.Summarize(wlc, capstanv1.ReadyCondition, capstanv1.ReasonReady,
+		fmt.Sprintf("version %s, %s control-plane machines and %s nodes ready", wlc.Status.Version, wlc.Status.ControlPlane.Summary, wlc.Status.Nodes.Summary),
+		capstanv1.LoadBalancerReadyCondition, capstanv1.ControlPlaneReadyCondition, capstanv1.NodePoolsReadyCondition)
+}
+
+func reasonOf(err error) string {
+	var notOwned *apply.NotOwnedError
+	var noImage *vmimage.NotFoundError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &notOwned):
+		return capstanv1.ReasonClusterNotOwned
+	case errors.As(err, &noImage):
+		return capstanv1.ReasonImageNotFound
+	default:
+		return capstanv1.ReasonInternalError
+	}
+}
+
+func setEndpoint(s *scope) {
+	if endpoint := s.cluster.Spec.ControlPlaneEndpoint; !endpoint.IsZero() {
+		s.wlc.Status.Endpoint = &capstanv1.Endpoint{Host: endpoint.Host, Port: endpoint.Port}
+	}
+	if conditions.IsCurrentlyTrue(s.infra, capstanv1.ReadyCondition) {
+		conditions.True(s.wlc, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonReady,
+			"the API server's endpoint is %s", s.infra.Spec.ControlPlaneEndpoint.String())
+		return
+	}
+	message := "waiting for the load balancer"
+	if ready := conditions.Get(s.infra, capstanv1.ReadyCondition); ready != nil {
+		message = "load balancer: " + ready.Message
+	}
+	conditions.False(s.wlc, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonWaitingForLoadBalancer, "%s", message)
+}
+
+func setControlPlane(s *scope) {
+	kcp := s.controlPlane
+	wanted := ptr.Deref(kcp.Spec.Replicas, 0)
+	ready := ptr.Deref(kcp.Status.ReadyReplicas, 0)
+	s.wlc.Status.ControlPlane = counts(wanted, ready)
+	s.wlc.Status.Version = kcp.Status.Version
+	if ptr.Deref(kcp.Status.Initialization.ControlPlaneInitialized, false) {
+		s.wlc.Status.KubeconfigSecret = secret.Name(s.wlc.Name, secret.Kubeconfig)
+	}
+	if controlPlaneSettled(kcp) {
+		conditions.True(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonReady, "%d of %d machines ready at %s", ready, wanted, kcp.Spec.Version)
+		return
+	}
+	message := fmt.Sprintf("control plane %d/%d ready at %s", min(ready, ptr.Deref(kcp.Status.UpToDateReplicas, 0)), wanted, kcp.Spec.Version)
+	for i := range s.machines {
+		m := &s.machines[i]
+		if c := conditions.Get(m, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
+			message += fmt.Sprintf("; %s: %s", m.Name, c.Message)
+			conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonWaitingForControlPlane, "%s", message)
+			return
+		}
+	}
+	if c := meta.FindStatusCondition(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneAvailableCondition); c != nil && c.Status != metav1.ConditionTrue {
+		message += "; " + c.Message
+	}
+	conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonWaitingForControlPlane, "%s", message)
+}
+
+// controlPlaneSettled tells whether all members are there, ready and as the spec
+// says.
+func controlPlaneSettled(kcp *controlplanev1.KubeadmControlPlane) bool {
+	wanted := ptr.Deref(kcp.Spec.Replicas, 0)
+	return kcp.Status.ObservedGeneration >= kcp.Generation &&
+		meta.IsStatusConditionTrue(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneAvailableCondition) &&
+		ptr.Deref(kcp.Status.Replicas, 0) == wanted &&
+		ptr.Deref(kcp.Status.ReadyReplicas, 0) == wanted &&
+		ptr.Deref(kcp.Status.UpToDateReplicas, 0) == wanted
+}
+
+func setNodePools(s *scope) {
+	var wanted, ready int32
+	var waiting []string
+	for i := range s.pools {
+		pool := &s.pools[i]
+		wanted += ptr.Deref(pool.Spec.Replicas, 0)
+		ready += pool.Status.ReadyReplicas
+		if conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition) {
+			continue
+		}
+		message := "not looked at yet"
+		if c := conditions.Get(pool, capstanv1.ReadyCondition); c != nil {
+			message = c.Message
+		}
+		waiting = append(waiting, pool.Name+": "+message)
+	}
+	s.wlc.Status.Nodes = counts(wanted, ready)
+	if len(waiting) > 0 {
+		conditions.False(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonWaitingForNodePools, "%s", strings.Join(waiting, "; "))
+		return
+	}
+	conditions.True(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonReady, "%d node pools, %d nodes ready", len(s.pools), ready)
+}
+
+func counts(wanted, ready int32) *capstanv1.ReplicaCounts {
+	return &capstanv1.ReplicaCounts{Wanted: wanted, Ready: ready, Summary: fmt.Sprintf("%d/%d", ready, wanted)}
+}
