@@ -12,6 +12,7 @@ import (
 )
 
 func imageLab(t *testing.T) (*lab, fabricapi.PublishedImage) {
+	t.Helper()
 	topology := cluster()
 	topology.Images = []fabricapi.PublishedImage{fabric.SimulatedImage(`\\there\linux.vhdx`, "Linux", "v1.36.3", 10*gib)}
 	return newLab(t, topology), topology.Images[0]

@@ -102,7 +102,7 @@ func (h *Host) transfer(ctx context.Context, bytes int64) (int64, error) {
 	began := h.w.Clock.Now()
 	timer := h.w.Clock.NewTimer(time.Duration(float64(bytes) / float64(rate) * float64(time.Second)))
 	defer timer.Stop()
-	cut := error(nil)
+	var cut error
 	select {
 	case <-timer.C():
 		return bytes, nil

@@ -15,6 +15,7 @@ import (
 // serve serves a lab on its sockets. Their directory's name is short: a socket's
 // path may not be long.
 func serve(t *testing.T, topology fabric.Topology) (*lab, *fabricapi.AdminClient) {
+	t.Helper()
 	l := newLab(t, topology)
 	dir, err := os.MkdirTemp("", "fabric")
 	l.Expect(err).NotTo(HaveOccurred())
