@@ -80,7 +80,7 @@ func once(ctx context.Context, address string, config *tls.Config, do func(enrol
 	}
 	var last atomic.Pointer[error]
 	unused := make(chan net.Conn, 1)
-	unused <- &judgedConn{Conn: secured, last: &last}
+	unused <- newJudgedConn(secured, &last)
 	client, err := grpc.NewClient("passthrough:///"+address,
 		// The connection is TLS already; gRPC must not wrap it again.
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

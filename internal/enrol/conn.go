@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	pingTimeout    = 5 * time.Second
 	connectTimeout = 5 * time.Second
 	maxBackoff     = 5 * time.Second
+	reasonTimeout  = time.Second
 )
 
 // Conn is a connection from the manager to an agent that is made anew whenever
@@ -85,7 +87,7 @@ func (t *judgedTLS) ClientHandshake(ctx context.Context, authority string, raw n
 		t.last.Store(&err)
 		return nil, nil, err
 	}
-	return &judgedConn{Conn: conn, last: t.last}, info, nil
+	return newJudgedConn(conn, t.last), info, nil
 }
 
 // Clone implements credentials.TransportCredentials.
@@ -98,18 +100,44 @@ func (t *judgedTLS) Clone() credentials.TransportCredentials {
 type judgedConn struct {
 	net.Conn
 	last *atomic.Pointer[error]
+	// ended is closed when there is nothing more to read.
+	ended func()
+	over  <-chan struct{}
+}
+
+func newJudgedConn(conn net.Conn, last *atomic.Pointer[error]) *judgedConn {
+	over := make(chan struct{})
+	return &judgedConn{Conn: conn, last: last, over: over, ended: sync.OnceFunc(func() { close(over) })}
 }
 
 // Read implements net.Conn.
 func (c *judgedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if isRefusal(err) {
-		refused := fmt.Errorf("%w: %w", ErrRefused, err)
-		c.last.Store(&refused)
-		return n, refused
-	}
 	if n > 0 {
 		c.last.Store(nil)
+	}
+	if err == nil {
+		return n, nil
+	}
+	defer c.ended()
+	if isRefusal(err) {
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+		c.last.Store(&err)
+	}
+	return n, err
+}
+
+// Write implements net.Conn. Whoever refuses closes the connection as well, and a
+// write may find that out first: the reader, who has the reason, goes before.
+func (c *judgedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		timer := time.NewTimer(reasonTimeout)
+		defer timer.Stop()
+		select {
+		case <-c.over:
+		case <-timer.C:
+		}
 	}
 	return n, err
 }

@@ -174,12 +174,12 @@ func TestCauseSpeaksOfTheLastHandshakeOnly(t *testing.T) {
 
 func TestNobodyListening(t *testing.T) {
 	g, w := NewWithT(t), &world{}
-	m, a := newManager(t, w), startAgent(t, w)
+	m := newManager(t, w)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	g.Expect(err).NotTo(HaveOccurred())
 	address := listener.Addr().String()
 	g.Expect(listener.Close()).To(Succeed())
-	err = enrol.Renew(t.Context(), address, m, a.ref)
+	err = enrol.Renew(t.Context(), address, m, pki.AgentRef{Name: "agent-0"})
 	var op *net.OpError
 	g.Expect(errors.As(err, &op)).To(BeTrue())
 }

@@ -1,0 +1,276 @@
+package lbguest_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/capstan-k8s/capstan/internal/fabric/lbguest"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbclient"
+	"github.com/capstan-k8s/capstan/internal/pki"
+)
+
+const vipPort = 6443
+
+// lab is one network of 127.0.0.0/8 with a clock, a segment and a manager.
+type lab struct {
+	*WithT
+	t       *testing.T
+	prefix  string
+	clock   *clocktesting.FakeClock
+	segment *lbguest.Segment
+	manager *pki.ManagerIdentity
+}
+
+var labs atomic.Int32
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	// By the process, so that two runs of the tests at a time do not meet.
+	l := &lab{WithT: NewWithT(t), t: t, prefix: fmt.Sprintf("127.%d.%d", 128+os.Getpid()%120, labs.Add(1))}
+	l.clock = clocktesting.NewFakeClock(time.Now())
+	l.segment = lbguest.NewSegment(l.clock)
+	ca, err := pki.NewCA("capstan", l.clock.Now())
+	l.Expect(err).NotTo(HaveOccurred())
+	l.manager, err = pki.NewManager(pki.ManagerOptions{Name: "manager", CA: ca, Now: l.clock.Now})
+	l.Expect(err).NotTo(HaveOccurred())
+	return l
+}
+
+func (l *lab) address(host int) string { return fmt.Sprintf("%s.%d", l.prefix, host) }
+
+func (l *lab) vip() string { return l.address(100) }
+
+// eventually lets the clock run in small steps until the matcher is satisfied.
+func (l *lab) eventually(observe func() any) AsyncAssertion {
+	return l.Eventually(func() any {
+		l.clock.Step(20 * time.Millisecond)
+		return observe()
+	}).WithTimeout(10 * time.Second).WithPolling(2 * time.Millisecond)
+}
+
+// vm is a load-balancer VM with its disk, on or off.
+type vm struct {
+	*lab
+	host   int
+	name   string
+	dir    string
+	token  pki.Token
+	target lbclient.Target
+	guest  *lbguest.Guest
+	client *lbclient.Client
+}
+
+func (l *lab) newVM(host int) *vm {
+	l.t.Helper()
+	v := &vm{lab: l, host: host, name: fmt.Sprintf("lb-%d", host), dir: l.t.TempDir(), token: pki.NewToken()}
+	v.target = lbclient.Target{Address: l.address(host) + ":9443", Agent: pki.AgentRef{Name: v.name, Hosts: []string{l.address(host)}}}
+	v.powerOn()
+	l.t.Cleanup(v.powerOff)
+	l.Expect(lbclient.Enrol(l.t.Context(), v.target, l.manager, v.token, func(_ context.Context, pin pki.Pin) error {
+		v.target.Agent.Pin = pin
+		return nil
+	})).To(Succeed())
+	var err error
+	v.client, err = lbclient.Dial(v.target, l.manager)
+	l.Expect(err).NotTo(HaveOccurred())
+	l.t.Cleanup(func() { l.Expect(v.client.Close()).To(Succeed()) })
+	return v
+}
+
+func (v *vm) powerOn() {
+	v.t.Helper()
+	guest, err := lbguest.Start(lbguest.Options{
+		Config: lbapi.LBConfig{Name: v.name, Listen: v.target.Address, EnrolmentToken: v.token.Reveal()},
+		Dir:    v.dir, Version: "test", Segment: v.segment, Clock: v.clock, Log: slog.New(slog.DiscardHandler),
+	})
+	v.Expect(err).NotTo(HaveOccurred())
+	v.guest = guest
+}
+
+func (v *vm) powerOff() {
+	if v.guest != nil {
+		v.guest.Stop()
+		v.guest = nil
+	}
+}
+
+func (v *vm) apply(plan lbapi.Plan) {
+	v.t.Helper()
+	plan.Self = v.name
+	_, err := v.client.Apply(v.t.Context(), plan)
+	v.Expect(err).NotTo(HaveOccurred())
+}
+
+func (v *vm) role() any {
+	for _, s := range v.guest.Status().VIPs {
+		return s.Role
+	}
+	return nil
+}
+
+// health is that of the first frontend's backends, by name.
+func (v *vm) health() any {
+	out := map[string]lbapi.Health{}
+	for _, b := range v.guest.Status().Backends {
+		out[b.Backend] = b.Health
+	}
+	return out
+}
+
+// plan is for the given VMs, the first of them preferred, with one TCP frontend.
+func (l *lab) plan(generation int64, vms []*vm, backends ...lbapi.Backend) lbapi.Plan {
+	p := lbapi.Plan{
+		Generation: generation, Cluster: "default/shop",
+		VIPs: []lbapi.VIP{{Address: l.vip(), Network: l.prefix + ".0/24", VRID: 7}},
+		Frontends: []lbapi.Frontend{{
+			Name: "api", VIP: l.vip(), Port: vipPort, Protocol: lbapi.TCP, Backends: backends,
+			Check: lbapi.Check{Kind: lbapi.CheckTCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 2},
+		}},
+	}
+	for i, v := range vms {
+		p.Peers = append(p.Peers, lbapi.Peer{Name: v.name, Address: l.address(v.host), Priority: int32(200 - 60*i)})
+	}
+	return p
+}
+
+// server is a TCP server that says its name and then repeats what it hears.
+type server struct {
+	lbapi.Backend
+	listener net.Listener
+}
+
+func (l *lab) newServer(host int) *server {
+	l.t.Helper()
+	s := &server{Backend: lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host), Port: vipPort}}
+	s.listen(l)
+	l.t.Cleanup(s.close)
+	return s
+}
+
+func (s *server) listen(l *lab) {
+	l.t.Helper()
+	listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", s.Address, s.Port))
+	l.Expect(err).NotTo(HaveOccurred())
+	s.listener = listener
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				if _, err := fmt.Fprintln(conn, s.Name); err == nil {
+					_, _ = io.Copy(conn, conn)
+				}
+			}()
+		}
+	}()
+}
+
+// close accepts no more; what is connected goes on.
+func (s *server) close() { _ = s.listener.Close() }
+
+func (s *server) drained() lbapi.Backend {
+	b := s.Backend
+	b.Drain = true
+	return b
+}
+
+// stream is a connection through the VIP.
+type stream struct {
+	net.Conn
+	in     *bufio.Reader
+	server string
+}
+
+func (l *lab) connect() (*stream, error) {
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", l.vip(), vipPort), 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return nil, err
+	}
+	s := &stream{Conn: conn, in: bufio.NewReader(conn)}
+	if s.server, err = s.in.ReadString('\n'); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	s.server = s.server[:len(s.server)-1]
+	return s, nil
+}
+
+func (s *stream) echo() error {
+	if _, err := fmt.Fprintln(s, "still there"); err != nil {
+		return err
+	}
+	_, err := s.in.ReadString('\n')
+	return err
+}
+
+// ask returns who answers a new connection, or nil if nobody does.
+func (l *lab) ask() any {
+	s, err := l.connect()
+	if err != nil {
+		return nil
+	}
+	_ = s.Close()
+	return s.server
+}
+
+// apiServer answers /readyz over TLS with what Ready says.
+type apiServer struct {
+	lbapi.Backend
+	ready atomic.Bool
+	ca    string
+}
+
+func (l *lab) newAPIServer(host int) *apiServer {
+	l.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	l.Expect(err).NotTo(HaveOccurred())
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, DNSNames: []string{"kubernetes"},
+		IsCA: true, BasicConstraintsValid: true,
+		NotBefore: l.clock.Now().Add(-time.Hour), NotAfter: l.clock.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	l.Expect(err).NotTo(HaveOccurred())
+	cert, err := x509.ParseCertificate(der)
+	l.Expect(err).NotTo(HaveOccurred())
+	a := &apiServer{
+		Backend: lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host), Port: vipPort},
+		ca:      string(pki.EncodeCertificates(cert)),
+	}
+	listener, err := tls.Listen("tcp", fmt.Sprintf("%s:%d", a.Address, a.Port), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	l.Expect(err).NotTo(HaveOccurred())
+	web := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" || !a.ready.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})}
+	go func() { _ = web.Serve(listener) }()
+	l.t.Cleanup(func() { _ = web.Close() })
+	return a
+}
