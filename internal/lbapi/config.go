@@ -33,8 +33,9 @@ func (c LBConfig) Validate() error {
 	if !namePattern.MatchString(c.Name) {
 		errs = append(errs, fmt.Errorf("name: %s is not a name", quote(c.Name)))
 	}
-	if a, err := netip.ParseAddrPort(c.Listen); err != nil || a.Port() == 0 {
-		errs = append(errs, fmt.Errorf("listen: %s is not an address and port", quote(c.Listen)))
+	// Listening everywhere would be listening on the VIPs as well.
+	if a, err := netip.ParseAddrPort(c.Listen); err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
+		errs = append(errs, fmt.Errorf("listen: %s is not one address and a port", quote(c.Listen)))
 	}
 	if c.EnrolmentToken == "" {
 		errs = append(errs, errors.New("enrolmentToken: is empty"))

@@ -30,6 +30,7 @@ func TestLBConfigIsReadStrictly(t *testing.T) {
 		"not YAML":        {"name: [" + token, "not YAML"},
 		"no port":         {"name: a\nlisten: 127.0.0.1\nenrolmentToken: " + token, "listen"},
 		"host name":       {"name: a\nlisten: localhost:9443\nenrolmentToken: " + token, "listen"},
+		"everywhere":      {"name: a\nlisten: 0.0.0.0:9443\nenrolmentToken: " + token, "listen"},
 		"hostile name":    {"name: \"a\\nb\"\nlisten: 127.0.0.1:1\nenrolmentToken: " + token, "name"},
 		"no token":        {"name: a\nlisten: 127.0.0.1:1\n", "enrolmentToken"},
 		"token as a list": {"name: a\nlisten: 127.0.0.1:1\nenrolmentToken: [" + token + "]", "wrong type"},

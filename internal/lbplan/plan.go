@@ -1,0 +1,99 @@
+package lbplan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+)
+
+// APIFrontend is the name of the API server's frontend.
+const APIFrontend = "kube-apiserver"
+
+// Priorities are apart so far that the best peer's head start, a few milliseconds
+// for each step, is not lost in the scheduling of a busy host.
+const (
+	highestPriority = 200
+	priorityStep    = 10
+)
+
+// serverName is in every API server's certificate that kubeadm makes, whatever
+// the machine's own name and address.
+const serverName = "kubernetes.default.svc"
+
+// Plans are the plans of one load balancer.
+type Plans struct {
+	// Hash is of what the plans say, generation apart. As long as it is the same,
+	// there is nothing new to number.
+	Hash string
+	// VMs has a plan for each VM that has an address, in the order of their names.
+	VMs []lbapi.Plan
+}
+
+// Compute returns the plans for the input. It fails, with every fault listed,
+// rather than return a plan that a VM would refuse.
+func Compute(in Input) (Plans, error) {
+	frontends, err := frontendsOf(in)
+	if err != nil {
+		return Plans{}, fmt.Errorf("plan load balancer of cluster %s: %w", in.Cluster, err)
+	}
+	shared := lbapi.Canonical(lbapi.Plan{
+		Generation: in.Generation, Cluster: in.Cluster,
+		VIPs: in.VIPs, Peers: peersOf(in.VMs), Frontends: frontends,
+	})
+	plans := Plans{Hash: lbapi.Hash(shared)}
+	for _, peer := range shared.Peers {
+		plan := shared.Clone()
+		plan.Self = peer.Name
+		if faults := lbapi.Validate(plan); len(faults) > 0 {
+			return Plans{}, fmt.Errorf("plan load balancer of cluster %s: %w", in.Cluster, lbapi.InvalidPlanError(faults))
+		}
+		plans.VMs = append(plans.VMs, plan)
+	}
+	return plans, nil
+}
+
+// peersOf returns every VM that can speak VRRP, the first by name preferred.
+func peersOf(vms []VM) []lbapi.Peer {
+	vms = slices.DeleteFunc(slices.Clone(vms), func(vm VM) bool { return vm.Address == "" })
+	slices.SortFunc(vms, func(a, b VM) int { return strings.Compare(a.Name, b.Name) })
+	peers := make([]lbapi.Peer, len(vms))
+	for i, vm := range vms {
+		peers[i] = lbapi.Peer{Name: vm.Name, Address: vm.Address, Priority: int32(highestPriority - priorityStep*i)}
+	}
+	return peers
+}
+
+func frontendsOf(in Input) ([]lbapi.Frontend, error) {
+	if len(in.API.CA) == 0 {
+		return nil, nil
+	}
+	ca, err := lbapi.CanonicalCA(in.API.CA)
+	if err != nil {
+		return nil, err
+	}
+	return []lbapi.Frontend{{
+		Name: APIFrontend, VIP: in.API.VIP, Port: in.API.Port, Protocol: lbapi.TCP,
+		AllowedSources: in.API.AllowedSources,
+		Backends:       backendsOf(in.Machines, in.API.Port),
+		Check: lbapi.Check{
+			Kind: lbapi.CheckTLSReadyz, Path: "/readyz", ServerName: serverName, CA: ca,
+			Interval: time.Second, Timeout: 3 * time.Second, Rise: 1, Fall: 3,
+		},
+	}}, nil
+}
+
+// backendsOf drains the machines that leave, but never the last that could answer:
+// as long as there is no other, turning clients away helps nobody.
+func backendsOf(machines []Machine, port int32) []lbapi.Backend {
+	spare := slices.ContainsFunc(machines, func(m Machine) bool { return m.State == Ready && m.Address != "" })
+	var backends []lbapi.Backend
+	for _, m := range machines {
+		if m.Address != "" {
+			backends = append(backends, lbapi.Backend{Name: m.Name, Address: m.Address, Port: port, Drain: spare && m.State == Leaving})
+		}
+	}
+	return backends
+}
