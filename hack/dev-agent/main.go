@@ -1,0 +1,41 @@
+// Command dev-agent is the host agent with the simulated driver: a host of the
+// fabric is all that it can serve.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/capstan-k8s/capstan/internal/agent/agentcmd"
+	"github.com/capstan-k8s/capstan/internal/driver/simulated"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := agentcmd.Main(ctx, "dev-agent", os.Args[1:], os.Stdout, os.Stderr, simulatedDriver())
+	stop()
+	os.Exit(code)
+}
+
+func simulatedDriver() agentcmd.Driver {
+	var socket string
+	return agentcmd.Driver{
+		Name:    simulated.Name,
+		Summary: "a host of the fabric on this machine, for development",
+		Flags: func(flags *flag.FlagSet) {
+			flags.StringVar(&socket, "fabric-socket", "", "`socket` of the host in the fabric")
+		},
+		Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) {
+			if socket == "" {
+				return nil, errors.New("--fabric-socket is needed")
+			}
+			return simulated.Dial(socket), nil
+		},
+	}
+}

@@ -1,0 +1,171 @@
+package agentcmd_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/agent/agentcmd"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+	"github.com/capstan-k8s/capstan/internal/hostclient"
+	"github.com/capstan-k8s/capstan/internal/pki"
+	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+)
+
+// text is an output that can be read while it is written.
+type text struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *text) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *text) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+func driver(d hostapi.Driver) agentcmd.Driver {
+	return agentcmd.Driver{
+		Name: "test", Summary: "a map", Flags: func(f *flag.FlagSet) { f.String("map-size", "", "`size` of the map") },
+		Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) { return d, nil },
+	}
+}
+
+func TestAnAgentWithoutADriverSaysSoAndEnds(t *testing.T) {
+	g := NewWithT(t)
+	var stdout, stderr text
+	g.Expect(agentcmd.Main(t.Context(), "capstan-agent", nil, &stdout, &stderr)).To(Equal(1))
+	g.Expect(stderr.String()).To(Equal("capstan-agent: this build has no driver, so there is no hypervisor that it could serve\n"))
+	g.Expect(agentcmd.Main(t.Context(), "capstan-agent", []string{"--help"}, &stdout, &stderr)).To(Equal(0))
+	g.Expect(stdout.String()).To(ContainSubstring("none: this build cannot serve a host"))
+}
+
+func TestHelpNamesDriversAndTheirFlags(t *testing.T) {
+	g := NewWithT(t)
+	var stdout, stderr text
+	code := agentcmd.Main(t.Context(), "dev-agent", []string{"--help"}, &stdout, &stderr, driver(nil))
+	g.Expect(code).To(Equal(0))
+	g.Expect(stderr.String()).To(BeEmpty())
+	for _, line := range []string{`test +a map`, `--map-size size +size of the map`, `--listen address .*\(default :7443\)`, `dev-agent version`} {
+		g.Expect(stdout.String()).To(MatchRegexp(line))
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"an unknown flag":       {[]string{"--lisen", ":1"}, 2, "flag provided but not defined"},
+		"an unknown command":    {[]string{"enrol"}, 2, `unknown command "enrol"`},
+		"an unknown driver":     {[]string{"--driver", "vmware"}, 1, `no driver "vmware": it has \["test"\]`},
+		"an unknown log level":  {[]string{"--log-level", "loud"}, 2, `"loud" is not debug`},
+		"an unknown log format": {[]string{"--log-format", "xml"}, 2, `"xml" is neither`},
+		"no such token file":    {[]string{"--state-dir", "STATE", "--enrol-token-file", "nowhere"}, 1, "read enrolment token"},
+		"an address in no form": {[]string{"--state-dir", "STATE", "--listen", "nowhere"}, 1, "listen on nowhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			for i := range test.args {
+				if test.args[i] == "STATE" {
+					test.args[i] = filepath.Join(t.TempDir(), "state")
+				}
+			}
+			var stdout, stderr text
+			code := agentcmd.Main(t.Context(), "dev-agent", test.args, &stdout, &stderr, driver(agenttest.NewDriver("host-1")))
+			g.Expect(code).To(Equal(test.code))
+			g.Expect(stderr.String()).To(MatchRegexp(test.want))
+		})
+	}
+}
+
+func TestADamagedTokenIsNotQuoted(t *testing.T) {
+	g := NewWithT(t)
+	file := filepath.Join(t.TempDir(), "token")
+	secret := pki.NewToken().Reveal() + "x"
+	g.Expect(os.WriteFile(file, []byte(secret), 0o600)).To(Succeed())
+	var stdout, stderr text
+	code := agentcmd.Main(t.Context(), "dev-agent", []string{"--state-dir", filepath.Join(t.TempDir(), "state"), "--enrol-token-file", file}, &stdout, &stderr, driver(agenttest.NewDriver("host-1")))
+	g.Expect(code).To(Equal(1))
+	g.Expect(stderr.String()).NotTo(ContainSubstring(secret[len(secret)-20:]))
+}
+
+func TestADriverThatDoesNotOpenEndsTheAgent(t *testing.T) {
+	g := NewWithT(t)
+	closed := agentcmd.Driver{Name: "test", Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) {
+		return nil, errors.New("no hypervisor here")
+	}}
+	var stdout, stderr text
+	code := agentcmd.Main(t.Context(), "dev-agent", []string{"--state-dir", filepath.Join(t.TempDir(), "state")}, &stdout, &stderr, closed)
+	g.Expect(code).To(Equal(1))
+	g.Expect(stderr.String()).To(ContainSubstring("open driver test: no hypervisor here"))
+}
+
+// agentProcess runs the command until the test stops it, and returns where it
+// listens.
+func agentProcess(t *testing.T, d hostapi.Driver, args ...string) (address string, stop func() (code int, log string)) {
+	t.Helper()
+	g := NewWithT(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var stdout, stderr text
+	code := make(chan int, 1)
+	go func() { code <- agentcmd.Main(ctx, "dev-agent", args, &stdout, &stderr, driver(d)) }()
+	listens := regexp.MustCompile(`msg="agent listens".* address=(\S+)`)
+	g.Eventually(stderr.String).WithTimeout(20 * time.Second).WithPolling(time.Millisecond).Should(MatchRegexp(listens.String()))
+	return listens.FindStringSubmatch(stderr.String())[1], func() (int, string) {
+		cancel()
+		return <-code, stderr.String()
+	}
+}
+
+func TestAnAgentIsEnrolledServesAndStopsWithoutLosingItsIdentity(t *testing.T) {
+	g := NewWithT(t)
+	token := pki.NewToken()
+	file := filepath.Join(t.TempDir(), "token")
+	g.Expect(os.WriteFile(file, []byte(token.Reveal()+"\n"), 0o600)).To(Succeed())
+	args := []string{"--listen", "127.0.0.1:0", "--state-dir", filepath.Join(t.TempDir(), "state"), "--enrol-token-file", file, "--name", "host-1"}
+	manager := agenttest.NewManager(t, time.Now)
+	target := hostclient.Target{Name: "host-1"}
+	hello := func() hostapi.Hello {
+		client, err := hostclient.Dial(target, manager)
+		g.Expect(err).NotTo(HaveOccurred())
+		defer client.Close()
+		hello, err := client.Hello(t.Context())
+		g.Expect(err).NotTo(HaveOccurred())
+		return hello
+	}
+
+	var stop func() (int, string)
+	target.Address, stop = agentProcess(t, agenttest.NewDriver("hv-1"), args...)
+	g.Expect(hostclient.Enrol(t.Context(), target, manager, token, func(_ context.Context, pin pki.Pin) error {
+		target.Pin = pin
+		return nil
+	})).To(Succeed())
+	g.Expect(hello()).To(And(HaveField("Host", "hv-1"), HaveField("Driver", "test"), HaveField("Protocols", hostapi.Protocols())))
+	code, log := stop()
+	g.Expect(code).To(Equal(0))
+	g.Expect(log).NotTo(ContainSubstring(token.Reveal()))
+
+	// The token lies in its file still, and is worthless.
+	target.Address, stop = agentProcess(t, agenttest.NewDriver("hv-1"), args...)
+	g.Expect(hello().Host).To(Equal("hv-1"))
+	code, _ = stop()
+	g.Expect(code).To(Equal(0))
+}
