@@ -6,9 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source hack/env.sh
 
 # Generators run from source, by hack/generate.sh.
-mapfile -t commands < <(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./... | grep -v '/hack/capi-manifests$')
+commands=$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./... | grep -v '/hack/capi-manifests$')
 
 mkdir -p bin
-go build -ldflags '-s -w' -o bin/ "${commands[@]}"
+xargs go build -ldflags '-s -w' -o bin/ <<<"$commands"
 GOOS=windows GOARCH=amd64 go build -ldflags '-s -w' -o bin/capstan-agent.exe ./cmd/capstan-agent
 ls -sh bin

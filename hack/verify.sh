@@ -52,11 +52,9 @@ modules() {
 
 # Everything of ours that the Windows agent links, tests included.
 windows() {
-  local packages
   export GOOS=windows GOARCH=amd64
-  mapfile -t packages < <(go list -deps ./cmd/capstan-agent | grep "^$module/")
   go build -o "$work/capstan-agent.exe" ./cmd/capstan-agent
-  go vet "${packages[@]}"
+  go list -deps ./cmd/capstan-agent | grep "^$module/" | xargs go vet
 }
 
 # depguard reads import lines; what a binary links in the end, only the build knows.
