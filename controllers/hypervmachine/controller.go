@@ -1,0 +1,134 @@
+// Package hypervmachine fulfils Cluster API's InfraMachine contract: one
+// VirtualMachine for each HyperVMachine, with the identity that its node's
+// providerID bears.
+//
+// Source: Cluster API book, contract rules for InfraMachine.
+package hypervmachine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/client-go/tools/events"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util"
+	"sigs.k8s.io/cluster-api/util/paused"
+	"sigs.k8s.io/cluster-api/util/predicates"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=hypervmachines,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=hypervmachines/status;hypervmachines/finalizers,verbs=get;update;patch
+// +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
+
+// Reconciler reconciles HyperVMachines.
+type Reconciler struct {
+	Client client.Client
+	// Live reads past the cache.
+	Live   client.Reader
+	Events events.EventRecorder
+
+	applier *apply.Applier
+	writer  *conditions.Writer
+}
+
+// SetupWithManager adds the controller to a manager.
+func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, options controller.Options) error {
+	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
+	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
+	ofCluster, err := util.ClusterToTypedObjectsMapper(r.Client, &infrav1.HyperVMachineList{}, mgr.GetScheme())
+	if err != nil {
+		return fmt.Errorf("mapping Clusters to HyperVMachines: %w", err)
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("hypervmachine").
+		For(&infrav1.HyperVMachine{}).
+		Owns(&capstanv1.VirtualMachine{}).
+		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(util.MachineToInfrastructureMapFunc(infrav1.GroupVersion.WithKind("HyperVMachine")))).
+		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster),
+			builder.WithPredicates(predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(mgr.GetScheme(), mgr.GetLogger()))).
+		WithOptions(options).
+		Complete(r)
+}
+
+// scope is what one reconcile knows.
+type scope struct {
+	infra   *infrav1.HyperVMachine
+	machine *clusterv1.Machine
+	cluster *clusterv1.Cluster
+	vm      *capstanv1.VirtualMachine
+	// wait is what the machine waits for before it can have a VM.
+	wait *wait
+	// left says what a deletion still waits for.
+	left string
+	// err is why a phase could not be finished.
+	err error
+}
+
+// wait is a reason with its message.
+type wait struct{ reason, message string }
+
+// Reconcile brings one HyperVMachine towards what its spec says.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, reterr error) {
+	infra := &infrav1.HyperVMachine{}
+	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &scope{infra: infra}
+	if err := r.findOwners(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if s.cluster != nil {
+		if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, infra); err != nil || isPaused || requeue {
+			return ctrl.Result{}, err
+		}
+	}
+	before := infra.DeepCopy()
+	defer func() {
+		setStatus(s)
+		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
+	}()
+
+	if !infra.DeletionTimestamp.IsZero() {
+		s.err = r.delete(ctx, s)
+		return ctrl.Result{}, unlessToldInStatus(s.err)
+	}
+	if s.wait = waitsFor(s); s.wait != nil {
+		return ctrl.Result{}, nil
+	}
+	if controllerutil.AddFinalizer(infra, infrav1.HyperVMachineFinalizer) {
+		if err := r.Client.Patch(ctx, infra, client.MergeFrom(before)); err != nil {
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer to HyperVMachine %s: %w", req, err)
+		}
+	}
+	for _, phase := range []func(context.Context, *scope) error{
+		r.reconcileVirtualMachine,
+		r.reconcileProviderID,
+	} {
+		if s.err = phase(ctx, s); s.err != nil {
+			break
+		}
+	}
+	return ctrl.Result{}, unlessToldInStatus(s.err)
+}
+
+// unlessToldInStatus returns the errors that trying again may mend. The others
+// stand in the status, and a watch brings the next reconcile.
+func unlessToldInStatus(err error) error {
+	if reasonOf(err) == capstanv1.ReasonInternalError {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package hypervmachine
+
+import (
+	"errors"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// setStatus works out the whole status from what the reconcile knows.
+func setStatus(s *scope) {
+	infra := s.infra
+	infra.Status.ObservedGeneration = infra.Generation
+	switch {
+	case !infra.DeletionTimestamp.IsZero():
+		conditions.False(infra, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", deletionMessage(s))
+		return
+	case s.err != nil:
+		conditions.False(infra, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		return
+	case s.wait != nil:
+		conditions.False(infra, capstanv1.ReadyCondition, s.wait.reason, "%s", s.wait.message)
+		return
+	}
+	setFromVM(s)
+	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady,
+		"the virtual machine runs on "+infra.Status.Host, capstanv1.VMReadyCondition)
+	if conditions.IsTrue(infra, capstanv1.ReadyCondition) {
+		infra.Status.Initialization.Provisioned = ptr.To(true)
+	}
+}
+
+// setFromVM takes over what the VirtualMachine tells.
+func setFromVM(s *scope) {
+	infra, vm := s.infra, s.vm
+	infra.Status.Host = vm.Status.Host
+	infra.Status.Volumes = vm.Status.Volumes
+	infra.Status.FailureDomain = vm.Status.FailureDomain
+	infra.Status.Addresses = addresses(vm)
+	ready := conditions.Get(vm, capstanv1.ReadyCondition)
+	switch {
+	case ready == nil:
+		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to be looked at")
+	case ready.Status == metav1.ConditionTrue:
+		conditions.True(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
+	default:
+		// The VM's own reason is the answer to "why not": it is passed on.
+		conditions.False(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
+	}
+}
+
+func addresses(vm *capstanv1.VirtualMachine) []clusterv1.MachineAddress {
+	list := make([]clusterv1.MachineAddress, 0, len(vm.Status.Addresses)+1)
+	for _, address := range vm.Status.Addresses {
+		list = append(list, clusterv1.MachineAddress{Type: clusterv1.MachineInternalIP, Address: address})
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return append(list, clusterv1.MachineAddress{Type: clusterv1.MachineHostName, Address: vm.Name})
+}
+
+func deletionMessage(s *scope) string {
+	if s.err != nil {
+		return s.err.Error()
+	}
+	if s.vm != nil {
+		if c := conditions.Get(s.vm, capstanv1.ReadyCondition); c != nil && c.Reason == capstanv1.ReasonDeleting {
+			return s.left + ": " + c.Message
+		}
+	}
+	return s.left
+}
+
+func reasonOf(err error) string {
+	var notOwned *apply.NotOwnedError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &notOwned):
+		return capstanv1.ReasonConflict
+	case errors.Is(err, errVMGone):
+		return capstanv1.ReasonVMNotFound
+	default:
+		return capstanv1.ReasonInternalError
+	}
+}
