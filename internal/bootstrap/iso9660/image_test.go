@@ -1,0 +1,108 @@
+package iso9660_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+
+	reader "github.com/kdomanski/iso9660"
+	. "github.com/onsi/gomega"
+	"pgregory.net/rapid"
+
+	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660"
+)
+
+// read reads an image with a library that is not ours.
+func read(image []byte) (label string, files map[string][]byte, err error) {
+	img, err := reader.OpenImage(bytes.NewReader(image))
+	if err != nil {
+		return "", nil, err
+	}
+	if label, err = img.Label(); err != nil {
+		return "", nil, err
+	}
+	root, err := img.RootDir()
+	if err != nil {
+		return "", nil, err
+	}
+	children, err := root.GetChildren()
+	if err != nil {
+		return "", nil, err
+	}
+	files = map[string][]byte{}
+	for _, c := range children {
+		if files[c.Name()], err = io.ReadAll(c.Reader()); err != nil {
+			return "", nil, err
+		}
+	}
+	return label, files, nil
+}
+
+func TestPropertyAnotherReaderSeesWhatWasWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := map[string][]byte{}
+		var files []iso9660.File
+		for i := range rapid.IntRange(0, 9).Draw(t, "files") {
+			f := iso9660.File{
+				Name:    fmt.Sprintf("%d%s", i, rapid.StringMatching(`[a-zA-Z0-9._-]{0,50}`).Draw(t, "name")),
+				Content: rapid.SliceOfN(rapid.Byte(), 0, 5000).Draw(t, "content"),
+			}
+			files, want[f.Name] = append(files, f), f.Content
+		}
+		image, err := iso9660.Image("cidata", files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		label, got, err := read(image)
+		if err != nil || label != "cidata" || len(got) != len(want) {
+			t.Fatalf("label %q, %d files, want %d: %v", label, len(got), len(want), err)
+		}
+		for name, content := range want {
+			if !bytes.Equal(got[name], content) {
+				t.Fatalf("file %s differs", name)
+			}
+		}
+		if len(image)%2048 != 0 {
+			t.Fatalf("%d bytes are no whole sectors", len(image))
+		}
+	})
+}
+
+func TestImageIsTheSameInAnyOrderOfFiles(t *testing.T) {
+	g := NewWithT(t)
+	a, b := iso9660.File{Name: "a", Content: []byte("1")}, iso9660.File{Name: "b", Content: []byte("2")}
+	one, err := iso9660.Image("x", []iso9660.File{a, b})
+	g.Expect(err).NotTo(HaveOccurred())
+	two, err := iso9660.Image("x", []iso9660.File{b, a})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(one).To(Equal(two))
+}
+
+func TestImageRefusesWhatItCannotWrite(t *testing.T) {
+	many := make([]iso9660.File, 30)
+	for i := range many {
+		many[i].Name = fmt.Sprintf("file-%02d", i)
+	}
+	for _, tc := range []struct {
+		name, label string
+		files       []iso9660.File
+		want        string
+	}{
+		{"no label", "", nil, "volume label"},
+		{"long label", "abcdefghijklmnopq", nil, "volume label"},
+		{"label with a space", "ci data", nil, "volume label"},
+		{"empty name", "x", []iso9660.File{{}}, "file name"},
+		{"path", "x", []iso9660.File{{Name: "a/b"}}, "file name"},
+		{"parent", "x", []iso9660.File{{Name: ".."}}, "file name"},
+		{"twice", "x", []iso9660.File{{Name: "a"}, {Name: "a"}}, "not unique"},
+		{"same but for case", "x", []iso9660.File{{Name: "a"}, {Name: "A"}}, "not unique"},
+		{"too many", "x", many, "30 files do not fit"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := NewWithT(t)
+			_, err := iso9660.Image(tc.label, tc.files)
+			g.Expect(err).To(MatchError(ContainSubstring(tc.want)))
+		})
+	}
+}
