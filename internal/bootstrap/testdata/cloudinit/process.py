@@ -5,9 +5,11 @@ Usage: process.py SEED_FOLDER RENDERER...
 Prints as JSON: the instance ID, the cloud config that results from all parts of
 the user data, and the files that each network renderer writes. Everything is
 cloud-init's own code; this only calls it in the order of its stages. It was
-written for 22.4.2 (Debian 12). No package needs to be installed:
+written for 22.4.2 (Debian 12). No package needs to be installed; beside
+cloud-init, what python3 lacks of its dependencies is unpacked in the same way:
 
-    apt-get download cloud-init && dpkg -x cloud-init_*.deb DIR
+    apt-get download cloud-init python3-configobj python3-oauthlib ...
+    for p in *.deb; do dpkg -x $p DIR; done
     CLOUD_INIT_PYTHONPATH=DIR/usr/lib/python3/dist-packages go test -run CloudInit .
 """
 
