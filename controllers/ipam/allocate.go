@@ -1,0 +1,196 @@
+package ipam
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
+)
+
+// networkMissingError says that the LogicalNetwork is not there.
+type networkMissingError struct{ name string }
+
+// Error implements error.
+func (e *networkMissingError) Error() string {
+	return fmt.Sprintf("LogicalNetwork %s does not exist: make it, or name another", e.name)
+}
+
+// fullError says that a range has no free address.
+type fullError struct {
+	network string
+	use     addresspool.Use
+	total   int64
+}
+
+// Error implements error.
+func (e *fullError) Error() string {
+	field := "nodeRanges"
+	if e.use == addresspool.VIPs {
+		field = "vipRanges"
+	}
+	return fmt.Sprintf("LogicalNetwork %s is full: all %d addresses of its %s are taken; widen spec.subnets[0].%s or free some",
+		e.network, e.total, field, field)
+}
+
+// invalidPoolError says that the network's ranges make no sense.
+type invalidPoolError struct{ cause error }
+
+// Error implements error.
+func (e *invalidPoolError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
+func (e *invalidPoolError) Unwrap() error { return e.cause }
+
+// allocate gives the claim an address: the one it has, or a free one. What was
+// done before a crash is found again by the claim's UID.
+func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressClaim) (*ipamv1.IPAddress, error) {
+	existing := &ipamv1.IPAddress{}
+	err := r.Client.Get(ctx, client.ObjectKeyFromObject(claim), existing)
+	if err == nil && existing.Spec.ClaimRef.Name == claim.Name {
+		return existing, nil
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
+	}
+	network := &capstanv1.LogicalNetwork{}
+	err = r.Client.Get(ctx, client.ObjectKey{Name: claim.Spec.PoolRef.Name}, network)
+	if apierrors.IsNotFound(err) {
+		return nil, &networkMissingError{claim.Spec.PoolRef.Name}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading LogicalNetwork %s: %w", claim.Spec.PoolRef.Name, err)
+	}
+	pool, err := addresspool.New(&network.Spec, useOf(claim))
+	if err != nil {
+		return nil, &invalidPoolError{fmt.Errorf("LogicalNetwork %s: %w", network.Name, err)}
+	}
+	reserved, err := r.reserve(ctx, claim, network.Name, pool)
+	if err != nil {
+		return nil, err
+	}
+	return r.publish(ctx, claim, pool, reserved)
+}
+
+func useOf(claim *ipamv1.IPAddressClaim) addresspool.Use {
+	if use := claim.Annotations[capstanv1.AddressRangeAnnotation]; use != "" {
+		return addresspool.Use(use)
+	}
+	return addresspool.Nodes
+}
+
+// reserve makes the reservation that is the allocation. The cache only says where
+// to begin: an address it does not know to be taken is refused by the API server.
+func (r *ClaimReconciler) reserve(ctx context.Context, claim *ipamv1.IPAddressClaim, network string, pool *addresspool.Pool) (netip.Addr, error) {
+	reservations := &capstanv1.AddressReservationList{}
+	if err := r.Client.List(ctx, reservations); err != nil {
+		return netip.Addr{}, fmt.Errorf("listing AddressReservations: %w", err)
+	}
+	taken := map[netip.Addr]bool{}
+	for i := range reservations.Items {
+		spec := &reservations.Items[i].Spec
+		if spec.LogicalNetwork != network {
+			continue
+		}
+		address, err := netip.ParseAddr(spec.Address)
+		if err != nil {
+			continue
+		}
+		if spec.ClaimRef.UID == string(claim.UID) {
+			return address, nil
+		}
+		taken[address] = true
+	}
+	var chosen netip.Addr
+	var failed error
+	pool.Free(func(a netip.Addr) bool { return taken[a] }, func(a netip.Addr) bool {
+		mine, err := r.tryReserve(ctx, claim, network, a)
+		if mine {
+			chosen = a
+		}
+		failed = err
+		return !mine && err == nil
+	})
+	switch {
+	case failed != nil:
+		return netip.Addr{}, failed
+	case !chosen.IsValid():
+		return netip.Addr{}, &fullError{network: network, use: useOf(claim), total: pool.Count()}
+	}
+	return chosen, nil
+}
+
+func (r *ClaimReconciler) tryReserve(ctx context.Context, claim *ipamv1.IPAddressClaim, network string, address netip.Addr) (mine bool, err error) {
+	reservation := &capstanv1.AddressReservation{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   addresspool.ReservationName(network, address),
+			Labels: map[string]string{clusterv1.ClusterNameLabel: claim.Spec.ClusterName},
+		},
+		Spec: capstanv1.AddressReservationSpec{
+			LogicalNetwork: network,
+			Address:        address.String(),
+			ClaimRef:       capstanv1.ClaimReference{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID)},
+		},
+	}
+	err = r.Client.Create(ctx, reservation, client.FieldOwner(capstanv1.FieldOwner))
+	if err == nil {
+		return true, nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return false, fmt.Errorf("reserving %s in LogicalNetwork %s: %w", address, network, err)
+	}
+	holder := &capstanv1.AddressReservation{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(reservation), holder); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading AddressReservation %s: %w", reservation.Name, err)
+	}
+	return holder.Spec.ClaimRef.UID == string(claim.UID), nil
+}
+
+// publish makes the IPAddress that the claim's maker reads.
+func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressClaim, pool *addresspool.Pool, address netip.Addr) (*ipamv1.IPAddress, error) {
+	published := &ipamv1.IPAddress{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: claim.Namespace, Name: claim.Name,
+			Labels: map[string]string{clusterv1.ClusterNameLabel: claim.Spec.ClusterName},
+		},
+		Spec: ipamv1.IPAddressSpec{
+			ClaimRef: ipamv1.IPAddressClaimReference{Name: claim.Name},
+			PoolRef:  claim.Spec.PoolRef,
+			Address:  address.String(),
+			Prefix:   ptr.To(int32(pool.PrefixLength())), //nolint:gosec // at most 128.
+		},
+	}
+	if gateway := pool.Gateway(); gateway.IsValid() {
+		published.Spec.Gateway = gateway.String()
+	}
+	if err := controllerutil.SetControllerReference(claim, published, r.Client.Scheme()); err != nil {
+		return nil, fmt.Errorf("owning IPAddress %s: %w", claim.Name, err)
+	}
+	err := r.Client.Create(ctx, published, client.FieldOwner(capstanv1.FieldOwner))
+	if apierrors.IsAlreadyExists(err) {
+		existing := &ipamv1.IPAddress{}
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(published), existing); err != nil {
+			return nil, fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
+		}
+		if !metav1.IsControlledBy(existing, claim) {
+			return nil, fmt.Errorf("IPAddress %s/%s exists for another claim: waiting for it to go", claim.Namespace, claim.Name)
+		}
+		return existing, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("publishing IPAddress %s: %w", claim.Name, err)
+	}
+	return published, nil
+}

@@ -1,0 +1,139 @@
+// Package ipam answers Cluster API's IPAddressClaims from LogicalNetworks. An
+// address is given out by making an AddressReservation named after it, so that
+// the API server itself rules out giving it twice.
+//
+// Source: Cluster API book, contract rules for IPAM.
+package ipam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/client-go/tools/events"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/cluster-api/util/annotations"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims/status;ipaddressclaims/finalizers,verbs=get;update;patch
+// +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks;tombstones,verbs=get;list;watch
+// +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks/status,verbs=get;update;patch
+
+// poolIndex finds the claims of a LogicalNetwork.
+const poolIndex = "capstan.dev/logical-network"
+
+// ClaimReconciler reconciles the IPAddressClaims of LogicalNetworks.
+type ClaimReconciler struct {
+	Client client.Client
+	// Live reads past the cache.
+	Live   client.Reader
+	Events events.EventRecorder
+
+	writer *conditions.Writer
+}
+
+// SetupWithManager adds the controller to a manager.
+func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &ipamv1.IPAddressClaim{}, poolIndex, func(obj client.Object) []string {
+		if claim, ok := obj.(*ipamv1.IPAddressClaim); ok && isOurs(claim) {
+			return []string{claim.Spec.PoolRef.Name}
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("indexing IPAddressClaims by pool: %w", err)
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("ipaddressclaim").
+		For(&ipamv1.IPAddressClaim{}, builder.WithPredicates(predicate.NewPredicateFuncs(func(obj client.Object) bool {
+			claim, ok := obj.(*ipamv1.IPAddressClaim)
+			return ok && isOurs(claim)
+		}))).
+		Owns(&ipamv1.IPAddress{}).
+		Watches(&capstanv1.LogicalNetwork{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
+			return r.waiting(ctx, obj.GetName())
+		}), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
+			if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
+				return r.waiting(ctx, reservation.Spec.LogicalNetwork)
+			}
+			return nil
+		}), builder.WithPredicates(onlyDeletions())).
+		WithOptions(options).
+		Complete(r)
+}
+
+func onlyDeletions() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+func isOurs(claim *ipamv1.IPAddressClaim) bool {
+	return claim.Spec.PoolRef.APIGroup == capstanv1.GroupVersion.Group && claim.Spec.PoolRef.Kind == "LogicalNetwork"
+}
+
+// waiting are the claims of a network that have no address yet.
+func (r *ClaimReconciler) waiting(ctx context.Context, network string) []reconcile.Request {
+	claims := &ipamv1.IPAddressClaimList{}
+	if err := r.Client.List(ctx, claims, client.MatchingFields{poolIndex: network}); err != nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range claims.Items {
+		if claims.Items[i].Status.AddressRef.Name == "" {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&claims.Items[i])})
+		}
+	}
+	return requests
+}
+
+// Reconcile gives one claim its address, or takes it back.
+func (r *ClaimReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, reterr error) {
+	claim := &ipamv1.IPAddressClaim{}
+	if err := r.Client.Get(ctx, req.NamespacedName, claim); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if annotations.HasPaused(claim) {
+		return ctrl.Result{}, nil
+	}
+	before := claim.DeepCopy()
+	if !claim.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, r.release(ctx, claim)
+	}
+	if controllerutil.AddFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
+		if err := r.Client.Patch(ctx, claim, client.MergeFrom(before)); err != nil {
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer to IPAddressClaim %s: %w", req, err)
+		}
+	}
+	address, err := r.allocate(ctx, claim)
+	setStatus(claim, address, err)
+	err = unlessToldInStatus(err)
+	return ctrl.Result{}, errors.Join(err, r.writer.Write(ctx, before, claim))
+}
+
+// unlessToldInStatus returns the errors that trying again may mend. The others
+// stand in the status, and a watch brings the next reconcile.
+func unlessToldInStatus(err error) error {
+	if reasonOf(err) == capstanv1.ReasonInternalError {
+		return err
+	}
+	return nil
+}

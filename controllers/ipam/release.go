@@ -1,0 +1,75 @@
+package ipam
+
+import (
+	"context"
+	"fmt"
+
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+// release takes the address of a deleted claim back. A claim is deleted only once
+// its VM is confirmed to be gone, or buried. The address of a buried VM stays
+// reserved until its Tombstone is honoured: the VM may still be using it.
+func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
+	if !controllerutil.ContainsFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
+		return nil
+	}
+	address := &ipamv1.IPAddress{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(claim), address)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
+	}
+	if err == nil && address.Spec.ClaimRef.Name == claim.Name && address.DeletionTimestamp.IsZero() {
+		if err := r.Client.Delete(ctx, address); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting IPAddress %s: %w", claim.Name, err)
+		}
+	}
+	if err := r.free(ctx, claim); err != nil {
+		return err
+	}
+	before := claim.DeepCopy()
+	controllerutil.RemoveFinalizer(claim, capstanv1.IPAddressClaimFinalizer)
+	if err := r.Client.Patch(ctx, claim, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer from IPAddressClaim %s: %w", claim.Name, err)
+	}
+	return nil
+}
+
+// free deletes the claim's reservations, which are read past the cache: one that
+// it has not seen yet would be leaked.
+func (r *ClaimReconciler) free(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
+	reservations := &capstanv1.AddressReservationList{}
+	if err := r.Live.List(ctx, reservations); err != nil {
+		return fmt.Errorf("listing AddressReservations: %w", err)
+	}
+	tombstones := &capstanv1.TombstoneList{}
+	if err := r.Live.List(ctx, tombstones); err != nil {
+		return fmt.Errorf("listing Tombstones: %w", err)
+	}
+	for i := range reservations.Items {
+		reservation := &reservations.Items[i]
+		if reservation.Spec.ClaimRef.UID != string(claim.UID) || buried(tombstones.Items, reservation) {
+			continue
+		}
+		uid := reservation.UID
+		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("freeing %s: %w", reservation.Name, err)
+		}
+	}
+	return nil
+}
+
+func buried(tombstones []capstanv1.Tombstone, reservation *capstanv1.AddressReservation) bool {
+	for i := range tombstones {
+		for _, a := range tombstones[i].Spec.Addresses {
+			if a.LogicalNetwork == reservation.Spec.LogicalNetwork && a.Address == reservation.Spec.Address {
+				return true
+			}
+		}
+	}
+	return false
+}

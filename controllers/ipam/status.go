@@ -1,0 +1,38 @@
+package ipam
+
+import (
+	"errors"
+
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+func setStatus(claim *ipamv1.IPAddressClaim, address *ipamv1.IPAddress, err error) {
+	if err != nil {
+		conditions.False(claim, capstanv1.ReadyCondition, reasonOf(err), "%s", err)
+		return
+	}
+	claim.Status.AddressRef.Name = address.Name
+	conditions.True(claim, capstanv1.ReadyCondition, capstanv1.ReasonAllocated, "%s", address.Spec.Address)
+}
+
+// reasonOf uses the contract's own reason for a full pool, which tools know.
+func reasonOf(err error) string {
+	var missing *networkMissingError
+	var full *fullError
+	var invalid *invalidPoolError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &missing):
+		return capstanv1.ReasonLogicalNetworkNotFound
+	case errors.As(err, &full):
+		return ipamv1.IPAddressClaimReadyPoolExhaustedReason
+	case errors.As(err, &invalid):
+		return capstanv1.ReasonInvalidSpec
+	default:
+		return capstanv1.ReasonInternalError
+	}
+}

@@ -1,0 +1,101 @@
+package addresspool
+
+import (
+	"net/netip"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"pgregory.net/rapid"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+func network(cidr, gateway string, ranges ...capstanv1.AddressRange) *capstanv1.LogicalNetworkSpec {
+	return &capstanv1.LogicalNetworkSpec{Subnets: []capstanv1.Subnet{{
+		CIDR: cidr, Gateway: gateway, NodeRanges: ranges, VIPRanges: ranges,
+	}}}
+}
+
+func r(start, end string) capstanv1.AddressRange {
+	return capstanv1.AddressRange{Start: start, End: end}
+}
+
+func all(p *Pool) []string {
+	var out []string
+	p.Free(func(netip.Addr) bool { return false }, func(a netip.Addr) bool {
+		out = append(out, a.String())
+		return true
+	})
+	return out
+}
+
+func TestGivesOutNeitherRouterNorNetworkNorBroadcast(t *testing.T) {
+	g := NewWithT(t)
+	p, err := New(network("10.0.0.0/29", "10.0.0.3", r("10.0.0.0", "10.0.0.7")), Nodes)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(all(p)).To(Equal([]string{"10.0.0.1", "10.0.0.2", "10.0.0.4", "10.0.0.5", "10.0.0.6"}))
+	g.Expect(p.Count()).To(Equal(int64(5)))
+	g.Expect(p.Contains(netip.MustParseAddr("10.0.0.3"))).To(BeFalse())
+}
+
+func TestBadRangesNameFieldAndFix(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec *capstanv1.LogicalNetworkSpec
+		use  Use
+		want string
+	}{
+		"no subnet":     {&capstanv1.LogicalNetworkSpec{}, Nodes, "spec.subnets is empty"},
+		"no network":    {network("x", ""), Nodes, "spec.subnets[0].cidr"},
+		"bad gateway":   {network("10.0.0.0/24", "x"), Nodes, "spec.subnets[0].gateway"},
+		"bad start":     {network("10.0.0.0/24", "", r("x", "10.0.0.9")), Nodes, "nodeRanges[0]: start"},
+		"bad end":       {network("10.0.0.0/24", "", r("10.0.0.9", "x")), Nodes, "nodeRanges[0]: end"},
+		"reversed":      {network("10.0.0.0/24", "", r("10.0.0.9", "10.0.0.2")), VIPs, "vipRanges[0]: end 10.0.0.2 lies before start"},
+		"out of subnet": {network("10.0.0.0/24", "", r("10.0.1.1", "10.0.1.2")), VIPs, "does not lie in 10.0.0.0/24"},
+		"unknown use":   {network("10.0.0.0/24", "", r("10.0.0.1", "10.0.0.2")), "pods", "address range \"pods\" is unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(c.spec, c.use)
+			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(c.want)))
+		})
+	}
+}
+
+func TestCountIsTheNumberOfDistinctFreeAddresses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := NewWithT(t)
+		at := func(label string) string {
+			return netip.AddrFrom4([4]byte{10, 0, 0, byte(rapid.IntRange(0, 255).Draw(t, label))}).String()
+		}
+		var ranges []capstanv1.AddressRange
+		for range rapid.IntRange(1, 2).Draw(t, "ranges") {
+			a, b := at("start"), at("end")
+			if netip.MustParseAddr(b).Less(netip.MustParseAddr(a)) {
+				a, b = b, a
+			}
+			ranges = append(ranges, r(a, b))
+		}
+		p, err := New(network("10.0.0.0/24", at("gateway"), ranges...), Nodes)
+		g.Expect(err).NotTo(HaveOccurred())
+		distinct := map[string]bool{}
+		for _, a := range all(p) {
+			distinct[a] = true
+			g.Expect(p.Contains(netip.MustParseAddr(a))).To(BeTrue())
+		}
+		g.Expect(p.Count()).To(Equal(int64(len(distinct))))
+	})
+}
+
+func TestOverlapsNamesASharedAddress(t *testing.T) {
+	g := NewWithT(t)
+	a, err := New(network("10.0.0.0/24", "", r("10.0.0.1", "10.0.0.20")), Nodes)
+	g.Expect(err).NotTo(HaveOccurred())
+	b, err := New(network("10.0.0.0/24", "", r("10.0.0.20", "10.0.0.30")), Nodes)
+	g.Expect(err).NotTo(HaveOccurred())
+	shared, ok := a.Overlaps(b)
+	g.Expect(ok).To(BeTrue())
+	g.Expect(shared.String()).To(Equal("10.0.0.20"))
+	c, err := New(network("10.0.0.0/24", "", r("10.0.0.21", "10.0.0.30")), Nodes)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, ok = a.Overlaps(c)
+	g.Expect(ok).To(BeFalse())
+}
