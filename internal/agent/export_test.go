@@ -19,3 +19,6 @@ const (
 	AnswerWithin   = answerWithin
 	KeepOperations = keepOperations
 )
+
+// RecoverPanics is recoverPanics.
+var RecoverPanics = recoverPanics

@@ -53,7 +53,7 @@ func (o *operation) progress(done, total int64) {
 	if total <= 0 {
 		return
 	}
-	o.percent.Store(int32(min(100, max(0, done*100/total)))) //nolint:gosec // between 0 and 100
+	o.percent.Store(int32(min(100, max(0, done*100/total))))
 }
 
 // show is the operation as callers see it, who may then ask for it.

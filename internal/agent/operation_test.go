@@ -33,7 +33,7 @@ func TestSlowWorkIsAnsweredWithAnOperation(t *testing.T) {
 
 	gate.Open()
 	w.eventually(func() bool { return w.operation(vm.Operation.Ref).Done }).Should(BeTrue())
-	w.Expect(w.operation(vm.Operation.Ref).Err).To(BeNil())
+	w.Expect(w.operation(vm.Operation.Ref).Err).NotTo(HaveOccurred())
 	got, err := w.agent.GetVM(t.Context(), "vm-1")
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(got.State).To(Equal(hostapi.StateRunning))
@@ -82,7 +82,7 @@ func TestADifferentRequestWaitsAndTheNewestWins(t *testing.T) {
 	w.Expect(w.operation(last.Operation.Ref).What).To(ContainSubstring("waits for the end of"))
 	gate.Open()
 	w.eventually(func() bool { return w.operation(last.Operation.Ref).Done }).Should(BeTrue())
-	w.Expect(w.operation(first.Operation.Ref).Err).To(BeNil())
+	w.Expect(w.operation(first.Operation.Ref).Err).NotTo(HaveOccurred())
 	vm, _ := w.driver.VM("vm-1")
 	w.Expect(vm.MemoryMiB).To(BeEquivalentTo(8192))
 	w.Expect(w.ops()).To(Equal([]string{"EnsureVM", "EnsureVM"}))
@@ -133,7 +133,7 @@ func TestAnOldSuccessIsNotAnObservation(t *testing.T) {
 	go func() { _, err := w.agent.EnsureVM(ctx, wanted("vm-1")); failed <- err }()
 	gate.AwaitCall()
 	cancel()
-	<-failed
+	w.Expect(hostapi.ClassOf(<-failed)).To(Equal(hostapi.Transient))
 	gate.Open()
 	w.eventually(w.log.String).Should(ContainSubstring("operation ends well"))
 

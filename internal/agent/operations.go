@@ -179,7 +179,7 @@ func (e *operations) supersede(s *subject, by operationRecord) {
 		return
 	}
 	s.waiting = nil
-	e.end(s, o, outcome{err: hostapi.Errorf(hostapi.Conflict, string(o.record.Kind), "", "%w by a later %s before it began", errSuperseded, by.Kind)})
+	e.end(o, outcome{err: hostapi.Errorf(hostapi.Conflict, string(o.record.Kind), "", "%w by a later %s before it began", errSuperseded, by.Kind)})
 }
 
 // next starts the operation that waits, if it may start.
@@ -237,14 +237,14 @@ func (e *operations) execute(ctx context.Context, s *subject, o *operation, run 
 	default:
 		log.Warn("operation fails", "class", string(out.err.Class), "error", out.err)
 	}
-	e.end(s, o, out)
+	e.end(o, out)
 	s.last = o
 	e.next(s)
 }
 
 // end records the outcome of an operation. Only what somebody may ask for is
 // kept.
-func (e *operations) end(s *subject, o *operation, out outcome) {
+func (e *operations) end(o *operation, out outcome) {
 	o.outcome, o.run = out, nil
 	if out.err == nil {
 		o.percent.Store(100)

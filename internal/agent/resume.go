@@ -61,7 +61,7 @@ func (e *operations) sweep() {
 			e.drop(s, o)
 		case s.waiting == o && (o.held || o.run == nil) && now.Sub(o.since) >= keepOperations:
 			s.waiting = nil
-			e.end(s, o, outcome{err: hostapi.Errorf(hostapi.Transient, string(o.record.Kind), "",
+			e.end(o, outcome{err: hostapi.Errorf(hostapi.Transient, string(o.record.Kind), "",
 				"given up: the manager has not asked for it again since the agent was restarted")})
 		}
 		s.mu.Unlock()

@@ -151,6 +151,7 @@ func TestAProcessThatDiesAtAnyWriteIsCarriedOn(t *testing.T) {
 // dieAt lives a VM's life with a process that dies at a write, and returns how
 // many writes it got to.
 func dieAt(t *testing.T, at int, after bool) int {
+	t.Helper()
 	w := newFreshWorld(t)
 	w.kill()
 	first := &death{Files: agent.Disk{}, Driver: w.driver, at: at, after: after, dir: w.dir}

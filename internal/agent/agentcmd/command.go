@@ -136,7 +136,7 @@ func arm(identity *pki.Agent, file string, log *slog.Logger) error {
 		log.Warn("agent is not enrolled: unless it was given a token before, it needs --enrol-token-file")
 		return nil
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // the administrator names the file
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read enrolment token: %w", err)
 	}

@@ -106,7 +106,7 @@ func (d *Driver) Inventory(ctx context.Context) (hostapi.Inventory, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	inventory := d.inventory
-	inventory.VMs = int32(len(d.vms)) //nolint:gosec // a handful
+	inventory.VMs = int32(len(d.vms))
 	for _, image := range d.images {
 		inventory.Images = append(inventory.Images, image)
 	}
