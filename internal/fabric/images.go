@@ -45,6 +45,9 @@ func (h *Host) CopyImage(ctx context.Context, req fabricapi.CopyImageRequest) (f
 			return err
 		}
 		file := v.files[req.Path]
+		if file == nil && bytes == 0 {
+			return nil
+		}
 		if file == nil {
 			file = &fabricapi.File{
 				FileRef: req.FileRef, ID: h.w.NewID(), Kind: fabricapi.VHDX, FullPath: v.fullPath(req.Path), Label: req.Label,

@@ -1,0 +1,15 @@
+package simulated_test
+
+import (
+	"testing"
+
+	"github.com/capstan-k8s/capstan/internal/driver/conformance"
+)
+
+func TestDriverOfAStandAloneHostConforms(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) conformance.Host { return standAlone{newHost(t, true)} })
+}
+
+func TestDriverOfAHostInAFailoverClusterConforms(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) conformance.Host { return clustered{newHost(t, false)} })
+}
