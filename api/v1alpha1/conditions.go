@@ -95,6 +95,8 @@ const (
 	ReasonTransientError           = "TransientError"
 	ReasonInvalidArgument          = "InvalidArgument"
 	ReasonVMNotFound               = "VirtualMachineNotFound"
+	ReasonVMFailed                 = "VirtualMachineFailed"
+	ReasonPoweredOff               = "PoweredOff"
 	ReasonInternalError            = "InternalError"
 	ReasonInvalidSpec              = "InvalidSpec"
 )

@@ -125,6 +125,12 @@ type Placement struct {
 	// +kubebuilder:validation:MaxLength=253
 	Host string `json:"host"`
 
+	// failoverCluster of that host, if any. Its members speak for the VM when the
+	// host is gone.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	FailoverCluster string `json:"failoverCluster,omitempty"`
+
 	// disks are the volumes of the disks.
 	// +required
 	// +listType=map

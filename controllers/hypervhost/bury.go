@@ -1,0 +1,144 @@
+package hypervhost
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+// bury hands the agent the tombstones, and releases those that it confirms.
+func (r *Reconciler) bury(ctx context.Context, s *scope) error {
+	tombstones := &capstanv1.TombstoneList{}
+	reader := client.Reader(r.Client)
+	if s.hello.AwaitingBury {
+		// The agent starts VMs after this call, so no tombstone may be missed.
+		reader = r.Live
+	}
+	if err := reader.List(ctx, tombstones); err != nil {
+		return fmt.Errorf("listing Tombstones: %w", err)
+	}
+	all, open := r.buried(tombstones.Items, s.host)
+	hash := hashOf(all)
+	if !s.hello.AwaitingBury && len(open) == 0 && s.memory.told == hash {
+		return nil
+	}
+	gone, err := s.agent.Bury(ctx, all)
+	if err != nil {
+		return err
+	}
+	s.memory.told = hash
+	for _, t := range open {
+		if slices.Contains(gone, hostapi.VMID(t.Spec.ID)) {
+			if err := r.release(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buried returns all tombstones as agents know them, and those of them that this
+// host can confirm.
+func (r *Reconciler) buried(tombstones []capstanv1.Tombstone, host *capstanv1.HyperVHost) (all []hostapi.Tombstone, open []*capstanv1.Tombstone) {
+	slices.SortFunc(tombstones, func(a, b capstanv1.Tombstone) int { return strings.Compare(a.Spec.ID, b.Spec.ID) })
+	for i := range tombstones {
+		t := &tombstones[i]
+		all = append(all, hostapi.Tombstone{
+			Stamp: hostapi.Stamp{Installation: r.Installation, ID: hostapi.VMID(t.Spec.ID)}, Name: t.Spec.VMRef.Name,
+		})
+		if concerns(t, host) {
+			open = append(open, t)
+		}
+	}
+	return all, open
+}
+
+// concerns tells whether a host speaks for the place where the VM of a tombstone
+// was: it is the host itself, or a member of its failover cluster.
+func concerns(t *capstanv1.Tombstone, host *capstanv1.HyperVHost) bool {
+	if t.Spec.FailoverCluster != "" {
+		return t.Spec.FailoverCluster == host.Status.FailoverCluster
+	}
+	return t.Spec.Host == host.Name
+}
+
+func hashOf(tombstones []hostapi.Tombstone) string {
+	sum := sha256.New()
+	for _, t := range tombstones {
+		sum.Write([]byte(t.Stamp.ID))
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// release removes a tombstone that is honoured. With it goes what keeps its
+// addresses reserved.
+func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) error {
+	if err := r.Client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting Tombstone %s: %w", t.Name, err)
+	}
+	before := t.DeepCopy()
+	if !controllerutil.RemoveFinalizer(t, capstanv1.TombstoneFinalizer) {
+		return nil
+	}
+	if err := r.Client.Patch(ctx, t, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer from Tombstone %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// releaseOfRemoved releases the tombstones that nobody can confirm any more,
+// because the administrator has removed the host and all that could speak for it.
+func (r *Reconciler) releaseOfRemoved(ctx context.Context, name string) error {
+	tombstones := &capstanv1.TombstoneList{}
+	if err := r.Client.List(ctx, tombstones); err != nil {
+		return fmt.Errorf("listing Tombstones: %w", err)
+	}
+	hosts := &capstanv1.HyperVHostList{}
+	if err := r.Client.List(ctx, hosts); err != nil {
+		return fmt.Errorf("listing HyperVHosts: %w", err)
+	}
+	for i := range tombstones.Items {
+		t := &tombstones.Items[i]
+		spoken := slices.ContainsFunc(hosts.Items, func(h capstanv1.HyperVHost) bool { return concerns(t, &h) })
+		if t.Spec.Host != name || spoken {
+			continue
+		}
+		if err := r.release(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hostsOfTombstone are those that can honour a tombstone. The host it names is
+// among them even if it is gone: then it is released.
+func (r *Reconciler) hostsOfTombstone(ctx context.Context, obj client.Object) []reconcile.Request {
+	t, ok := obj.(*capstanv1.Tombstone)
+	if !ok {
+		return nil
+	}
+	requests := []reconcile.Request{{NamespacedName: client.ObjectKey{Name: t.Spec.Host}}}
+	if t.Spec.FailoverCluster == "" {
+		return requests
+	}
+	hosts := &capstanv1.HyperVHostList{}
+	if err := r.Client.List(ctx, hosts); err != nil {
+		return requests
+	}
+	for i := range hosts.Items {
+		if h := &hosts.Items[i]; h.Name != t.Spec.Host && concerns(t, h) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: h.Name}})
+		}
+	}
+	return requests
+}
