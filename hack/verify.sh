@@ -83,7 +83,7 @@ boundaries() {
 
   # shellcheck disable=SC2016 # the dollars are the template's own
   go list -f '{{$p := .ImportPath}}{{range .Imports}}{{$p}} {{.}}{{"\n"}}{{end}}{{range .TestImports}}{{$p}} {{.}}{{"\n"}}{{end}}{{range .XTestImports}}{{$p}} {{.}}{{"\n"}}{{end}}' ./... >"$work/imports"
-  found=$(grep -E ' sigs.k8s.io/cluster-api/(core|bootstrap|controlplane)/' "$work/imports" | grep -v "^$module/internal/capi[ /]" || true)
+  found=$(grep -E ' sigs.k8s.io/cluster-api/(core|(bootstrap|controlplane)/kubeadm/(reconcilers|webhooks))/' "$work/imports" | grep -v "^$module/internal/capi[ /]" || true)
   complain "Cluster API's reconcilers and webhooks belong to internal/capi" "$found"
 
   return "$failed"
