@@ -183,3 +183,12 @@ func TestNobodyListening(t *testing.T) {
 	var op *net.OpError
 	g.Expect(errors.As(err, &op)).To(BeTrue())
 }
+
+func TestOnlyRenewWorksForAnAgentWithAWrongClock(t *testing.T) {
+	g, w, theirs := NewWithT(t), &world{}, &world{}
+	m, a := newManager(t, w), startAgent(t, theirs)
+	g.Expect(a.enrol(t.Context(), m, a.token)).To(Succeed())
+	theirs.pass(-400 * 24 * time.Hour)
+	g.Expect(a.call(t.Context(), t, m.ClientConfig(a.ref))).To(MatchError(pki.ErrDates))
+	g.Expect(enrol.Renew(t.Context(), a.address, m, a.ref)).To(Succeed())
+}

@@ -46,7 +46,7 @@ var labs atomic.Int32
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	// By the process, so that two runs of the tests at a time do not meet.
-	l := &lab{WithT: NewWithT(t), t: t, prefix: fmt.Sprintf("127.%d.%d", 128+os.Getpid()%120, labs.Add(1))}
+	l := &lab{WithT: NewWithT(t), t: t, prefix: fmt.Sprintf("127.%d.%d", 128+os.Getpid()%120, 1+labs.Add(1)%250)}
 	l.clock = clocktesting.NewFakeClock(time.Now())
 	l.segment = lbguest.NewSegment(l.clock)
 	ca, err := pki.NewCA("capstan", l.clock.Now())
