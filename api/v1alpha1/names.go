@@ -11,6 +11,8 @@ const (
 	NodePoolLabel = "capstan.dev/node-pool"
 	// LoadBalancerLabel names the LoadBalancer a VirtualMachine belongs to.
 	LoadBalancerLabel = "capstan.dev/load-balancer"
+	// ClaimLabel is the UID of the IPAddressClaim an AddressReservation is for.
+	ClaimLabel = "capstan.dev/claim"
 	// RoleLabel is the role of a VirtualMachine, in lower case.
 	RoleLabel = "capstan.dev/role"
 

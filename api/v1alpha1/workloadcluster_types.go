@@ -10,9 +10,9 @@ type WorkloadClusterSpec struct {
 	// version is the Kubernetes version of the cluster, such as v1.36.3. It can be
 	// raised by one minor version at a time, never lowered.
 	// +required
-	// +kubebuilder:validation:MinLength=6
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:Pattern=`^v[0-9]+\.[0-9]+\.[0-9]+$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^v[0-9]+[.][0-9]+[.][0-9]+$')",message="version must be of the form vX.Y.Z, such as v1.36.3"
 	Version string `json:"version"`
 
 	// logicalNetwork is the name of the LogicalNetwork the machines and the VIP

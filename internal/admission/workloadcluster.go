@@ -1,0 +1,143 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+// +kubebuilder:webhook:path=/validate-capstan-dev-v1alpha1-workloadcluster,mutating=false,failurePolicy=fail,sideEffects=None,groups=capstan.dev,resources=workloadclusters,verbs=create;update,versions=v1alpha1,name=workloadcluster.capstan.dev,admissionReviewVersions=v1,matchPolicy=Equivalent
+
+type workloadClusterValidator struct{ live client.Reader }
+
+func setupWorkloadCluster(mgr ctrl.Manager, live client.Reader) error {
+	return ctrl.NewWebhookManagedBy(mgr, &capstanv1.WorkloadCluster{}).
+		WithValidator(&workloadClusterValidator{live}).Complete()
+}
+
+// ValidateCreate refuses a WorkloadCluster that could never work.
+func (v *workloadClusterValidator) ValidateCreate(ctx context.Context, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+	return nil, v.validate(ctx, nil, wlc)
+}
+
+// ValidateUpdate refuses a change that could never work. What goes is not held
+// up, whatever its spec says by now.
+func (v *workloadClusterValidator) ValidateUpdate(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+	if !wlc.DeletionTimestamp.IsZero() || wlc.Generation == old.Generation {
+		return nil, nil
+	}
+	return nil, v.validate(ctx, old, wlc)
+}
+
+// ValidateDelete refuses nothing.
+func (v *workloadClusterValidator) ValidateDelete(context.Context, *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+	return nil, nil
+}
+
+func (v *workloadClusterValidator) validate(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) error {
+	spec := field.NewPath("spec")
+	images, err := listImages(ctx, v.live)
+	if err != nil {
+		return err
+	}
+	sizes, err := findLargest(ctx, v.live)
+	if err != nil {
+		return err
+	}
+	network, errs, err := v.network(ctx, spec.Child("logicalNetwork"), wlc.Spec.LogicalNetwork)
+	if err != nil {
+		return err
+	}
+
+	versionErrs := validateVersion(spec.Child("version"), wlc.Spec.Version)
+	if old != nil {
+		versionErrs = append(versionErrs, validateVersionChange(spec.Child("version"), old.Spec.Version, wlc.Spec.Version)...)
+	}
+	errs = append(errs, versionErrs...)
+	if len(versionErrs) == 0 {
+		imageErrs, err := v.validateImages(ctx, wlc, images, sizes)
+		if err != nil {
+			return err
+		}
+		errs = append(errs, imageErrs...)
+	}
+	errs = append(errs, validateDisjoint(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork, network)...)
+	errs = append(errs, validateSize(spec.Child("nodePoolDefaults", "size"), &wlc.Spec.NodePoolDefaults.Size, sizes, nil)...)
+	errs = append(errs, validateGuestSettings(spec.Child("guestSettings"), &wlc.Spec.GuestSettings)...)
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("WorkloadCluster").GroupKind(), wlc.Name, errs)
+	}
+	return nil
+}
+
+func (v *workloadClusterValidator) network(ctx context.Context, path *field.Path, name string) (*capstanv1.LogicalNetwork, field.ErrorList, error) {
+	network := &capstanv1.LogicalNetwork{}
+	err := v.live.Get(ctx, client.ObjectKey{Name: name}, network)
+	switch {
+	case apierrors.IsNotFound(err):
+		list := &capstanv1.LogicalNetworkList{}
+		if err := v.live.List(ctx, list); err != nil {
+			return nil, nil, fmt.Errorf("listing LogicalNetworks: %w", err)
+		}
+		names := make([]string, 0, len(list.Items))
+		for i := range list.Items {
+			names = append(names, list.Items[i].Name)
+		}
+		return nil, field.ErrorList{field.Invalid(path, name, fmt.Sprintf("no LogicalNetwork has this name: make it, or use one of %v", names))}, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("reading LogicalNetwork %s: %w", name, err)
+	}
+	return network, nil, nil
+}
+
+// validateImages checks that the version can be booted for the control plane, the
+// load balancer and the OS of every pool there is, and the sizes that hold an
+// image.
+func (v *workloadClusterValidator) validateImages(ctx context.Context, wlc *capstanv1.WorkloadCluster, images []capstanv1.VMImage, sizes *largest) (field.ErrorList, error) {
+	spec := field.NewPath("spec")
+	var errs field.ErrorList
+	controlPlane := spec.Child("controlPlane")
+	image, problem := findImage(images, capstanv1.OSLinux, wlc.Spec.Version, wlc.Spec.ControlPlane.Image, controlPlane.Child("image"), spec.Child("version"))
+	if problem != nil {
+		errs = append(errs, problem)
+	}
+	errs = append(errs, validateSize(controlPlane.Child("size"), &wlc.Spec.ControlPlane.Size, sizes, image)...)
+
+	loadBalancer := spec.Child("loadBalancer")
+	lbImage := image
+	if name := wlc.Spec.LoadBalancer.Image; name != "" {
+		lbImage = nil
+		for i := range images {
+			if images[i].Name == name {
+				lbImage = &images[i]
+			}
+		}
+		if lbImage == nil || lbImage.Spec.OS != capstanv1.OSLinux {
+			errs = append(errs, field.Invalid(loadBalancer.Child("image"), name, "no Linux VMImage has this name: add it, or leave image out"))
+		}
+	}
+	errs = append(errs, validateSize(loadBalancer.Child("size"), &wlc.Spec.LoadBalancer.Size, sizes, lbImage)...)
+
+	pools := &capstanv1.NodePoolList{}
+	if err := v.live.List(ctx, pools, client.InNamespace(wlc.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing NodePools: %w", err)
+	}
+	for i := range pools.Items {
+		pool := &pools.Items[i]
+		if pool.Spec.ClusterName != wlc.Name || !pool.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if _, problem := findImage(images, pool.Spec.OS, wlc.Spec.Version, pool.Spec.Image, spec.Child("version"), spec.Child("version")); problem != nil {
+			problem.Detail = fmt.Sprintf("NodePool %s needs it: %s", pool.Name, problem.Detail)
+			errs = append(errs, problem)
+		}
+	}
+	return errs, nil
+}
