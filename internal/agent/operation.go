@@ -80,6 +80,8 @@ type subject struct {
 	waiting *operation
 	// last is the operation that ended last, if nobody was told its outcome.
 	last *operation
+	// ended are the operations that somebody may still ask for, oldest first.
+	ended []*operation
 }
 
 // describe says what an operation is doing, or what it waits for.

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -163,6 +164,27 @@ func TestAnOperationIsKeptForAnHour(t *testing.T) {
 		return hostapi.ClassOf(err)
 	}).Should(Equal(hostapi.NotFound))
 	w.eventually(w.onDisk).ShouldNot(ContainSubstring("operations/"))
+}
+
+func TestWorkThatFailsAgainAndAgainDoesNotFillTheDisk(t *testing.T) {
+	w := newWorld(t)
+	first := ""
+	for range 20 {
+		gate := w.driver.Block("EnsureVM")
+		w.driver.FailNext("EnsureVM", hostapi.Errorf(hostapi.Transient, "EnsureVM", "", "file in use"))
+		var vm hostapi.VM
+		w.afterAnswer(gate, func() { vm, _ = w.agent.EnsureVM(t.Context(), wanted("vm-1")) })
+		if first == "" {
+			first = vm.Operation.Ref
+		}
+		gate.Open()
+		w.eventually(func() bool { return w.operation(vm.Operation.Ref).Done }).Should(BeTrue())
+	}
+	files, err := filepath.Glob(filepath.Join(w.dir, "journal", "operations", "*.json"))
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(len(files)).To(BeNumerically("<", 10))
+	_, err = w.agent.GetOperation(t.Context(), first)
+	w.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.NotFound))
 }
 
 func TestAVMThatIsWorkedOnIsShownAsItWas(t *testing.T) {

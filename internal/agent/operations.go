@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	// keepOperations is how long an operation is known after its end, and how
 	// long one from the journal waits to be asked for again.
 	keepOperations = time.Hour
+	// keepEnded is how many ended operations are known of one VM or image.
+	keepEnded = 8
 	// successIsTrueFor is how long a VM or image is reported as it was when the
 	// work on it ended.
 	successIsTrueFor = 30 * time.Second
@@ -99,6 +102,7 @@ func (e *operations) drop(s *subject, o *operation) {
 	if s.last == o {
 		s.last = nil
 	}
+	s.ended = slices.DeleteFunc(s.ended, func(x *operation) bool { return x == o })
 	if err := e.journal.removeOperation(o.record.Ref); err != nil {
 		e.log.Error("an ended operation stays in the journal", "ref", o.record.Ref, "error", err)
 	}
@@ -179,7 +183,7 @@ func (e *operations) supersede(s *subject, by operationRecord) {
 		return
 	}
 	s.waiting = nil
-	e.end(o, outcome{err: hostapi.Errorf(hostapi.Conflict, string(o.record.Kind), "", "%w by a later %s before it began", errSuperseded, by.Kind)})
+	e.end(s, o, outcome{err: hostapi.Errorf(hostapi.Conflict, string(o.record.Kind), "", "%w by a later %s before it began", errSuperseded, by.Kind)})
 }
 
 // next starts the operation that waits, if it may start.
@@ -237,14 +241,23 @@ func (e *operations) execute(ctx context.Context, s *subject, o *operation, run 
 	default:
 		log.Warn("operation fails", "class", string(out.err.Class), "error", out.err)
 	}
-	e.end(o, out)
+	e.end(s, o, out)
 	s.last = o
 	e.next(s)
 }
 
+// keep remembers an ended operation. Work that fails again and again must not
+// fill the disk with its ends.
+func (e *operations) keep(s *subject, o *operation) {
+	s.ended = append(s.ended, o)
+	if len(s.ended) > keepEnded {
+		e.drop(s, s.ended[0])
+	}
+}
+
 // end records the outcome of an operation. Only what somebody may ask for is
 // kept.
-func (e *operations) end(o *operation, out outcome) {
+func (e *operations) end(s *subject, o *operation, out outcome) {
 	o.outcome, o.run = out, nil
 	if out.err == nil {
 		o.percent.Store(100)
@@ -254,6 +267,7 @@ func (e *operations) end(o *operation, out outcome) {
 		if err := e.journal.putOperation(o.record); err != nil {
 			e.log.Error("the end of an operation is not in the journal", "ref", o.record.Ref, "error", err)
 		}
+		e.keep(s, o)
 	} else if err := e.journal.removeOperation(o.record.Ref); err != nil {
 		e.log.Error("an ended operation stays in the journal", "ref", o.record.Ref, "error", err)
 	}

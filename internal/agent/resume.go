@@ -22,6 +22,7 @@ func (e *operations) resume(records []operationRecord, run func(operationRecord)
 		if o.finished() {
 			o.outcome = outcome{err: record.Err}
 			close(o.done)
+			e.keep(s, o)
 			if record.Err != nil {
 				s.last = o
 			}
@@ -61,7 +62,7 @@ func (e *operations) sweep() {
 			e.drop(s, o)
 		case s.waiting == o && (o.held || o.run == nil) && now.Sub(o.since) >= keepOperations:
 			s.waiting = nil
-			e.end(o, outcome{err: hostapi.Errorf(hostapi.Transient, string(o.record.Kind), "",
+			e.end(s, o, outcome{err: hostapi.Errorf(hostapi.Transient, string(o.record.Kind), "",
 				"given up: the manager has not asked for it again since the agent was restarted")})
 		}
 		s.mu.Unlock()

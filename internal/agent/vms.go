@@ -80,7 +80,7 @@ func (a *Agent) GetVM(ctx context.Context, id hostapi.VMID) (hostapi.VM, error) 
 	if busy != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return unfinished(busy.record.stamp(), busy.seen, busy.show(s.describe(busy))), nil
+		return a.unfinished(busy.record.stamp(), busy.seen, busy.show(s.describe(busy))), nil
 	}
 	defer release()
 	vm, err := a.driver.GetVM(ctx, id)
@@ -145,14 +145,15 @@ func (a *Agent) change(ctx context.Context, stamp hostapi.Stamp, r request) (hos
 	}
 	answer := a.operations.wait(ctx, s, o)
 	if answer.operation != nil {
-		return unfinished(stamp, answer.seen, answer.operation), nil
+		return a.unfinished(stamp, answer.seen, answer.operation), nil
 	}
 	return answer.vm, fail(answer.err)
 }
 
 // unfinished is a VM that is being worked on, as it was seen last.
-func unfinished(stamp hostapi.Stamp, seen *hostapi.VM, o *hostapi.Operation) hostapi.VM {
-	vm := hostapi.VM{Stamp: stamp, State: hostapi.StatePartial, Heartbeat: hostapi.HeartbeatUnknown}
+func (a *Agent) unfinished(stamp hostapi.Stamp, seen *hostapi.VM, o *hostapi.Operation) hostapi.VM {
+	host, _ := a.boot.get()
+	vm := hostapi.VM{Stamp: stamp, Host: host.name, State: hostapi.StatePartial, Heartbeat: hostapi.HeartbeatUnknown}
 	if seen != nil {
 		vm = *seen
 	}

@@ -64,7 +64,8 @@ type Agent interface {
 	Hello(ctx context.Context) (Hello, error)
 
 	// GetOperation returns an operation by its reference, or a NotFound error.
-	// An operation is kept for an hour after its end.
+	// An operation is kept for an hour after its end, unless many others of the
+	// same VM or image have ended since.
 	GetOperation(ctx context.Context, ref string) (Operation, error)
 
 	// Bury hands the agent the tombstones of this installation, all of them
