@@ -12,7 +12,7 @@ import (
 // the VM runs.
 func (h *Host) AttachDisk(_ context.Context, req fabricapi.VMFileRef) (fabricapi.VM, error) {
 	return h.changeVM(req.GUID, func(_ *tx, v *vm) error {
-		if _, err := h.free(req.FileRef, fabricapi.VHDX); err != nil {
+		if err := h.attachable(req.FileRef, fabricapi.VHDX); err != nil {
 			return err
 		}
 		v.Disks = append(v.Disks, req.FileRef)
@@ -26,7 +26,7 @@ func (h *Host) AttachISO(_ context.Context, req fabricapi.VMFileRef) (fabricapi.
 		if v.ISO != nil {
 			return fabricapi.Refuse(fabricapi.InUse, v.ISO.Path, "the DVD drive of VM %s holds %s", v.GUID, v.ISO.Path)
 		}
-		if _, err := h.free(req.FileRef, fabricapi.ISO); err != nil {
+		if err := h.attachable(req.FileRef, fabricapi.ISO); err != nil {
 			return err
 		}
 		iso := req.FileRef
@@ -61,19 +61,19 @@ func (h *Host) AddNIC(_ context.Context, req fabricapi.AddNICRequest) (fabricapi
 	})
 }
 
-// free returns a file that no VM holds.
-func (h *Host) free(ref fabricapi.FileRef, kind fabricapi.FileKind) (*fabricapi.File, error) {
+// attachable tells whether a file is of a kind, and no VM holds it.
+func (h *Host) attachable(ref fabricapi.FileRef, kind fabricapi.FileKind) error {
 	file, err := h.file(ref)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if file.Kind != kind {
-		return nil, fabricapi.Refuse(fabricapi.InvalidParameter, ref.Path, "%s is a file of kind %s, not %s", ref.Path, file.Kind, kind)
+		return fabricapi.Refuse(fabricapi.InvalidParameter, ref.Path, "%s is a file of kind %s, not %s", ref.Path, file.Kind, kind)
 	}
 	if by := h.site.holder(ref); by != nil {
-		return nil, fabricapi.Refuse(fabricapi.InUse, ref.Path, "VM %s holds %s", by.GUID, ref.Path)
+		return fabricapi.Refuse(fabricapi.InUse, ref.Path, "VM %s holds %s", by.GUID, ref.Path)
 	}
-	return file, nil
+	return nil
 }
 
 // holder returns the VM that holds a file.

@@ -24,7 +24,7 @@ func (w *World) startGuest(v *vm, power int) {
 	defer v.guestMu.Unlock()
 	var machine Machine
 	var seed string
-	ctx, cut := context.WithCancel(w.ctx)
+	ctx, cut := context.WithCancel(context.Background())
 	if err := w.locked(func() error {
 		if v.power != power {
 			return fmt.Errorf("VM %s was switched off while it booted", v.GUID)

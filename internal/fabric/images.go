@@ -111,7 +111,7 @@ func (h *Host) transfer(ctx context.Context, bytes int64) (int64, error) {
 		return bytes, nil
 	case <-ctx.Done():
 		cut = ctx.Err()
-	case <-h.w.ctx.Done():
+	case <-h.w.done:
 		cut = errClosed
 	}
 	return min(bytes, int64(h.w.Clock.Since(began).Seconds()*float64(rate))), cut

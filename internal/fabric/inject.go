@@ -89,7 +89,7 @@ func (h *Host) thaw(ctx context.Context) error {
 		case <-frozen:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-h.w.ctx.Done():
+		case <-h.w.done:
 			return errClosed
 		}
 	}

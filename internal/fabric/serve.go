@@ -17,6 +17,17 @@ func HostSocket(dir, host string) string { return filepath.Join(dir, "hosts", ho
 // AdminSocket is where auditors and levers are.
 func AdminSocket(dir string) string { return filepath.Join(dir, "admin.sock") }
 
+// inUse tells whether a fabric answers in a directory.
+func inUse(dir string) bool {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(context.Background(), "unix", AdminSocket(dir))
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
 // maxSocket is the longest path that a unix socket can have on Linux.
 const maxSocket = 107
 

@@ -102,7 +102,11 @@ func TestInjectedFailures(t *testing.T) {
 			l.Expect(admin.ClearInjections(ctx)).To(Succeed())
 			vms, err := l.client("hv1").ListVMs(ctx, "")
 			l.Expect(err).NotTo(HaveOccurred())
-			l.Expect(len(vms) == 1).To(Equal(c.effect))
+			if c.effect {
+				l.Expect(vms).To(HaveLen(1))
+			} else {
+				l.Expect(vms).To(BeEmpty())
+			}
 		})
 	}
 }
@@ -125,4 +129,10 @@ func TestThingsDoneByHand(t *testing.T) {
 	_, err = l.client("hv1").GetVM(ctx, v.GUID)
 	l.Expect(err).To(refused(fabricapi.NotFound))
 	l.Expect(admin.RemoveVM(ctx, v.GUID)).To(refused(fabricapi.NotFound))
+}
+
+func TestSecondFabricInADirectoryIsRefused(t *testing.T) {
+	l, _ := serve(t, standAlone())
+	_, err := fabric.New(l.opts)
+	l.Expect(err).To(MatchError(ContainSubstring("another fabric")))
 }

@@ -40,8 +40,8 @@ type Options struct {
 type World struct {
 	Options
 	store *store.Store
-	ctx   context.Context
-	stop  context.CancelFunc
+	// done is closed when the world ends.
+	done chan struct{}
 	// timers are the goroutines that wait for the clock.
 	timers sync.WaitGroup
 
@@ -91,6 +91,9 @@ func New(opts Options) (*World, error) {
 	if err := opts.Topology.validate(); err != nil {
 		return nil, err
 	}
+	if inUse(opts.Dir) {
+		return nil, fmt.Errorf("another fabric runs in %s", opts.Dir)
+	}
 	if opts.NewID == nil {
 		opts.NewID = uuid.NewString
 	}
@@ -98,9 +101,8 @@ func New(opts Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.Background())
 	w := &World{
-		Options: opts, store: st, ctx: ctx, stop: stop, changed: make(chan struct{}),
+		Options: opts, store: st, done: make(chan struct{}), changed: make(chan struct{}),
 		hosts: map[string]*host{}, sites: map[string]*site{},
 		images: map[string]fabricapi.PublishedImage{}, copying: map[string]bool{},
 	}
@@ -163,7 +165,7 @@ func (w *World) Close() error {
 		}
 	}
 	w.mu.Unlock()
-	w.stop()
+	close(w.done)
 	t.finish()
 	w.timers.Wait()
 	return w.store.Close()
@@ -223,7 +225,7 @@ func (w *World) await(ctx context.Context, timeout time.Duration, f func() (bool
 			return fabricapi.Refuse(fabricapi.TimedOut, "", "it did not happen within %s", timeout)
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-w.ctx.Done():
+		case <-w.done:
 			return errClosed
 		}
 	}
@@ -242,7 +244,7 @@ func (w *World) later(d time.Duration, f func()) {
 		if d > 0 {
 			select {
 			case <-timer.C():
-			case <-w.ctx.Done():
+			case <-w.done:
 				return
 			}
 		}

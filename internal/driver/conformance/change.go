@@ -9,6 +9,7 @@ import (
 )
 
 func (s *suite) change(t *testing.T) {
+	t.Helper()
 	s.run(t, "grows a disk of a running VM", func(b *bench) {
 		req := b.ready().request(1)
 		b.ensure(req)
@@ -65,6 +66,7 @@ func (s *suite) change(t *testing.T) {
 }
 
 func (s *suite) seeds(t *testing.T) {
+	t.Helper()
 	for name, c := range map[string]struct {
 		then     func(*hostapi.EnsureVMRequest)
 		attached bool

@@ -65,6 +65,7 @@ func stories() []story {
 // again, every story has the same end as if nothing had happened, and between
 // the two nothing that exists is denied.
 func (s *suite) crashes(t *testing.T) {
+	t.Helper()
 	for _, st := range stories() {
 		t.Run(st.name, func(t *testing.T) {
 			calls, end := s.undisturbed(t, st)

@@ -10,6 +10,7 @@ import (
 )
 
 func (s *suite) create(t *testing.T) {
+	t.Helper()
 	s.run(t, "makes what the request says", func(b *bench) {
 		b.ready()
 		req := b.request(1)
@@ -89,6 +90,7 @@ func (s *suite) create(t *testing.T) {
 // refusals are creations that cannot be, and what they leave: nothing that a
 // delete does not take away, and nothing in the way of the right request.
 func (s *suite) refusals(t *testing.T) {
+	t.Helper()
 	for name, c := range map[string]struct {
 		spoil    func(*bench, *hostapi.EnsureVMRequest)
 		class    hostapi.Class

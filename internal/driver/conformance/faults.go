@@ -23,6 +23,7 @@ func (b *bench) everyMethod(ctx context.Context, d hostapi.Driver) map[string]er
 }
 
 func (s *suite) faults(t *testing.T) {
+	t.Helper()
 	s.run(t, "a host that does not answer reads as nothing else", func(b *bench) {
 		cutter := able[Cutter](b.t, b.Host, CanCutOff)
 		b.ready().ensure(b.request(1))
@@ -105,6 +106,7 @@ func (s *suite) faults(t *testing.T) {
 }
 
 func (s *suite) cluster(t *testing.T) {
+	t.Helper()
 	s.run(t, "a VM is found, changed and deleted through any node", func(b *bench) {
 		peer := able[Cluster](b.t, b.Host, CanClusterHosts).Peer()
 		empty := b.ready().Contents()

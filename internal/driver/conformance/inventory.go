@@ -27,6 +27,7 @@ func (b *bench) volume(name string) hostapi.Volume {
 }
 
 func (s *suite) inventory(t *testing.T) {
+	t.Helper()
 	s.run(t, "says what the host has", func(b *bench) {
 		site, inventory := b.Site(), b.inventory()
 		b.Expect(inventory.Host).NotTo(BeEmpty())
@@ -70,6 +71,7 @@ func (s *suite) inventory(t *testing.T) {
 }
 
 func (s *suite) images(t *testing.T) {
+	t.Helper()
 	s.run(t, "brings an image onto one volume", func(b *bench) {
 		site := b.Site()
 		var told []int64

@@ -9,6 +9,7 @@ import (
 )
 
 func (s *suite) ownership(t *testing.T) {
+	t.Helper()
 	s.run(t, "a foreign VM is neither listed nor touched nor in the way", func(b *bench) {
 		forger := able[VMForger](b.t, b.Host, CanForgeVM)
 		b.ready()

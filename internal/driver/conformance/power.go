@@ -19,6 +19,7 @@ func (b *bench) setPower(power hostapi.Power, force bool, timeout time.Duration)
 }
 
 func (s *suite) power(t *testing.T) {
+	t.Helper()
 	for _, c := range []struct {
 		name  string
 		from  hostapi.Power
@@ -94,6 +95,7 @@ func (s *suite) power(t *testing.T) {
 }
 
 func (s *suite) deletion(t *testing.T) {
+	t.Helper()
 	for _, power := range []hostapi.Power{hostapi.PowerOn, hostapi.PowerOff} {
 		s.run(t, "leaves nothing of a VM that is "+string(power), func(b *bench) {
 			empty := b.ready().Contents()

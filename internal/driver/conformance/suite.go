@@ -16,6 +16,7 @@ import (
 
 // Run runs the whole suite. newHost makes a fresh host each time.
 func Run(t *testing.T, newHost func(t *testing.T) Host) {
+	t.Helper()
 	s := &suite{newHost: newHost}
 	for _, theme := range []struct {
 		name string

@@ -7,9 +7,15 @@ import (
 )
 
 func TestDriverOfAStandAloneHostConforms(t *testing.T) {
-	conformance.Run(t, func(t *testing.T) conformance.Host { return standAlone{newHost(t, true)} })
+	conformance.Run(t, func(t *testing.T) conformance.Host {
+		t.Helper()
+		return standAlone{newHost(t, true)}
+	})
 }
 
 func TestDriverOfAHostInAFailoverClusterConforms(t *testing.T) {
-	conformance.Run(t, func(t *testing.T) conformance.Host { return clustered{newHost(t, false)} })
+	conformance.Run(t, func(t *testing.T) conformance.Host {
+		t.Helper()
+		return clustered{newHost(t, false)}
+	})
 }

@@ -66,9 +66,10 @@ type (
 )
 
 func newHost(t *testing.T, alone bool) *host {
+	t.Helper()
 	g := NewWithT(t)
 	// A test's own directory has too long a name for a socket.
-	dir, err := os.MkdirTemp("", "fabric") //nolint:usetesting // see above
+	dir, err := os.MkdirTemp("", "fabric")
 	g.Expect(err).NotTo(HaveOccurred())
 	h := &host{
 		g: g, ctx: t.Context(), site: fabric.DefaultCluster, dir: dir,

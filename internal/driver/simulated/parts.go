@@ -204,6 +204,7 @@ func stateOf(v fabricapi.VM) hostapi.State {
 		return hostapi.StateStopping
 	case fabricapi.Critical, fabricapi.Lost:
 		return hostapi.StateFailed
+	case fabricapi.Off:
 	}
 	if !whole(v) {
 		return hostapi.StatePartial

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/fabric"
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+)
+
+// shortDir is a directory whose sockets may be listened on: a test's own has too
+// long a name.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fabric")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func TestBadFlagsAreRefused(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		err  string
+	}{
+		"no directory":        {nil, "--dir is needed"},
+		"no hosts":            {[]string{"--dir", "d", "--hosts", "0"}, "at least 1"},
+		"an argument":         {[]string{"--dir", "d", "now"}, `unknown argument "now"`},
+		"negative time":       {[]string{"--dir", "d", "--boot-time", "-1s"}, "negative"},
+		"no file of topology": {[]string{"--dir", "d", "--topology", "/nowhere/t.yaml"}, "/nowhere/t.yaml"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			NewWithT(t).Expect(run(t.Context(), c.args)).To(MatchError(ContainSubstring(c.err)))
+		})
+	}
+}
+
+func TestFabricOfATopologyFileAnswersUntilItIsInterrupted(t *testing.T) {
+	g := NewWithT(t)
+	dir := shortDir(t)
+	file := filepath.Join(dir, "topology.yaml")
+	g.Expect(os.WriteFile(file, []byte("hosts:\n- {name: only, processors: 8, memoryMiB: 8192, switches: [s], "+
+		"volumes: [{name: v, sizeGiB: 10}]}\n"), 0o600)).To(Succeed())
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"--dir", dir, "--topology", file}) }()
+
+	admin := fabricapi.NewAdminClient(fabricapi.UnixTransport(fabric.AdminSocket(dir)))
+	g.Eventually(func() ([]fabricapi.Site, error) {
+		world, err := admin.World(t.Context())
+		return world.Sites, err
+	}, "10s").Should(ConsistOf(HaveField("Name", "only")))
+	host, err := fabricapi.NewHostClient(fabricapi.UnixTransport(fabric.HostSocket(dir, "only"))).Host(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(host.Processors).To(Equal(int32(8)))
+	stop()
+	g.Expect(<-ended).To(Succeed())
+}
