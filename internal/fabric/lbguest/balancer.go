@@ -157,7 +157,7 @@ func (b *Balancer) replaceFrontends(plan lbapi.Plan) {
 		at := endpoint{vip: f.VIP, port: f.Port}
 		kept := b.frontends[at]
 		if kept == nil {
-			kept = newFrontend(at)
+			kept = newFrontend(at, b.nudge)
 		}
 		kept.routing.Store(newRouting(f, b.servers))
 		frontends[at] = kept

@@ -36,17 +36,24 @@ type frontend struct {
 	at      endpoint
 	routing atomic.Pointer[routing]
 	next    atomic.Uint64
+	// broken is called when the listener has failed. It must not block.
+	broken func()
 
 	mu       sync.Mutex
 	listener net.Listener
-	// held is false while the guest has not got the VIP.
-	held  bool
+	// held ends when the guest loses the VIP.
+	held  context.Context
+	lose  context.CancelFunc
 	conns map[net.Conn]struct{}
 
 	running sync.WaitGroup
 }
 
-func newFrontend(at endpoint) *frontend { return &frontend{at: at, conns: map[net.Conn]struct{}{}} }
+func newFrontend(at endpoint, broken func()) *frontend {
+	f := &frontend{at: at, broken: broken, conns: map[net.Conn]struct{}{}}
+	f.held, f.lose = context.WithCancel(context.Background())
+	return f
+}
 
 func newRouting(f lbapi.Frontend, servers map[backendID]*server) *routing {
 	r := &routing{}
@@ -76,8 +83,12 @@ func (f *frontend) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.listener, f.held = listener, true
-	f.running.Go(func() { f.accept(listener) })
+	f.listener = listener
+	if f.held.Err() != nil {
+		f.held, f.lose = context.WithCancel(context.Background())
+	}
+	held := f.held
+	f.running.Go(func() { f.accept(held, listener) })
 	return nil
 }
 
@@ -95,34 +106,39 @@ func (f *frontend) close() {
 func (f *frontend) sever() {
 	f.close()
 	f.mu.Lock()
-	f.held = false
+	f.lose()
 	for conn := range f.conns {
 		_ = conn.Close()
 	}
 	f.mu.Unlock()
 }
 
-func (f *frontend) accept(listener net.Listener) {
+func (f *frontend) accept(ctx context.Context, listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
-		if err == nil {
-			f.running.Go(func() { f.serve(conn) })
-			continue
-		}
-		f.mu.Lock()
-		open := f.listener == listener
-		f.mu.Unlock()
-		if !open {
+		if err != nil {
+			f.stumble(listener)
 			return
 		}
-		// The process has run out of something; whoever holds it gives it back.
-		time.Sleep(5 * time.Millisecond)
+		f.running.Go(func() { f.serve(ctx, conn) })
 	}
 }
 
-// serve finds a backend for a connection and carries it. One that does not accept
-// is not the client's concern: the next is tried.
-func (f *frontend) serve(conn net.Conn) {
+// stumble gives a listener up that fails without having been closed: the process
+// has run out of something. Whoever settles binds anew, and tries again if that
+// fails too.
+func (f *frontend) stumble(listener net.Listener) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.listener == listener {
+		_ = listener.Close()
+		f.listener = nil
+		f.broken()
+	}
+}
+
+// serve finds a backend for a connection and carries it.
+func (f *frontend) serve(ctx context.Context, conn net.Conn) {
 	if !f.track(conn) {
 		return
 	}
@@ -131,20 +147,26 @@ func (f *frontend) serve(conn net.Conn) {
 	if !r.allows(conn.RemoteAddr()) {
 		return
 	}
-	for _, s := range r.order(f.next.Add(1)) {
-		upstream, err := net.DialTimeout("tcp", s.address, connectTimeout)
-		if err != nil {
-			continue
-		}
-		if !f.track(upstream) {
-			return
-		}
-		defer f.forget(upstream)
-		s.sessions.Add(1)
-		defer s.sessions.Add(-1)
-		carry(conn, upstream)
+	upstream, s := r.dial(ctx, f.next.Add(1))
+	if upstream == nil || !f.track(upstream) {
 		return
 	}
+	defer f.forget(upstream)
+	s.sessions.Add(1)
+	defer s.sessions.Add(-1)
+	carry(conn, upstream)
+}
+
+// dial connects to a backend. One that does not accept is not the client's
+// concern: the next is tried. It returns nil if none accepts.
+func (r *routing) dial(ctx context.Context, turn uint64) (net.Conn, *server) {
+	dialer := net.Dialer{Timeout: connectTimeout}
+	for _, s := range r.order(turn) {
+		if upstream, err := dialer.DialContext(ctx, "tcp", s.address); err == nil {
+			return upstream, s
+		}
+	}
+	return nil, nil
 }
 
 func (r *routing) allows(remote net.Addr) bool {
@@ -174,6 +196,7 @@ func (r *routing) order(turn uint64) []*server {
 			up = append(up, s)
 		case lbapi.HealthUnknown:
 			unknown = append(unknown, s)
+		case lbapi.HealthDown:
 		}
 	}
 	return append(up, unknown...)
@@ -184,7 +207,7 @@ func (r *routing) order(turn uint64) []*server {
 func (f *frontend) track(conn net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.held {
+	if f.held.Err() != nil {
 		_ = conn.Close()
 		return false
 	}

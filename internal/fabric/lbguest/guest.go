@@ -36,7 +36,7 @@ type Guest struct {
 	balancer *Balancer
 	address  string
 	cut      context.CancelFunc
-	served   chan error
+	served   chan struct{}
 }
 
 // Start boots a guest: it puts the last good plan in force and listens for the
@@ -63,7 +63,7 @@ func Start(opts Options) (_ *Guest, err error) {
 		cut()
 		return nil, err
 	}
-	g := &Guest{balancer: NewBalancer(opts.Clock, opts.Segment), address: listener.Addr().String(), cut: cut, served: make(chan error, 1)}
+	g := &Guest{balancer: NewBalancer(opts.Clock, opts.Segment), address: listener.Addr().String(), cut: cut, served: make(chan struct{})}
 	g.agent, err = lbagent.Open(ctx, lbagent.Options{
 		Name: opts.Config.Name, Version: opts.Version, StateDir: opts.Dir, Identity: identity,
 		Applier: g.balancer, Clock: opts.Clock, Log: opts.Log,
@@ -74,11 +74,10 @@ func Start(opts Options) (_ *Guest, err error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	go func() {
-		err := g.agent.Serve(ctx, listener)
-		if err != nil {
+		defer close(g.served)
+		if err := g.agent.Serve(ctx, listener); err != nil {
 			opts.Log.Error("load-balancer guest does not answer any more", "guest", opts.Config.Name, "error", err)
 		}
-		g.served <- err
 	}()
 	return g, nil
 }
