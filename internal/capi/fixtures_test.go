@@ -38,11 +38,11 @@ func applyManifest(path string) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), 4096)
 	for {
 		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
 			return
-		} else {
-			Expect(err).NotTo(HaveOccurred())
 		}
+		Expect(err).NotTo(HaveOccurred())
 		if len(object.Object) > 0 {
 			Expect(k8s.Create(context.Background(), object)).To(Succeed())
 		}

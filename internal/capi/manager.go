@@ -17,8 +17,11 @@ import (
 )
 
 // featureGates are set and not left to upstream's defaults, because the
-// reconcilers that SetupReconcilers knows are these gates' counterpart. RuntimeSDK
-// and InPlaceUpdates need a client that upstream keeps internal.
+// reconcilers that SetupReconcilers knows are these gates' counterpart.
+// ReconcilerRateLimiting costs a second for each step of a machine's way, and
+// stays on all the same: it is also what keeps a reconciler from acting on a cache
+// that has not seen its own last write yet, and so from making a Machine twice.
+// RuntimeSDK and InPlaceUpdates need a client that upstream keeps internal.
 var featureGates = map[string]bool{
 	string(feature.MachinePool):               true,
 	string(feature.MachineSetPreflightChecks): true,

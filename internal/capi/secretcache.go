@@ -2,7 +2,6 @@ package capi
 
 import (
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +13,7 @@ import (
 // ClusterResourceSets refer to Secrets that belong to no cluster, which the
 // manager's own cache leaves out.
 func setupSecretMetadataCache(mgr ctrl.Manager) (ctrlcache.Cache, error) {
-	period := time.Duration(syncPeriod)
+	period := syncPeriod
 	secrets, err := ctrlcache.New(mgr.GetConfig(), ctrlcache.Options{
 		Scheme:     mgr.GetScheme(),
 		Mapper:     mgr.GetRESTMapper(),
