@@ -133,7 +133,7 @@ func (r *ClaimReconciler) tryReserve(ctx context.Context, claim *ipamv1.IPAddres
 	reservation := &capstanv1.AddressReservation{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:   addresspool.ReservationName(network, address),
-			Labels: map[string]string{clusterv1.ClusterNameLabel: claim.Spec.ClusterName},
+			Labels: map[string]string{clusterv1.ClusterNameLabel: claim.Spec.ClusterName, capstanv1.ClaimLabel: string(claim.UID)},
 		},
 		Spec: capstanv1.AddressReservationSpec{
 			LogicalNetwork: network,

@@ -43,7 +43,7 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 // it has not seen yet would be leaked.
 func (r *ClaimReconciler) free(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
 	reservations := &capstanv1.AddressReservationList{}
-	if err := r.Live.List(ctx, reservations); err != nil {
+	if err := r.Live.List(ctx, reservations, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
 		return fmt.Errorf("listing AddressReservations: %w", err)
 	}
 	tombstones := &capstanv1.TombstoneList{}

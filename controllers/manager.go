@@ -1,0 +1,134 @@
+// Package controllers is the list of all of Capstan's controllers, and the
+// manager that they run in. What a controller does is in the folder of its kind.
+package controllers
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/admission"
+	"github.com/capstan-k8s/capstan/internal/capi"
+	"github.com/capstan-k8s/capstan/internal/servingcert"
+)
+
+// NewScheme returns a scheme with every kind that the manager knows.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, capi.AddToScheme, capstanv1.AddToScheme, infrav1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// NewManager returns a manager with everything set up, ready to be started. What
+// must be true before any cache starts is made sure of here: that Cluster API is
+// ours alone, and that the API server trusts our webhooks, without which no object
+// could be read or written.
+func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctrl.Manager, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = float32(options.QPS), options.Burst
+	config.UserAgent = "capstan-manager"
+	live, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("reaching the management cluster: %w", err)
+	}
+	if err := capi.RequireCRDs(ctx, live); err != nil {
+		return nil, err
+	}
+	if err := capi.RefuseForeign(ctx, live); err != nil {
+		return nil, err
+	}
+	certificates, err := servingcert.New(servingcert.Options{
+		Client: live, Clock: clock.RealClock{}, BaseURL: options.WebhookBaseURL,
+		Secret:  client.ObjectKey{Namespace: options.Namespace, Name: "capstan-webhook-cert"},
+		Service: client.ObjectKey{Namespace: options.Namespace, Name: "capstan-webhook"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := certificates.Ensure(ctx); err != nil {
+		return nil, fmt.Errorf("making the webhooks' serving certificate: %w", err)
+	}
+	mgr, err := newManager(config, scheme, options, certificates)
+	if err != nil {
+		return nil, err
+	}
+	clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{ConnectionRetryInterval: options.ConnectionRetryInterval})
+	if err != nil {
+		return nil, err
+	}
+	if err := capi.SetupWebhooks(mgr, clusters); err != nil {
+		return nil, err
+	}
+	if err := admission.SetupWebhooks(mgr); err != nil {
+		return nil, err
+	}
+	if err := setupControllers(ctx, mgr, live, options); err != nil {
+		return nil, err
+	}
+	return mgr, nil
+}
+
+func newManager(config *rest.Config, scheme *runtime.Scheme, options *Options, certificates *servingcert.Keeper) (ctrl.Manager, error) {
+	// A manager that stops gives its lease back and has this long to end what it
+	// is at.
+	gracePeriod := 10 * time.Second
+	managerOptions := ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
+		HealthProbeBindAddress:        options.ProbeAddress,
+		LeaderElection:                options.LeaderElect,
+		LeaderElectionID:              "capstan-manager",
+		LeaderElectionNamespace:       options.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &gracePeriod,
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Host: options.WebhookHost, Port: options.WebhookPort,
+			TLSOpts: []func(*tls.Config){certificates.ConfigureTLS},
+		}),
+	}
+	if err := capi.ConfigureManager(&managerOptions); err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions)
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	if err := mgr.Add(certificates); err != nil {
+		return nil, fmt.Errorf("adding the keeper of certificates: %w", err)
+	}
+	for name, check := range map[string]healthz.Checker{
+		"webhooks":     mgr.GetWebhookServer().StartedChecker(),
+		"certificates": certificates.Check,
+	} {
+		if err := mgr.AddReadyzCheck(name, check); err != nil {
+			return nil, fmt.Errorf("adding the readiness check %s: %w", name, err)
+		}
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("adding the health check: %w", err)
+	}
+	return mgr, nil
+}

@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"flag"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+)
+
+// Options are what an administrator may set.
+type Options struct {
+	// Namespace is the manager's own, where its certificates and the pins of
+	// agents are kept.
+	Namespace string
+	// MetricsAddress and ProbeAddress are listened on; "0" means not at all.
+	MetricsAddress string
+	ProbeAddress   string
+	WebhookHost    string
+	WebhookPort    int
+	// WebhookBaseURL is set for a manager outside the management cluster.
+	WebhookBaseURL string
+	LeaderElect    bool
+	// QPS and Burst limit the requests to the management API server.
+	QPS   float64
+	Burst int
+	// Concurrency is how many objects of each of our kinds are worked on at a
+	// time.
+	Concurrency int
+	// ConnectionRetryInterval is how soon a workload cluster that did not answer
+	// is tried again.
+	ConnectionRetryInterval time.Duration
+	// HostPollInterval is how often a healthy host's inventory is read.
+	HostPollInterval time.Duration
+
+	log zap.Options
+}
+
+// DefaultOptions returns the options without any flag given.
+func DefaultOptions() *Options {
+	return &Options{
+		Namespace:               "capstan-system",
+		MetricsAddress:          ":8080",
+		ProbeAddress:            ":8081",
+		WebhookPort:             9443,
+		QPS:                     100,
+		Burst:                   200,
+		Concurrency:             20,
+		ConnectionRetryInterval: 2 * time.Second,
+		HostPollInterval:        10 * time.Second,
+	}
+}
+
+// AddFlags adds the flags that set the options. What is returned tells whether
+// only the version was asked for.
+func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
+	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the manager's own namespace, for certificates and agents' keys")
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "address of the metrics endpoint, 0 for none")
+	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", o.ProbeAddress, "address of /healthz and /readyz, 0 for none")
+	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address the webhook server listens on, all if empty")
+	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "port of the webhook server")
+	flags.StringVar(&o.WebhookBaseURL, "webhook-base-url", o.WebhookBaseURL,
+		"https URL at which the API server reaches the webhooks of a manager outside the cluster; inside, the Service capstan-webhook is used")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "let only one of several managers work at a time")
+	flags.Float64Var(&o.QPS, "kube-api-qps", o.QPS, "requests per second to the management API server")
+	flags.IntVar(&o.Burst, "kube-api-burst", o.Burst, "requests to the management API server in a burst")
+	flags.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "objects of each of Capstan's kinds that are worked on at a time")
+	flags.DurationVar(&o.ConnectionRetryInterval, "cluster-connection-retry", o.ConnectionRetryInterval, "how soon a workload cluster that did not answer is tried again")
+	flags.DurationVar(&o.HostPollInterval, "host-poll-interval", o.HostPollInterval, "how often the inventory of a healthy host is read")
+	o.log.BindFlags(flags)
+	return flags.Bool("version", false, "print the version and exit")
+}
+
+// Logger returns the logger that the flags describe.
+func (o *Options) Logger() logr.Logger { return zap.New(zap.UseFlagOptions(&o.log)) }
