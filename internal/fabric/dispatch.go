@@ -74,6 +74,7 @@ func (a *Admin) Handler() http.Handler {
 		"MoveVM":          op(a.MoveVM),
 		"SetGuest":        op(a.SetGuest),
 		"AddFile":         op(a.AddFile),
+		"RemoveFile":      op(a.RemoveFile),
 		"AddVM":           op(a.AddVM),
 		"Inject":          op(a.Inject),
 		"ClearInjections": op(a.ClearInjections),

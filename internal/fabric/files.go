@@ -65,6 +65,11 @@ func (v *volume) add(t *tx, file fabricapi.File) {
 	t.saveFile(v.site, &file)
 }
 
+func (v *volume) remove(t *tx, file *fabricapi.File) {
+	delete(v.files, file.Path)
+	t.Delete(kindFile, fileKey(v.site, file.FileRef))
+}
+
 // ResizeDisk makes a disk larger, which SCSI disks take while their VM runs.
 func (h *Host) ResizeDisk(_ context.Context, req fabricapi.ResizeDiskRequest) (out fabricapi.File, err error) {
 	err = h.update(func(t *tx) error {
@@ -171,9 +176,8 @@ func (h *Host) DeleteFile(_ context.Context, ref fabricapi.FileRef) (fabricapi.N
 		if err != nil {
 			return err
 		}
-		delete(h.site.volumes[ref.Volume].files, ref.Path)
-		t.Delete(kindFile, fileKey(h.site, ref))
-		t.then(func() { h.w.dropContent(file) })
+		h.site.volumes[ref.Volume].remove(t, file)
+		h.w.drop(t, file)
 		return nil
 	})
 }
@@ -189,8 +193,7 @@ func (h *Host) MoveFile(_ context.Context, req fabricapi.MoveFileRequest) (out f
 		if err != nil {
 			return err
 		}
-		delete(v.files, req.Path)
-		t.Delete(kindFile, fileKey(h.site, req.FileRef))
+		v.remove(t, file)
 		file.Path, file.FullPath = req.To, v.fullPath(req.To)
 		file.ReadOnly = file.ReadOnly || req.ReadOnly
 		v.add(t, *file)

@@ -94,6 +94,27 @@ func (a *Admin) AddFile(_ context.Context, req fabricapi.AddFileRequest) (fabric
 	})
 }
 
+// RemoveFile removes a file by hand. Only what a running VM has open stays: the
+// file system knows of no other use.
+func (a *Admin) RemoveFile(_ context.Context, req fabricapi.RemoveFileRequest) (fabricapi.None, error) {
+	return a.change(func(t *tx) error {
+		volume, err := a.volume(req.Site, req.Volume)
+		if err != nil {
+			return err
+		}
+		file := volume.files[req.Path]
+		if file == nil {
+			return fabricapi.Refuse(fabricapi.NotFound, req.Path, "there is no file %s", volume.fullPath(req.Path))
+		}
+		if v := volume.site.holder(req.FileRef); v != nil && v.State != fabricapi.Off {
+			return fabricapi.Refuse(fabricapi.InUse, req.Path, "VM %s runs from %s", v.GUID, file.FullPath)
+		}
+		volume.remove(t, file)
+		a.w.drop(t, file)
+		return nil
+	})
+}
+
 // AddVM makes a VM by hand.
 func (a *Admin) AddVM(ctx context.Context, req fabricapi.AddVMRequest) (fabricapi.VM, error) {
 	h := a.w.Host(req.Host)

@@ -198,8 +198,10 @@ func (w *World) diskDir(file *fabricapi.File) string {
 	return filepath.Join(w.Dir, "content", file.ID+".disk")
 }
 
-// dropContent removes what a deleted file held.
-func (w *World) dropContent(file *fabricapi.File) {
-	_ = os.Remove(w.isoPath(file))
-	_ = os.RemoveAll(w.diskDir(file))
+// drop removes what a file held, once the change that deletes it is on disk.
+func (w *World) drop(t *tx, file *fabricapi.File) {
+	t.then(func() {
+		_ = os.Remove(w.isoPath(file))
+		_ = os.RemoveAll(w.diskDir(file))
+	})
 }

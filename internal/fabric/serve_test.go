@@ -121,10 +121,18 @@ func TestThingsDoneByHand(t *testing.T) {
 	}})).To(Succeed())
 	l.Expect(l.client("hv1").ListFiles(ctx, fabricapi.ListFilesRequest{Folder: "foreign"})).To(HaveLen(1))
 
+	foreign := fabricapi.RemoveFileRequest{Site: "hv1", FileRef: on("csv1", "foreign.vhdx")}
+	_, err = l.client("hv1").AttachDisk(ctx, v.GUID, foreign.FileRef)
+	l.Expect(err).NotTo(HaveOccurred())
+
 	_, err = l.client("hv1").StartVM(ctx, v.GUID)
 	l.Expect(err).NotTo(HaveOccurred())
+	l.Expect(admin.RemoveFile(ctx, foreign)).To(refused(fabricapi.InUse))
 	l.Expect(admin.PowerOffVM(ctx, v.GUID)).To(Succeed())
 	l.Expect(l.get("hv1", v.GUID).State).To(Equal(fabricapi.Off))
+	l.Expect(admin.RemoveFile(ctx, foreign)).To(Succeed())
+	_, err = l.client("hv1").StartVM(ctx, v.GUID)
+	l.Expect(err).To(refused(fabricapi.NotFound))
 	l.Expect(admin.RemoveVM(ctx, v.GUID)).To(Succeed())
 	_, err = l.client("hv1").GetVM(ctx, v.GUID)
 	l.Expect(err).To(refused(fabricapi.NotFound))

@@ -17,13 +17,40 @@ type story struct {
 	before func(*bench)
 	// do is one call, or several that a caller repeats from the first.
 	do func(context.Context, *bench, hostapi.Driver) error
+	// between asserts what has to be true wherever the story was cut off.
+	between func(*bench)
+}
+
+// expectWhole asserts that a VM that does not say Partial is not, and that none
+// has power before its guest can find everything.
+func expectWhole(b *bench) {
+	b.t.Helper()
+	vm, err := b.Driver().GetVM(b.t.Context(), vmID(1))
+	if hostapi.Is(err, hostapi.NotFound) {
+		return
+	}
+	b.Expect(err).NotTo(HaveOccurred())
+	if vm.State == hostapi.StatePartial {
+		return
+	}
+	b.Expect(vm.Disks).To(HaveLen(2))
+	b.Expect(vm.NICs).To(HaveLen(1))
+	if vm.State != hostapi.StateOff {
+		b.Expect(vm.SeedAttached).To(BeTrue())
+	}
 }
 
 func ensureStory(name string, from func(*bench), req func(*bench) hostapi.EnsureVMRequest) story {
-	return story{name: name, before: from, do: func(ctx context.Context, b *bench, d hostapi.Driver) error {
+	return story{name: name, before: from, between: func(*bench) {}, do: func(ctx context.Context, b *bench, d hostapi.Driver) error {
 		_, err := d.EnsureVM(ctx, req(b))
 		return err
 	}}
+}
+
+func creation() story {
+	s := ensureStory("create", func(b *bench) { b.ready() }, func(b *bench) hostapi.EnsureVMRequest { return b.request(1) })
+	s.between = expectWhole
+	return s
 }
 
 func stories() []story {
@@ -32,8 +59,8 @@ func stories() []story {
 		{"stage", func(*bench) {}, func(ctx context.Context, b *bench, d hostapi.Driver) error {
 			_, err := d.StageImage(ctx, b.stageRequest(b.Site().Volumes[0]))
 			return err
-		}},
-		ensureStory("create", func(b *bench) { b.ready() }, func(b *bench) hostapi.EnsureVMRequest { return b.request(1) }),
+		}, func(*bench) {}},
+		creation(),
 		ensureStory("change", func(b *bench) {
 			req := b.ready().request(1)
 			req.Disks, req.Power = req.Disks[:1], hostapi.PowerOff
@@ -57,7 +84,7 @@ func stories() []story {
 			req.Power, req.Processors = hostapi.PowerOff, 4
 			return req
 		}),
-		{"delete", create, func(ctx context.Context, _ *bench, d hostapi.Driver) error { return destroyed(ctx, d, 1) }},
+		{"delete", create, func(ctx context.Context, _ *bench, d hostapi.Driver) error { return destroyed(ctx, d, 1) }, func(*bench) {}},
 	}
 }
 
@@ -78,7 +105,7 @@ func (s *suite) crashes(t *testing.T) {
 			}
 		})
 	}
-	create := stories()[1]
+	create := creation()
 	t.Run("create given up", func(t *testing.T) {
 		calls, _ := s.undisturbed(t, create)
 		for n := range calls {
@@ -128,6 +155,7 @@ func (s *suite) crash(t *testing.T, name string, st story, after int, then func(
 		able[Crasher](t, b.Host, CanCrash).CrashAfter(after)
 		b.Expect(st.do(t.Context(), b, b.Driver())).NotTo(Succeed())
 		b.expectNothingDenied()
+		st.between(b)
 		then(b)
 	})
 }
@@ -154,7 +182,7 @@ func (b *bench) expectNothingDenied() {
 // crashedAgainAndAgain lets each life of the driver get one call further than
 // the one before.
 func (s *suite) crashedAgainAndAgain(t *testing.T) {
-	create := stories()[1]
+	create := creation()
 	calls, end := s.undisturbed(t, create)
 	b := s.bench(t)
 	create.before(b)

@@ -95,6 +95,22 @@ func (s *suite) faults(t *testing.T) {
 			b.Expect(b.Contents()).To(Equal(empty))
 		})
 	}
+	s.run(t, "a disk that is gone is not replaced by an empty one", func(b *bench) {
+		remover := able[DiskRemover](b.t, b.Host, CanRemoveDisk)
+		empty := b.ready().Contents()
+		req := b.request(1)
+		req.Power = hostapi.PowerOff
+		b.ensure(req)
+		remover.RemoveDisk(vmID(1), req.Disks[0])
+		contents := b.Contents()
+		for _, power := range []hostapi.Power{hostapi.PowerOn, hostapi.PowerOff} {
+			req.Power = power
+			b.Expect(b.tryEnsure(req)).To(of(hostapi.VolumeFaulted, req.Disks[0].Volume))
+		}
+		b.Expect(b.Contents()).To(Equal(contents))
+		b.destroy(1)
+		b.Expect(b.Contents()).To(Equal(empty))
+	})
 	s.run(t, "a faulted volume keeps no other VM from being gone", func(b *bench) {
 		faulter := able[VolumeFaulter](b.t, b.Host, CanFaultVolume)
 		req := b.ready().request(1)

@@ -47,6 +47,7 @@ const (
 	CanForgeVM       Ability = "VMForger"
 	CanForgeDisk     Ability = "DiskForger"
 	CanRemoveVM      Ability = "VMRemover"
+	CanRemoveDisk    Ability = "DiskRemover"
 	CanFillVolume    Ability = "VolumeFiller"
 	CanFaultVolume   Ability = "VolumeFaulter"
 	CanDeafenGuest   Ability = "GuestDeafener"
@@ -76,6 +77,12 @@ type DiskForger interface {
 
 // VMRemover can remove a VM by hand and leave its files.
 type VMRemover interface{ RemoveVM(id hostapi.VMID) }
+
+// DiskRemover can remove the file of a disk of a VM that is off, and leave the
+// VM.
+type DiskRemover interface {
+	RemoveDisk(id hostapi.VMID, disk hostapi.Disk)
+}
 
 // VolumeFiller can take all room on a volume, and give it back.
 type VolumeFiller interface {

@@ -220,6 +220,12 @@ func (h *host) RemoveVM(id hostapi.VMID) {
 	h.g.Expect(h.admin.RemoveVM(h.ctx, h.guid(id))).To(Succeed())
 }
 
+func (h *host) RemoveDisk(id hostapi.VMID, disk hostapi.Disk) {
+	h.g.Expect(h.admin.RemoveFile(h.ctx, fabricapi.RemoveFileRequest{Site: h.site, FileRef: fabricapi.FileRef{
+		Volume: disk.Volume, Path: `capstan\vms\` + string(id) + `\` + disk.Name + ".vhdx",
+	}})).To(Succeed())
+}
+
 func (h *host) FillVolume(volume string) {
 	h.g.Expect(h.admin.FillVolume(h.ctx, fabricapi.FillVolumeRequest{Site: h.site, Volume: volume})).To(Succeed())
 }

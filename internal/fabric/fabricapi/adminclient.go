@@ -77,6 +77,12 @@ type AddFileRequest struct {
 	File File   `json:"file"`
 }
 
+// RemoveFileRequest removes a file by hand.
+type RemoveFileRequest struct {
+	Site string `json:"site"`
+	FileRef
+}
+
 // AddVMRequest makes a VM by hand, as an administrator would.
 type AddVMRequest struct {
 	Host string `json:"host"`
@@ -175,6 +181,12 @@ func (c *AdminClient) SetGuest(ctx context.Context, guid string, deaf bool) erro
 // AddFile puts a file there by hand.
 func (c *AdminClient) AddFile(ctx context.Context, req AddFileRequest) error {
 	return c.call(ctx, "AddFile", req, &None{})
+}
+
+// RemoveFile removes a file by hand, also one that a VM which is off, or a
+// child, depends on.
+func (c *AdminClient) RemoveFile(ctx context.Context, req RemoveFileRequest) error {
+	return c.call(ctx, "RemoveFile", req, &None{})
 }
 
 // AddVM makes a VM by hand.
