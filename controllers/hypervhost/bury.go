@@ -83,15 +83,14 @@ func hashOf(tombstones []hostapi.Tombstone) string {
 // release removes a tombstone that is honoured. With it goes what keeps its
 // addresses reserved.
 func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) error {
+	before := t.DeepCopy()
+	if controllerutil.RemoveFinalizer(t, capstanv1.TombstoneFinalizer) {
+		if err := r.Client.Patch(ctx, t, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("removing the finalizer from Tombstone %s: %w", t.Name, err)
+		}
+	}
 	if err := r.Client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting Tombstone %s: %w", t.Name, err)
-	}
-	before := t.DeepCopy()
-	if !controllerutil.RemoveFinalizer(t, capstanv1.TombstoneFinalizer) {
-		return nil
-	}
-	if err := r.Client.Patch(ctx, t, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("removing the finalizer from Tombstone %s: %w", t.Name, err)
 	}
 	return nil
 }

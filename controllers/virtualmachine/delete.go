@@ -1,0 +1,118 @@
+package virtualmachine
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+// delete removes the VM from its host, or writes its tombstone where nobody can,
+// and only then lets the object and its addresses go.
+func (r *Reconciler) delete(ctx context.Context, s *scope) (*wait, error) {
+	if !controllerutil.ContainsFinalizer(s.vm, capstanv1.VirtualMachineFinalizer) {
+		return nil, nil
+	}
+	if s.vm.Spec.Placement != nil {
+		hosts := &capstanv1.HyperVHostList{}
+		if err := r.Client.List(ctx, hosts); err != nil {
+			return nil, fmt.Errorf("listing HyperVHosts: %w", err)
+		}
+		s.hosts = hosts.Items
+		if waiting, err := r.remove(ctx, s); waiting != nil || err != nil {
+			return waiting, err
+		}
+	}
+	if err := r.releaseClaims(ctx, s); err != nil {
+		return nil, err
+	}
+	before := s.vm.DeepCopy()
+	controllerutil.RemoveFinalizer(s.vm, capstanv1.VirtualMachineFinalizer)
+	if err := r.record(ctx, before, s.vm); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("removing the finalizer from VirtualMachine %s: %w", s.vm.Name, err)
+	}
+	return nil, nil
+}
+
+// remove returns nothing once no VM is left, or its tombstone stands.
+func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
+	if len(speakers(s.vm, s.hosts)) == 0 {
+		return nil, r.entomb(ctx, s)
+	}
+	err := r.ask(ctx, s)
+	if err == nil {
+		err = s.agent.DeleteVM(ctx, hostapi.DeleteVMRequest{Stamp: r.stamp(s)})
+	}
+	switch {
+	case err == nil:
+		return &wait{
+			reason: capstanv1.ReasonDeleting, requeue: pollWork,
+			message: fmt.Sprintf("waiting for host %s to confirm that nothing of the VM is left", s.at.Name),
+		}, nil
+	case hostapi.Is(err, hostapi.NotFound):
+		return nil, nil
+	case hostapi.Is(err, hostapi.VolumeFaulted) && r.volumeGone(s):
+		return nil, r.entomb(ctx, s)
+	default:
+		return nil, err
+	}
+}
+
+// volumeGone tells whether a volume of the VM is out of its host's reach, so that
+// waiting for the VM to go may be waiting for ever. The agent, which answers, is
+// given the tombstone at once and lets the VM start no more.
+func (r *Reconciler) volumeGone(s *scope) bool {
+	for _, d := range s.vm.Spec.Placement.Disks {
+		if !reaches(s.at, d.Volume) {
+			return true
+		}
+	}
+	return false
+}
+
+func reaches(host *capstanv1.HyperVHost, volume string) bool {
+	for _, v := range host.Status.Volumes {
+		if v.Name == volume {
+			fault := hostapi.VolumeFault(v.Fault)
+			return fault != hostapi.VolumeNoAccess && fault != hostapi.VolumeDismounted
+		}
+	}
+	return false
+}
+
+// entomb writes down that the VM must die whenever its host or volume comes back.
+func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
+	vm := s.vm
+	tombstone := &capstanv1.Tombstone{
+		ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID, Finalizers: []string{capstanv1.TombstoneFinalizer}},
+		Spec: capstanv1.TombstoneSpec{
+			ID: vm.Spec.ID, VMRef: capstanv1.VMReference{Namespace: vm.Namespace, Name: vm.Name},
+			Host: vm.Spec.Placement.Host, FailoverCluster: vm.Spec.Placement.FailoverCluster, Disks: vm.Spec.Placement.Disks,
+		},
+	}
+	for i, network := range vm.Spec.Networks {
+		key := client.ObjectKey{Namespace: vm.Namespace, Name: claimName(vm, i)}
+		address := &ipamv1.IPAddress{}
+		switch err := r.Live.Get(ctx, key, address); {
+		case apierrors.IsNotFound(err):
+			// The tombstone was written before, and the addresses let go after it.
+			continue
+		case err != nil:
+			return fmt.Errorf("reading IPAddress %s: %w", key, err)
+		}
+		tombstone.Spec.Addresses = append(tombstone.Spec.Addresses, capstanv1.ReservedAddress{
+			LogicalNetwork: network.LogicalNetwork, Address: address.Spec.Address,
+		})
+	}
+	if err := r.Client.Create(ctx, tombstone, client.FieldOwner(capstanv1.FieldOwner)); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("writing Tombstone %s of VirtualMachine %s/%s: %w", tombstone.Name, vm.Namespace, vm.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package virtualmachine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+// speaks tells whether a host speaks for a place: it is the host itself, or a
+// member of the failover cluster, whose every node answers for all of it.
+func speaks(host *capstanv1.HyperVHost, place *capstanv1.Placement) bool {
+	if place.FailoverCluster != "" {
+		return host.Status.FailoverCluster == place.FailoverCluster
+	}
+	return host.Name == place.Host
+}
+
+// speakers are the hosts that speak for the VM and are not lost, the likeliest
+// to have it first.
+func speakers(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) []*capstanv1.HyperVHost {
+	var found []*capstanv1.HyperVHost
+	for i := range hosts {
+		if h := &hosts[i]; !h.Spec.Lost && speaks(h, vm.Spec.Placement) {
+			found = append(found, h)
+		}
+	}
+	rank := func(h *capstanv1.HyperVHost) int {
+		switch h.Name {
+		case vm.Status.Host:
+			return 0
+		case vm.Spec.Placement.Host:
+			return 1
+		default:
+			return 2
+		}
+	}
+	slices.SortFunc(found, func(a, b *capstanv1.HyperVHost) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return found
+}
+
+// ask asks the speakers for the VM until one answers. The answer is in s; the
+// error of a VM that does not exist is NotFound. Hosts that are known not to
+// answer are not dialled here: their own controller does that, and tells.
+func (r *Reconciler) ask(ctx context.Context, s *scope) error {
+	candidates := speakers(s.vm, s.hosts)
+	var silent []string
+	for _, host := range candidates {
+		if !connected(host) {
+			silent = append(silent, host.Name+sinceWhen(host))
+			continue
+		}
+		agent, err := r.Hosts.Agent(ctx, host)
+		if err == nil {
+			s.at, s.agent = host, agent
+			var vm hostapi.VM
+			if vm, err = agent.GetVM(ctx, hostapi.VMID(s.vm.Spec.ID)); err == nil {
+				s.seen = &vm
+				return r.follow(ctx, s)
+			}
+		}
+		if !hostapi.Is(err, hostapi.HostUnreachable) {
+			return err
+		}
+		silent = append(silent, host.Name+": "+err.Error())
+	}
+	s.at, s.agent = nil, nil
+	if len(candidates) == 0 {
+		return hostapi.Errorf(hostapi.HostUnreachable, "", "", "host %s, which has the VM, is declared lost or its HyperVHost is gone", s.vm.Spec.Placement.Host)
+	}
+	return hostapi.Errorf(hostapi.HostUnreachable, "", "", "no host that has the VM answers: %s", strings.Join(silent, "; "))
+}
+
+// follow goes to the host that the VM is on now: a failover cluster may have
+// moved it.
+func (r *Reconciler) follow(ctx context.Context, s *scope) error {
+	if s.seen.Host == "" || hostName(s.at) == s.seen.Host {
+		return nil
+	}
+	for _, host := range speakers(s.vm, s.hosts) {
+		if hostName(host) != s.seen.Host || !connected(host) {
+			continue
+		}
+		agent, err := r.Hosts.Agent(ctx, host)
+		if err != nil {
+			return err
+		}
+		s.at, s.agent = host, agent
+	}
+	return nil
+}
+
+// hostName is what the host calls itself.
+func hostName(host *capstanv1.HyperVHost) string {
+	if host.Status.Agent == nil {
+		return ""
+	}
+	return host.Status.Agent.HostName
+}
+
+func sinceWhen(host *capstanv1.HyperVHost) string {
+	c := conditions.Get(host, capstanv1.AgentConnectedCondition)
+	if c == nil {
+		return " was never asked yet"
+	}
+	return fmt.Sprintf(" does not answer (%s) since %s", c.Reason, c.LastTransitionTime.UTC().Format(time.RFC3339))
+}

@@ -1,0 +1,128 @@
+package virtualmachine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+// start has the VM on and its guest answering.
+func (r *Reconciler) start(ctx context.Context, s *scope) (*wait, error) {
+	switch s.seen.State {
+	case hostapi.StateOff:
+		return r.powerOn(ctx, s)
+	case hostapi.StateStarting, hostapi.StateStopping, hostapi.StatePartial:
+		return &wait{
+			reason: capstanv1.ReasonStarting, requeue: pollWork,
+			message: fmt.Sprintf("the VM is %s on host %s", s.seen.State, s.at.Name),
+		}, nil
+	case hostapi.StateFailed:
+		return &wait{
+			reason: capstanv1.ReasonVMFailed, requeue: pollSlow,
+			message: fmt.Sprintf("host %s reports that the VM has failed, as one does that has lost its storage", s.at.Name),
+		}, nil
+	case hostapi.StateRunning:
+	}
+	if answers(s.seen, s.vm.Status.Addresses, s.addressTexts()) {
+		return nil, nil
+	}
+	return &wait{
+		reason: capstanv1.ReasonWaitingForGuest, requeue: r.guestPoll(s.vm),
+		message: fmt.Sprintf("waiting for the guest to report its address (heartbeat %s)", s.seen.Heartbeat),
+	}, nil
+}
+
+// powerOn starts a VM that its host says is off.
+func (r *Reconciler) powerOn(ctx context.Context, s *scope) (*wait, error) {
+	vm, err := s.agent.SetPower(ctx, hostapi.SetPowerRequest{Stamp: r.stamp(s), Power: hostapi.PowerOn})
+	if err != nil {
+		return nil, err
+	}
+	w := &wait{reason: capstanv1.ReasonStarting, requeue: pollWork, message: fmt.Sprintf("the VM is being started on host %s", s.at.Name)}
+	if s.was == capstanv1.VMRunning || reasonOfRunning(s.vm) == capstanv1.ReasonPoweredOff {
+		w.reason = capstanv1.ReasonPoweredOff
+		w.message = fmt.Sprintf("the VM was found off on host %s and is started again", s.at.Name)
+	}
+	s.seen = &vm
+	return w, nil
+}
+
+func reasonOfRunning(vm *capstanv1.VirtualMachine) string {
+	if c := conditions.Get(vm, capstanv1.RunningCondition); c != nil {
+		return c.Reason
+	}
+	return ""
+}
+
+// answers tells whether the guest is alive and has the address it was given.
+func answers(vm *hostapi.VM, recorded, given []string) bool {
+	if vm.Heartbeat != hostapi.HeartbeatOK {
+		return false
+	}
+	if len(given) == 0 {
+		given = recorded
+	}
+	for i, address := range given {
+		if i >= len(vm.NICs) || !slices.Contains(vm.NICs[i].Addresses, address) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *scope) addressTexts() []string {
+	var out []string
+	for _, a := range s.addresses {
+		out = append(out, a.Spec.Address)
+	}
+	return out
+}
+
+// guestPoll is short while a guest is expected to come up at any moment.
+func (r *Reconciler) guestPoll(vm *capstanv1.VirtualMachine) time.Duration {
+	c := conditions.Get(vm, capstanv1.RunningCondition)
+	if c == nil || c.Status == metav1.ConditionTrue || r.Clock.Since(c.LastTransitionTime.Time) < guestIsQuick {
+		return pollGuest
+	}
+	return pollSlow
+}
+
+// retireSeed takes the seed away once the guest needs it no more.
+func (r *Reconciler) retireSeed(ctx context.Context, s *scope) (*wait, error) {
+	s.again = pollRunning
+	switch {
+	case !s.vm.Spec.RetireSeed || !s.seen.SeedAttached:
+		return nil, nil
+	case s.seen.Operation != nil:
+		s.retiring, s.again = s.seen.Operation.What, pollWork
+		return nil, nil
+	case s.image == nil:
+		// The request for a VM names its image.
+		s.retiring = waitForImage(s).message
+		return nil, nil
+	}
+	vm, err := s.agent.EnsureVM(ctx, r.ensureRequest(s))
+	if err != nil {
+		// The VM is well; only its seed is still there.
+		s.again = pollSlow
+		if w := waitOf(capstanv1.VMRunning, err); w != nil {
+			s.retiring = fmt.Sprintf("%s: %s", w.reason, w.message)
+			s.again = w.requeue
+			return nil, nil
+		}
+		return nil, err
+	}
+	if vm.Operation != nil {
+		s.retiring, s.again = vm.Operation.What, pollWork
+		return nil, nil
+	}
+	s.seen = &vm
+	return nil, nil
+}
