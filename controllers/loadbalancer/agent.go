@@ -1,0 +1,222 @@
+package loadbalancer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbclient"
+	"github.com/capstan-k8s/capstan/internal/trust"
+)
+
+// When an agent that could not be asked is asked again.
+//
+//	while its VM may still be booting   every 0.5 s, for the first 60 times
+//	afterwards                          1 s, 2 s, 4 s, 8 s, then every 10 s
+const (
+	bootRetry  = 500 * time.Millisecond
+	bootTries  = 60
+	firstRetry = time.Second
+	lastRetry  = 10 * time.Second
+)
+
+// agent is what is known of the agent of one VM.
+type agent struct {
+	all      *agents
+	lb       client.ObjectKey
+	identity trust.Agent
+	name     string
+
+	mu     sync.Mutex
+	client *lbclient.Client
+	// unfollow ends the goroutine that follows the status, if there is one.
+	unfollow context.CancelFunc
+	// status is nil while the agent does not answer.
+	status *lbapi.Status
+	// err is why the last attempt failed; failures how many did in a row; next when
+	// to try again.
+	err      error
+	failures int
+	next     time.Time
+	// met is whether it has answered since the manager started.
+	met bool
+	// taken is whether it refused a generation because it has another plan of that
+	// number or a newer one.
+	taken     bool
+	forgotten bool
+	closed    bool
+}
+
+var errClosing = errors.New("the manager is stopping")
+
+// connection returns the client, dialling if there is none yet.
+func (a *agent) connection(target lbclient.Target) (*lbclient.Client, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil, errClosing
+	}
+	if a.client == nil {
+		c, err := lbclient.Dial(target, a.all.manager)
+		if err != nil {
+			return nil, err
+		}
+		a.client = c
+	}
+	return a.client, nil
+}
+
+// disconnect makes the next call dial anew, with what is known then.
+func (a *agent) disconnect() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cut()
+}
+
+func (a *agent) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	a.cut()
+}
+
+// cut ends the connection and whoever follows it. The agent is locked.
+func (a *agent) cut() {
+	if a.unfollow != nil {
+		a.unfollow()
+		a.unfollow = nil
+	}
+	if a.client != nil {
+		// It only fails when it is closed already.
+		_ = a.client.Close()
+		a.client = nil
+	}
+	a.status = nil
+}
+
+// observed returns the last status, or nil while the agent does not answer.
+func (a *agent) observed() *lbapi.Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.status
+}
+
+// wait returns how long to leave the agent alone, and why.
+func (a *agent) wait(now time.Time) (time.Duration, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failures == 0 || !a.next.After(now) {
+		return 0, nil
+	}
+	return a.next.Sub(now), a.err
+}
+
+// answered takes the answer to a plan.
+func (a *agent) answered(status lbapi.Status) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.status, a.err, a.failures, a.met = &status, nil, 0, true
+	a.follow()
+}
+
+// failed takes a failure and returns when to try again.
+func (a *agent) failed(err error, now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delay := retryAfter(a.failures, a.met)
+	a.err, a.next = err, now.Add(delay)
+	a.failures++
+	switch lbapi.ClassOf(err) {
+	case lbapi.Stale, lbapi.Conflict:
+		a.taken, a.met = true, true
+		a.follow()
+	case lbapi.ApplyFailed, lbapi.InvalidPlan:
+		// It answers, and what it carries is known.
+		a.met = true
+		a.follow()
+	default:
+		a.status = nil
+	}
+	return delay
+}
+
+func retryAfter(failures int, met bool) time.Duration {
+	if !met {
+		if failures < bootTries {
+			return bootRetry
+		}
+		failures -= bootTries
+	}
+	return min(firstRetry<<min(failures, 10), lastRetry)
+}
+
+// follow makes sure that somebody follows the status. The agent is locked.
+func (a *agent) follow() {
+	if a.closed || a.unfollow != nil || a.client == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.unfollow = cancel
+	c := a.client
+	a.all.following.Go(func() { a.watch(ctx, c) })
+}
+
+// watch follows the status over one client until ctx ends. While the stream is
+// broken, the status is unknown.
+func (a *agent) watch(ctx context.Context, c *lbclient.Client) {
+	for failures := 0; ; failures++ {
+		err := c.Watch(ctx, func(status lbapi.Status) {
+			failures = 0
+			a.observe(ctx, &status, nil)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		a.observe(ctx, nil, err)
+		timer := a.all.clock.NewTimer(retryAfter(failures, true))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
+	}
+}
+
+// observe takes what was seen by whoever follows, unless that is over.
+func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
+	a.mu.Lock()
+	if ctx.Err() != nil {
+		a.mu.Unlock()
+		return
+	}
+	a.status = status
+	if err != nil {
+		a.err = err
+	}
+	a.mu.Unlock()
+	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: a.lb.Namespace, Name: a.lb.Name}}
+	select {
+	case a.all.changed <- event.GenericEvent{Object: lb}:
+	case <-ctx.Done():
+	}
+}
+
+func (a *agent) isTokenForgotten() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.forgotten
+}
+
+func (a *agent) tokenForgotten() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.forgotten = true
+}

@@ -1,0 +1,157 @@
+package loadbalancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/paused"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/pki"
+	"github.com/capstan-k8s/capstan/internal/trust"
+)
+
+// +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers/status;loadbalancers/finalizers,verbs=get;update;patch
+// +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;delete
+
+// Reconciler reconciles LoadBalancers.
+type Reconciler struct {
+	Client client.Client
+	// Live reads past the cache.
+	Live   client.Reader
+	Events events.EventRecorder
+	// Manager is who the agents in the VMs recognise.
+	Manager *pki.ManagerIdentity
+	// Pins are the keys that the agents are recognised by.
+	Pins  *trust.Pins
+	Clock clock.WithTicker
+	// Random returns a random suffix of n characters for the name of a VM.
+	Random func(n int) string
+
+	applier *apply.Applier
+	writer  *conditions.Writer
+	agents  *agents
+}
+
+// scope is what one reconcile knows.
+type scope struct {
+	lb      *capstanv1.LoadBalancer
+	cluster *clusterv1.Cluster
+	vip     vip
+	// vms are all VMs, those that are being deleted included.
+	vms       []capstanv1.VirtualMachine
+	instances []*instance
+	// behind tells that the API server knows more than this reconcile.
+	behind bool
+	// left says what a deletion still waits for.
+	left string
+	// err is why a phase could not be finished.
+	err error
+}
+
+// Reconcile brings one LoadBalancer towards what its spec says.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
+	lb := &capstanv1.LoadBalancer{}
+	if err := r.Client.Get(ctx, req.NamespacedName, lb); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.agents.keepOnly(req.NamespacedName, nil)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &scope{lb: lb}
+	if err := r.findCluster(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, lb); err != nil || isPaused || requeue {
+		return ctrl.Result{}, err
+	}
+	before := lb.DeepCopy()
+	defer func() {
+		if s.behind {
+			return
+		}
+		setStatus(s, r.Clock.Now())
+		reterr = errors.Join(reterr, r.writer.Write(ctx, before, lb))
+	}()
+
+	if !lb.DeletionTimestamp.IsZero() {
+		s.err = r.delete(ctx, s)
+		return ctrl.Result{}, unlessToldInStatus(s.err)
+	}
+	if controllerutil.AddFinalizer(lb, capstanv1.LoadBalancerFinalizer) {
+		if err := r.Client.Patch(ctx, lb, client.MergeFrom(before)); err != nil {
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer to LoadBalancer %s: %w", req, err)
+		}
+	}
+	// The VMs boot while the VIP is being allocated: neither needs the other yet.
+	for _, phase := range []func(context.Context, *scope) error{
+		r.reconcileVIP,
+		r.reconcileVMs,
+		r.reconcileBootstrap,
+		r.reconcilePlan,
+		r.reconcileSeeds,
+	} {
+		if s.err = phase(ctx, s); s.err != nil {
+			break
+		}
+	}
+	if s.behind {
+		return ctrl.Result{RequeueAfter: retryBehind}, nil
+	}
+	return ctrl.Result{RequeueAfter: s.soonest()}, unlessToldInStatus(s.err)
+}
+
+// retryBehind is when a reconcile is tried again whose cache was out of date.
+const retryBehind = 100 * time.Millisecond
+
+// findCluster finds the Cluster, as far as it is there.
+func (r *Reconciler) findCluster(ctx context.Context, s *scope) error {
+	cluster := &clusterv1.Cluster{}
+	key := client.ObjectKey{Namespace: s.lb.Namespace, Name: s.lb.Spec.ClusterName}
+	err := r.Client.Get(ctx, key, cluster)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading Cluster %s: %w", key, err)
+	}
+	s.cluster = cluster
+	return nil
+}
+
+// soonest is when the first instance wants to be tried again, or 0.
+func (s *scope) soonest() time.Duration {
+	var least time.Duration
+	for _, i := range s.instances {
+		if i.retry > 0 && (least == 0 || i.retry < least) {
+			least = i.retry
+		}
+	}
+	return least
+}
+
+// unlessToldInStatus returns the errors that trying again may mend. The others
+// stand in the status, and a watch brings the next reconcile.
+func unlessToldInStatus(err error) error {
+	if reasonOf(err) == capstanv1.ReasonInternalError {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package loadbalancer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbclient"
+	"github.com/capstan-k8s/capstan/internal/pki"
+)
+
+// Bounds on how long one reconcile waits for an agent. A plan that takes longer
+// is carried out all the same, and the status says so when it is.
+const (
+	planTimeout  = 3 * time.Second
+	enrolTimeout = 3 * time.Second
+)
+
+// instance is one VM with what a reconcile knows of its agent.
+type instance struct {
+	vm    *capstanv1.VirtualMachine
+	agent *agent
+	// status is nil while the agent does not answer.
+	status *lbapi.Status
+	// current tells that it carries the newest plan.
+	current bool
+	// reason and message say why it cannot be asked at all, err why it could not be
+	// asked now.
+	reason, message string
+	err             error
+	// retry is when to ask again, 0 for when something changes.
+	retry time.Duration
+}
+
+// findInstances puts together what is known of each VM.
+func (r *Reconciler) findInstances(s *scope) {
+	key := client.ObjectKeyFromObject(s.lb)
+	r.agents.keepOnly(key, s.vms)
+	for j := range s.vms {
+		i := &instance{vm: &s.vms[j]}
+		i.agent = r.agents.of(key, i.vm)
+		i.status = i.agent.observed()
+		i.reason, i.message = whyNotAsked(i)
+		s.instances = append(s.instances, i)
+	}
+}
+
+// whyNotAsked returns why the agent of a VM cannot answer yet, or "".
+func whyNotAsked(i *instance) (reason, message string) {
+	switch {
+	case i.status != nil:
+		// It has answered: whatever the host says of its VM is older news.
+		return "", ""
+	case !i.vm.DeletionTimestamp.IsZero():
+		return capstanv1.ReasonDeleting, "waiting for the virtual machine to go"
+	case i.vm.Status.Phase == capstanv1.VMRunning && agentAddress(i.vm) != "", i.vm.Spec.RetireSeed && agentAddress(i.vm) != "":
+		return "", ""
+	}
+	if ready := conditions.Get(i.vm, capstanv1.ReadyCondition); ready != nil && ready.Message != "" {
+		return ready.Reason, ready.Message
+	}
+	return capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to run"
+}
+
+// carryOut makes sure that a VM carries its plan.
+func (r *Reconciler) carryOut(ctx context.Context, i *instance, plan lbapi.Plan) {
+	hash := lbapi.Hash(plan)
+	if i.carries(plan.Generation, hash) {
+		return
+	}
+	now := r.Clock.Now()
+	if i.retry, i.err = i.agent.wait(now); i.retry > 0 {
+		return
+	}
+	status, err := r.give(ctx, i, plan)
+	if err != nil {
+		i.err = err
+		i.retry = i.agent.failed(err, now)
+		i.status = i.agent.observed()
+		return
+	}
+	i.agent.answered(status)
+	i.status = &status
+	i.carries(plan.Generation, hash)
+}
+
+func (i *instance) carries(generation int64, hash string) bool {
+	i.current = i.status != nil && i.status.Generation == generation && i.status.Hash == hash
+	return i.current
+}
+
+// give puts a plan in force in a VM, which is enrolled first if need be.
+func (r *Reconciler) give(ctx context.Context, i *instance, plan lbapi.Plan) (lbapi.Status, error) {
+	pin, err := r.Pins.Pin(ctx, i.agent.identity)
+	if err != nil {
+		return lbapi.Status{}, err
+	}
+	target := lbclient.Target{
+		Address: agentAddress(i.vm),
+		Agent:   pki.AgentRef{Name: i.vm.Name, Hosts: i.vm.Status.Addresses[:1], Pin: pin},
+	}
+	if pin.IsZero() {
+		if err := r.enrol(ctx, i, &target); err != nil {
+			return lbapi.Status{}, err
+		}
+	}
+	status, err := r.send(ctx, i, target, plan)
+	switch lbapi.ClassOf(err) {
+	case lbapi.NotEnrolled:
+		// The manager ended between recording the pin and installing the certificate.
+		err = r.enrol(ctx, i, &target)
+	case lbapi.Expired:
+		err = r.renew(ctx, i, target)
+	default:
+		return status, err
+	}
+	if err != nil {
+		return lbapi.Status{}, err
+	}
+	return r.send(ctx, i, target, plan)
+}
+
+// send sends a plan to a VM that is enrolled.
+func (r *Reconciler) send(ctx context.Context, i *instance, target lbclient.Target, plan lbapi.Plan) (lbapi.Status, error) {
+	c, err := i.agent.connection(target)
+	if err != nil {
+		return lbapi.Status{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	return c.Apply(ctx, plan)
+}
+
+// enrol makes the VM the manager's. The pin is on record before the VM is bound,
+// and the token is kept until the VM carries a plan: whenever the manager ends in
+// between, doing it again does no harm.
+func (r *Reconciler) enrol(ctx context.Context, i *instance, target *lbclient.Target) error {
+	token, err := r.tokenOf(ctx, i.vm)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
+	defer cancel()
+	// Whatever connection there is was judged by another pin, or none.
+	i.agent.disconnect()
+	return lbclient.Enrol(ctx, *target, r.Manager, token, func(ctx context.Context, pin pki.Pin) error {
+		target.Agent.Pin = pin
+		return r.Pins.Record(ctx, i.agent.identity, pin)
+	})
+}
+
+// renew gives the VM a new certificate. The connection goes too: the manager's own
+// certificate, which was shown on it, may be the one that is out of date.
+func (r *Reconciler) renew(ctx context.Context, i *instance, target lbclient.Target) error {
+	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
+	defer cancel()
+	i.agent.disconnect()
+	return lbclient.Renew(ctx, target, r.Manager)
+}
+
+// reasonOfInstance maps why a VM does not carry the newest plan to a reason.
+func reasonOfInstance(i *instance) string {
+	var typed *lbapi.Error
+	switch {
+	case i.reason != "":
+		return i.reason
+	case i.err == nil || !errors.As(i.err, &typed):
+		return capstanv1.ReasonWaitingForInstances
+	}
+	switch typed.Class {
+	case lbapi.Untrusted:
+		return capstanv1.ReasonAgentCertificateMismatch
+	case lbapi.Incompatible:
+		return capstanv1.ReasonAgentIncompatible
+	case lbapi.NotEnrolled:
+		return capstanv1.ReasonWaitingForEnrolment
+	case lbapi.InvalidPlan:
+		return capstanv1.ReasonInvalidArgument
+	case lbapi.Unreachable, lbapi.Expired, lbapi.Stale, lbapi.Conflict, lbapi.ApplyFailed, lbapi.Transient:
+	}
+	return capstanv1.ReasonWaitingForInstances
+}

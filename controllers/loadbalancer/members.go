@@ -1,0 +1,108 @@
+package loadbalancer
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/secret"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/lbplan"
+)
+
+// clusterCA returns the CA of the cluster's API servers, or nothing as long as
+// the control plane has not made it.
+func (r *Reconciler) clusterCA(ctx context.Context, lb *capstanv1.LoadBalancer) ([]byte, error) {
+	ca := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: lb.Namespace, Name: secret.Name(lb.Spec.ClusterName, secret.ClusterCA)}
+	err := r.Client.Get(ctx, key, ca)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading Secret %s: %w", key, err)
+	}
+	return ca.Data[secret.TLSCrtDataName], nil
+}
+
+// members returns the control-plane machines of the cluster.
+func (r *Reconciler) members(ctx context.Context, lb *capstanv1.LoadBalancer) ([]lbplan.Machine, error) {
+	machines := &clusterv1.MachineList{}
+	if err := r.Client.List(ctx, machines, client.InNamespace(lb.Namespace),
+		client.MatchingLabels{clusterv1.ClusterNameLabel: lb.Spec.ClusterName}, client.HasLabels{clusterv1.MachineControlPlaneLabel}); err != nil {
+		return nil, fmt.Errorf("listing the control-plane Machines of Cluster %s: %w", lb.Spec.ClusterName, err)
+	}
+	members := make([]lbplan.Machine, 0, len(machines.Items))
+	for i := range machines.Items {
+		member := memberOfMachine(&machines.Items[i])
+		if member.Address == "" {
+			address, err := r.addressOfVM(ctx, &machines.Items[i])
+			if err != nil {
+				return nil, err
+			}
+			member.Address = address
+		}
+		members = append(members, member)
+	}
+	return members, nil
+}
+
+// memberOfMachine is a Machine as a plan sees it.
+func memberOfMachine(obj client.Object) lbplan.Machine {
+	machine, ok := obj.(*clusterv1.Machine)
+	if !ok {
+		return lbplan.Machine{}
+	}
+	member := lbplan.Machine{Name: machine.Name, State: lbplan.Joining}
+	switch {
+	case !machine.DeletionTimestamp.IsZero():
+		member.State = lbplan.Leaving
+	case machine.Status.NodeRef.IsDefined() && !isAPIServerDown(machine):
+		member.State = lbplan.Ready
+	}
+	for _, address := range machine.Status.Addresses {
+		if address.Type == clusterv1.MachineInternalIP {
+			member.Address = address.Address
+			break
+		}
+	}
+	return member
+}
+
+func isAPIServerDown(machine *clusterv1.Machine) bool {
+	c := meta.FindStatusCondition(machine.Status.Conditions, controlplanev1.KubeadmControlPlaneMachineAPIServerPodHealthyCondition)
+	return c != nil && c.Status == metav1.ConditionFalse
+}
+
+// addressOfVM returns the address of a machine's VM, or "". The VM has it long
+// before the Machine tells of it, and the first control-plane machine may need
+// the VIP to get that far.
+func (r *Reconciler) addressOfVM(ctx context.Context, machine *clusterv1.Machine) (string, error) {
+	vm := &capstanv1.VirtualMachine{}
+	key := client.ObjectKey{Namespace: machine.Namespace, Name: machine.Spec.InfrastructureRef.Name}
+	if err := r.Client.Get(ctx, key, vm); err != nil {
+		if apierrors.IsNotFound(err) {
+			return "", nil
+		}
+		return "", fmt.Errorf("reading VirtualMachine %s: %w", key, err)
+	}
+	if vm.Spec.Role != capstanv1.RoleControlPlane {
+		return "", nil
+	}
+	return firstAddress(vm), nil
+}
+
+func firstAddress(obj client.Object) string {
+	vm, ok := obj.(*capstanv1.VirtualMachine)
+	if !ok || len(vm.Status.Addresses) == 0 {
+		return ""
+	}
+	return vm.Status.Addresses[0]
+}

@@ -1,0 +1,104 @@
+package loadbalancer
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// vip is the virtual address as far as it is there.
+type vip struct {
+	address netip.Prefix
+	vrid    int32
+	// reason and message say why there is no address yet.
+	reason, message string
+}
+
+func (v vip) isAllocated() bool { return v.address.IsValid() && v.vrid != 0 }
+
+// vipChangedError says that the address was taken back and another one given.
+type vipChangedError struct{ was, is string }
+
+// Error implements error.
+func (e *vipChangedError) Error() string {
+	return fmt.Sprintf("the VIP was %s and its claim now holds %s: certificates and nodes hold the first one, which cannot be changed; make the cluster anew",
+		e.was, e.is)
+}
+
+// reconcileVIP claims the virtual address and the virtual router ID.
+func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
+	claim := &ipamv1.IPAddressClaim{}
+	if err := r.applier.Object(ctx, s.lb, vipClaim(s.lb), claim); err != nil {
+		return err
+	}
+	if claim.Status.AddressRef.Name == "" || !claim.DeletionTimestamp.IsZero() {
+		s.vip.reason, s.vip.message = whyNoAddress(claim)
+		return nil
+	}
+	address := &ipamv1.IPAddress{}
+	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
+	err := r.Client.Get(ctx, key, address)
+	if apierrors.IsNotFound(err) {
+		err = r.Live.Get(ctx, key, address)
+	}
+	if err != nil {
+		return fmt.Errorf("reading IPAddress %s: %w", key, err)
+	}
+	prefix, err := netip.ParsePrefix(fmt.Sprintf("%s/%d", address.Spec.Address, ptr.Deref(address.Spec.Prefix, 0)))
+	if err != nil {
+		return fmt.Errorf("reading the address of IPAddress %s: %w", key, err)
+	}
+	if known := s.lb.Status.VIPs; len(known) > 0 && known[0] != prefix.Addr().String() {
+		return &vipChangedError{was: known[0], is: prefix.Addr().String()}
+	}
+	if s.vip.vrid, err = r.vridOf(ctx, s.lb, claim); err != nil {
+		return err
+	}
+	s.vip.address = prefix
+	return nil
+}
+
+func vipClaim(lb *capstanv1.LoadBalancer) *ipamv1.IPAddressClaim {
+	return &ipamv1.IPAddressClaim{
+		TypeMeta: metav1.TypeMeta{APIVersion: ipamv1.GroupVersion.String(), Kind: "IPAddressClaim"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: lb.Namespace, Name: vipClaimKey(lb).Name,
+			Labels:          map[string]string{clusterv1.ClusterNameLabel: lb.Spec.ClusterName, capstanv1.LoadBalancerLabel: lb.Name},
+			Annotations:     map[string]string{capstanv1.AddressRangeAnnotation: capstanv1.AddressRangeVIPs},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(lb, capstanv1.GroupVersion.WithKind("LoadBalancer"))},
+		},
+		Spec: ipamv1.IPAddressClaimSpec{
+			ClusterName: lb.Spec.ClusterName,
+			PoolRef:     ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: lb.Spec.LogicalNetwork},
+		},
+	}
+}
+
+func vipClaimKey(lb *capstanv1.LoadBalancer) client.ObjectKey {
+	return client.ObjectKey{Namespace: lb.Namespace, Name: lb.Name + "-vip"}
+}
+
+// whyNoAddress passes the claim's own answer on.
+func whyNoAddress(claim *ipamv1.IPAddressClaim) (reason, message string) {
+	ready := conditions.Get(claim, ipamv1.IPAddressClaimReadyCondition)
+	switch {
+	case !claim.DeletionTimestamp.IsZero():
+		return capstanv1.ReasonWaitingForVIP, "waiting for an earlier claim of the VIP to go"
+	case ready == nil || ready.Status == metav1.ConditionTrue:
+		return capstanv1.ReasonWaitingForVIP, "waiting for the VIP to be allocated"
+	case ready.Reason == ipamv1.IPAddressClaimReadyPoolExhaustedReason:
+		return capstanv1.ReasonNetworkFull, ready.Message
+	default:
+		return ready.Reason, ready.Message
+	}
+}

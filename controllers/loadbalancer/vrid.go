@@ -1,0 +1,88 @@
+package loadbalancer
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+// maxVRID is the highest virtual router ID of VRRP.
+const maxVRID = 255
+
+// vridPrefix tells a reservation of a virtual router ID from that of an address.
+const vridPrefix = "vrid/"
+
+// noVRIDError says that all virtual router IDs are taken.
+type noVRIDError struct{ network string }
+
+// Error implements error.
+func (e *noVRIDError) Error() string {
+	return fmt.Sprintf("LogicalNetwork %s is full: all %d virtual router IDs are taken; use another network or delete a load balancer", e.network, maxVRID)
+}
+
+// vridOf returns the virtual router ID of the VIP, and reserves one if it has
+// none. The ID is as much a property of the network as an address is, and is
+// held the same way: by an AddressReservation for the VIP's claim, whose name the
+// API server lets exist once, and which goes with the claim.
+func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim) (int32, error) {
+	for _, reader := range []client.Reader{r.Client, r.Live} {
+		held := &capstanv1.AddressReservationList{}
+		if err := reader.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
+			return 0, fmt.Errorf("listing AddressReservations: %w", err)
+		}
+		for i := range held.Items {
+			if id, ok := parseVRID(held.Items[i].Spec.Address); ok {
+				return id, nil
+			}
+		}
+	}
+	first := firstVRID(claim)
+	for i := range int32(maxVRID) {
+		id := (first+i)%maxVRID + 1
+		switch err := r.Client.Create(ctx, vridReservation(lb, claim, id), client.FieldOwner(capstanv1.FieldOwner)); {
+		case err == nil:
+			return id, nil
+		case !apierrors.IsAlreadyExists(err):
+			return 0, fmt.Errorf("reserving virtual router ID %d in LogicalNetwork %s: %w", id, lb.Spec.LogicalNetwork, err)
+		}
+	}
+	return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
+}
+
+// firstVRID spreads the IDs: another installation, or another product, on the same
+// link most likely counts from 1.
+func firstVRID(claim *ipamv1.IPAddressClaim) int32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(claim.UID))
+	return int32(h.Sum32() % maxVRID) //nolint:gosec // below 255.
+}
+
+func vridReservation(lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim, id int32) *capstanv1.AddressReservation {
+	return &capstanv1.AddressReservation{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   fmt.Sprintf("%s-vrid-%d", lb.Spec.LogicalNetwork, id),
+			Labels: map[string]string{clusterv1.ClusterNameLabel: lb.Spec.ClusterName, capstanv1.ClaimLabel: string(claim.UID)},
+		},
+		Spec: capstanv1.AddressReservationSpec{
+			LogicalNetwork: lb.Spec.LogicalNetwork,
+			Address:        vridPrefix + strconv.Itoa(int(id)),
+			ClaimRef:       capstanv1.ClaimReference{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID)},
+		},
+	}
+}
+
+func parseVRID(address string) (int32, bool) {
+	digits, ok := strings.CutPrefix(address, vridPrefix)
+	id, err := strconv.ParseInt(digits, 10, 32)
+	return int32(id), ok && err == nil
+}
