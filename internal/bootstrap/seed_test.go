@@ -15,10 +15,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kdomanski/iso9660"
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/bootstrap"
+	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660/isotest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -105,20 +105,11 @@ mbLGQUYnAiEAyn07Lzs0UAwly/+7wZSgaPGOzTHgLCPFsJS45x1Nmzg=
 -----END CERTIFICATE-----
 `
 
-// read reads a seed with a library that is not ours.
+// read reads a seed back.
 func read(g Gomega, seed []byte) map[string][]byte {
-	image, err := iso9660.OpenImage(bytes.NewReader(seed))
+	label, files, err := isotest.Read(seed)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(image.Label()).To(Equal("cidata"))
-	root, err := image.RootDir()
-	g.Expect(err).NotTo(HaveOccurred())
-	children, err := root.GetChildren()
-	g.Expect(err).NotTo(HaveOccurred())
-	files := map[string][]byte{}
-	for _, c := range children {
-		files[c.Name()], err = io.ReadAll(c.Reader())
-		g.Expect(err).NotTo(HaveOccurred())
-	}
+	g.Expect(label).To(Equal("cidata"))
 	return files
 }
 

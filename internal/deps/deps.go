@@ -3,7 +3,7 @@ package deps
 import (
 	_ "github.com/go-logr/logr"
 	_ "github.com/google/uuid"
-	_ "github.com/kdomanski/iso9660"
+	_ "github.com/diskfs/go-diskfs/filesystem/iso9660"
 	_ "github.com/onsi/ginkgo/v2"
 	_ "github.com/onsi/gomega"
 	_ "google.golang.org/grpc"

@@ -1,16 +1,10 @@
-// Package iso9660 writes small ISO 9660 images in memory: a volume label and
-// some files in the root directory, with their names as given in Rock Ridge (for
-// Linux) and in Joliet (for Windows).
+// Package iso9660 makes small ISO 9660 images by diskfs/go-diskfs: a volume label
+// and some files in the root directory, with their names as given in Rock Ridge
+// (for Linux) and in Joliet (for Windows). Equal files make equal bytes.
 //
-// It exists because of what a seed is. Seeds carry a cluster's private keys and
-// join tokens, and must be a function of their input. The libraries that can
-// write such images (kdomanski/iso9660, diskfs/go-diskfs) stage all content as
-// files in a temporary folder and stamp the image with the current time; of
-// their names, the first writes lower-case ones into the primary directory,
-// which the standard does not allow there, and no path table, by which Windows
-// finds directories. The tests read images back with the first.
-//
-// The formats are ECMA-119 (ISO 9660), the System Use Sharing Protocol 1.10, the
-// Rock Ridge Interchange Protocol 1.09 and the Joliet specification. Nothing that
-// knows what a seed is may enter, and only the standard library may be imported.
+// The library builds an image from a folder and stamps it with the time. Seeds
+// hold private keys and are compared by their hash, so the folder is a temporary
+// one that only its owner may read and that is gone when Image returns, and the
+// times are blanked, which ECMA-119 reads as "not specified". Nothing that knows
+// what a seed is may enter.
 package iso9660

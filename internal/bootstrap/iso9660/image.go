@@ -1,36 +1,19 @@
 package iso9660
 
 import (
-	"bytes"
-	"cmp"
+	"errors"
 	"fmt"
-	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf16"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/iso9660"
 )
 
 // sector is the size of everything's unit.
 const sector = 2048
-
-// Where things lie, in sectors. Path tables and directories take one each, which
-// bounds the number of files.
-const (
-	primaryAt = 16 + iota
-	jolietAt
-	terminatorAt
-	primaryPathsLittleAt
-	primaryPathsBigAt
-	jolietPathsLittleAt
-	jolietPathsBigAt
-	primaryRootAt
-	continuationAt
-	jolietRootAt
-	dataAt
-)
-
-// pathTableBytes is the size of a path table with nothing but the root.
-const pathTableBytes = 10
 
 // maxLabel is the number of characters that a Joliet volume descriptor has room
 // for.
@@ -42,110 +25,90 @@ const maxName = 64
 
 // File is a file in the root directory.
 type File struct {
-	// Name is 1 to 64 letters, digits, dots, dashes and underscores.
+	// Name is 1 to 64 letters, digits, dashes, underscores, and dots within.
 	Name    string
 	Content []byte
 }
 
 // Image returns an image of the files. Equal input gives equal bytes.
-func Image(label string, files []File) ([]byte, error) {
+func Image(label string, files []File) (_ []byte, err error) {
+	if err := validate(label, files); err != nil {
+		return nil, err
+	}
+	// MkdirTemp lets nobody but the owner in.
+	dir, err := os.MkdirTemp("", "capstan-seed-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder to build the image in: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	tree := filepath.Join(dir, "tree")
+	if err := stage(tree, files); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "image.iso")
+	if err := write(path, tree, label); err != nil {
+		return nil, err
+	}
+	image, err := os.ReadFile(path) //nolint:gosec // the path is our own.
+	if err != nil {
+		return nil, fmt.Errorf("read the image back: %w", err)
+	}
+	if err := normalize(image); err != nil {
+		return nil, err
+	}
+	// The library ends with the last directory; a disc ends with a sector.
+	return append(image, make([]byte, (sector-len(image)%sector)%sector)...), nil
+}
+
+func validate(label string, files []File) error {
 	if label == "" || len(label) > maxLabel || !portable(label) {
-		return nil, fmt.Errorf("volume label %q is not 1 to %d letters, digits, dots, dashes and underscores", label, maxLabel)
+		return fmt.Errorf("volume label %q is not 1 to %d letters, digits, dots, dashes and underscores", label, maxLabel)
 	}
-	nodes, sectors, err := layOut(files)
-	if err != nil {
-		return nil, err
-	}
-	primary, err := directory(primaryRootAt, primaryRecords(nodes))
-	if err != nil {
-		return nil, err
-	}
-	joliet, err := directory(jolietRootAt, jolietRecords(nodes))
-	if err != nil {
-		return nil, err
-	}
-	image := make([]byte, int(sectors)*sector)
-	at := func(s int) []byte { return image[s*sector:] }
-	writeDescriptor(at(primaryAt), descriptor{
-		kind: primaryDescriptor, label: ascii(label), system: ascii(""), blank: ' ',
-		sectors: sectors, paths: primaryPathsLittleAt, pathsBig: primaryPathsBigAt, root: primaryRootAt,
-	})
-	writeDescriptor(at(jolietAt), descriptor{
-		kind: supplementaryDescriptor, label: ucs2(label), system: ucs2(""), blank: 0, joliet: true,
-		sectors: sectors, paths: jolietPathsLittleAt, pathsBig: jolietPathsBigAt, root: jolietRootAt,
-	})
-	copy(at(terminatorAt), "\xffCD001\x01")
-	writePathTables(at(primaryPathsLittleAt), at(primaryPathsBigAt), primaryRootAt)
-	writePathTables(at(jolietPathsLittleAt), at(jolietPathsBigAt), jolietRootAt)
-	copy(at(primaryRootAt), primary)
-	copy(at(continuationAt), rockRidgeReference())
-	copy(at(jolietRootAt), joliet)
-	for _, n := range nodes {
-		copy(at(int(n.at)), n.content)
-	}
-	return image, nil
-}
-
-// node is a file with its place in the image.
-type node struct {
-	name    string
-	primary string
-	content []byte
-	at      uint32
-}
-
-func layOut(files []File) ([]node, uint32, error) {
-	nodes := make([]node, 0, len(files))
-	next := uint64(dataAt)
-	for _, f := range slices.SortedFunc(slices.Values(files), func(a, b File) int { return cmp.Compare(a.Name, b.Name) }) {
-		if f.Name == "" || len(f.Name) > maxName || !portable(f.Name) || strings.Trim(f.Name, ".") == "" {
-			return nil, 0, fmt.Errorf("file name %q is not 1 to %d letters, digits, dots, dashes and underscores", f.Name, maxName)
+	seen := map[string]bool{}
+	for _, f := range files {
+		if f.Name == "" || strings.HasPrefix(f.Name, ".") || strings.HasSuffix(f.Name, ".") || len(f.Name) > maxName || !portable(f.Name) {
+			return fmt.Errorf("file name %q is not 1 to %d letters, digits, dashes, underscores, and dots within", f.Name, maxName)
 		}
-		n := node{name: f.Name, primary: primaryName(f.Name), content: f.Content, at: uint32(next)}
-		if slices.ContainsFunc(nodes, func(o node) bool { return o.primary == n.primary }) {
-			return nil, 0, fmt.Errorf("file name %q is not unique once its case and marks are lost", f.Name)
+		// Windows does not tell case apart.
+		if folded := strings.ToLower(f.Name); seen[folded] {
+			return fmt.Errorf("file name %q is not unique", f.Name)
+		} else {
+			seen[folded] = true
 		}
-		next += (uint64(len(f.Content)) + sector - 1) / sector
-		if next*sector > math.MaxInt32 {
-			return nil, 0, fmt.Errorf("files are larger than 2 GiB together")
-		}
-		nodes = append(nodes, n)
 	}
-	return nodes, uint32(next), nil
+	return nil
 }
 
 func portable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_')
+	return !slices.ContainsFunc([]rune(s), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 	})
 }
 
-// primaryName is a name in the characters and the length that ISO 9660 level 2
-// allows, for systems that know neither extension.
-func primaryName(name string) string {
-	const longest = 30
-	stem, extension, _ := strings.Cut(strings.ToUpper(name), ".")
-	clean := func(r rune) rune {
-		if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
-			return r
-		}
-		return '_'
+func stage(tree string, files []File) error {
+	if err := os.Mkdir(tree, 0o700); err != nil {
+		return fmt.Errorf("make a folder to build the image in: %w", err)
 	}
-	extension = strings.Map(clean, extension)
-	extension = extension[:min(len(extension), 3)]
-	stem = strings.Map(clean, stem)
-	stem = stem[:min(len(stem), longest-len(extension))]
-	return stem + "." + extension + ";1"
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(tree, f.Name), f.Content, 0o400); err != nil {
+			return fmt.Errorf("stage %s: %w", f.Name, err)
+		}
+	}
+	return nil
 }
 
-func ascii(s string) []byte { return []byte(s) }
-
-// ucs2 is big-endian, as Joliet wants it.
-func ucs2(s string) []byte {
-	var b bytes.Buffer
-	for _, u := range utf16.Encode([]rune(s)) {
-		b.WriteByte(byte(u >> 8))
-		b.WriteByte(byte(u))
+func write(path, tree, label string) (err error) {
+	out, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is our own.
+	if err != nil {
+		return fmt.Errorf("make the image: %w", err)
 	}
-	return b.Bytes()
+	defer func() { err = errors.Join(err, out.Close()) }()
+	fs, err := iso9660.Create(file.New(out, false), 0, 0, sector, tree)
+	if err != nil {
+		return fmt.Errorf("make the image: %w", err)
+	}
+	if err := fs.Finalize(iso9660.FinalizeOptions{RockRidge: true, Joliet: true, VolumeIdentifier: label}); err != nil {
+		return fmt.Errorf("write the image: %w", err)
+	}
+	return nil
 }
