@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 
 	"sigs.k8s.io/yaml"
 
@@ -89,18 +88,11 @@ func DefaultTopology(hosts int, standAlone bool) Topology {
 func DefaultImages() []fabricapi.PublishedImage {
 	var images []fabricapi.PublishedImage
 	for _, version := range []string{"v1.34.9", "v1.35.6", "v1.36.2", "v1.36.3", "v1.37.0"} {
-		for os, size := range map[string]int64{"Linux": 2, "Windows": 12} {
-			source := fmt.Sprintf(`\\images.example\capstan\%s-%s.vhdx`, map[string]string{
-				"Linux": "linux", "Windows": "windows"}[os], version)
-			images = append(images, SimulatedImage(source, os, version, size*gib))
-		}
+		source := `\\images.example\capstan\`
+		images = append(images,
+			SimulatedImage(source+"linux-"+version+".vhdx", "Linux", version, 2*gib),
+			SimulatedImage(source+"windows-"+version+".vhdx", "Windows", version, 12*gib))
 	}
-	slices.SortFunc(images, func(a, b fabricapi.PublishedImage) int {
-		if a.Source < b.Source {
-			return -1
-		}
-		return 1
-	})
 	return images
 }
 
