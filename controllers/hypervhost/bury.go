@@ -5,14 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -83,6 +87,9 @@ func hashOf(tombstones []hostapi.Tombstone) string {
 // release removes a tombstone that is honoured. With it goes what keeps its
 // addresses reserved.
 func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) error {
+	if err := r.freeAddresses(ctx, t); err != nil {
+		return err
+	}
 	before := t.DeepCopy()
 	if controllerutil.RemoveFinalizer(t, capstanv1.TombstoneFinalizer) {
 		if err := r.Client.Patch(ctx, t, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
@@ -91,6 +98,38 @@ func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) error 
 	}
 	if err := r.Client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting Tombstone %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// freeAddresses frees what stayed reserved for the buried VM alone. A reservation
+// whose claim still stands is not the VM's any more, or is freed with the claim.
+func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) error {
+	for _, a := range t.Spec.Addresses {
+		address, err := netip.ParseAddr(a.Address)
+		if err != nil {
+			return fmt.Errorf("address of Tombstone %s: %w", t.Name, err)
+		}
+		reservation := &capstanv1.AddressReservation{}
+		err = r.Live.Get(ctx, client.ObjectKey{Name: addresspool.ReservationName(a.LogicalNetwork, address)}, reservation)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading the AddressReservation of %s: %w", a.Address, err)
+		}
+		claim := &ipamv1.IPAddressClaim{}
+		ref := reservation.Spec.ClaimRef
+		err = r.Live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, claim)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
+		}
+		if err == nil && string(claim.UID) == ref.UID && claim.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &reservation.UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("freeing %s: %w", reservation.Name, err)
+		}
 	}
 	return nil
 }

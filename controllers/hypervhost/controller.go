@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,8 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -32,10 +31,12 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=hypervhosts/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=tombstones,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=capstan.dev,resources=tombstones/status;tombstones/finalizers,verbs=get;update;patch
+// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// How often a host is asked. A host that cannot be asked is tried more often,
-// because others wait for it.
+// How often a host is asked where nothing else is said. A host that cannot be
+// asked is tried more often, because others wait for it.
 const (
 	pollConnected    = 10 * time.Second
 	pollDisconnected = 5 * time.Second
@@ -52,6 +53,9 @@ type Reconciler struct {
 	// Installation is what VMs of this management cluster are stamped with.
 	Installation string
 	Clock        clock.PassiveClock
+	// PollInterval is how often the inventory of a host that answers is read. Zero
+	// is 10 s. A host that does not answer is tried every 5 s, or as often.
+	PollInterval time.Duration
 
 	writer *conditions.Writer
 	mu     sync.Mutex
@@ -81,6 +85,9 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 func (r *Reconciler) prepare() {
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
 	r.memory = map[string]*memory{}
+	if r.PollInterval == 0 {
+		r.PollInterval = pollConnected
+	}
 }
 
 // scope is what one reconcile knows.
@@ -130,9 +137,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, s.err
 	}
 	if s.err != nil {
-		return ctrl.Result{RequeueAfter: pollDisconnected}, nil
+		return ctrl.Result{RequeueAfter: min(pollDisconnected, r.PollInterval)}, nil
 	}
-	return ctrl.Result{RequeueAfter: pollConnected}, nil
+	return ctrl.Result{RequeueAfter: r.PollInterval}, nil
 }
 
 func (r *Reconciler) takeInventory(ctx context.Context, s *scope) error {
