@@ -1,0 +1,105 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/cluster-api/util"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/capstan-k8s/capstan/controllers/hypervcluster"
+	"github.com/capstan-k8s/capstan/controllers/hypervhost"
+	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
+	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
+	"github.com/capstan-k8s/capstan/controllers/nodepool"
+	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
+	"github.com/capstan-k8s/capstan/controllers/vmimage"
+	"github.com/capstan-k8s/capstan/controllers/workloadcluster"
+	"github.com/capstan-k8s/capstan/internal/hostclient"
+	"github.com/capstan-k8s/capstan/internal/pki"
+	"github.com/capstan-k8s/capstan/internal/trust"
+)
+
+// managerName is what the manager's certificate names it.
+const managerName = "capstan-manager"
+
+// maxHostConnections bounds the open connections to hosts.
+const maxHostConnections = 1000
+
+// setupControllers adds all of Capstan's controllers to a manager.
+func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) error {
+	shared, err := newShared(ctx, mgr, live, options)
+	if err != nil {
+		return err
+	}
+	c, r, e := mgr.GetClient(), mgr.GetAPIReader(), shared.events
+	for _, reconciler := range []struct {
+		kind string
+		setup
+	}{
+		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e}},
+		{"NodePool", &nodepool.Reconciler{Client: c, Live: r, Events: e}},
+		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e}},
+		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e}},
+		{"LoadBalancer", &loadbalancer.Reconciler{
+			Client: c, Live: r, Events: e, Manager: shared.identity, Pins: shared.pins,
+			Clock: shared.clock, Random: util.RandomString,
+		}},
+		{"VirtualMachine", &virtualmachine.Reconciler{
+			Client: c, Live: r, Events: e, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
+		}},
+		{"HyperVHost", &hypervhost.Reconciler{
+			Client: c, Live: r, Events: e, Agents: shared.agents, Manager: shared.identity,
+			Installation: shared.installation, Clock: shared.clock, PollInterval: options.HostPollInterval,
+		}},
+		{"VMImage", &vmimage.Reconciler{Client: c, Events: e}},
+		{"IPAddressClaim", &ipam.ClaimReconciler{Client: c, Live: r, Events: e}},
+		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Events: e}},
+	} {
+		if err := reconciler.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.Concurrency}); err != nil {
+			return fmt.Errorf("setting up the %s controller: %w", reconciler.kind, err)
+		}
+	}
+	return nil
+}
+
+// setup is what every reconciler can do.
+type setup interface {
+	SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error
+}
+
+// shared is what several controllers use.
+type shared struct {
+	events       events.EventRecorder
+	clock        clock.RealClock
+	installation string
+	identity     *pki.ManagerIdentity
+	pins         *trust.Pins
+	agents       *hypervhost.Agents
+}
+
+func newShared(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) (*shared, error) {
+	s := &shared{events: mgr.GetEventRecorder("capstan")}
+	var err error
+	if s.installation, err = trust.Installation(ctx, live); err != nil {
+		return nil, err
+	}
+	keeper := &trust.CAKeeper{Client: live, Live: live, Namespace: options.Namespace, Clock: s.clock}
+	if s.identity, err = keeper.Identity(ctx, managerName, nil); err != nil {
+		return nil, fmt.Errorf("making the manager's identity: %w", err)
+	}
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return keeper.Run(ctx, s.identity) })); err != nil {
+		return nil, fmt.Errorf("adding the keeper of the manager's CA: %w", err)
+	}
+	s.pins = &trust.Pins{Client: live, Live: live}
+	s.agents = &hypervhost.Agents{
+		Pool: hostclient.NewPool(s.identity, maxHostConnections), Pins: s.pins, Namespace: options.Namespace,
+	}
+	return s, nil
+}
