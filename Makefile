@@ -16,6 +16,10 @@ build: ## Build all binaries into bin/: manager, agents, kubectl plugin, develop
 test: ## Run all tests with the race detector (first run: builds the API server they use)
 	hack/test.sh
 
+.PHONY: demo
+demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
+	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
+
 .PHONY: verify
 verify: ## Lint, generated files in step, Windows build, boundaries, vulnerabilities
 	hack/verify.sh
