@@ -1,0 +1,155 @@
+package demoenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/metadata"
+
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+)
+
+// Auditor compares what there is with what there was, in the management cluster
+// and in the fabric. It asks them, never the manager.
+type Auditor struct {
+	env       *Env
+	discovery *discovery.DiscoveryClient
+	metadata  metadata.Interface
+	before    map[string]string
+}
+
+// NewAuditor returns an auditor that remembers what is there now.
+func (e *Env) NewAuditor(ctx context.Context) (*Auditor, error) {
+	kinds, err := discovery.NewDiscoveryClientForConfig(e.Config)
+	if err != nil {
+		return nil, fmt.Errorf("making the auditor: %w", err)
+	}
+	objects, err := metadata.NewForConfig(e.Config)
+	if err != nil {
+		return nil, fmt.Errorf("making the auditor: %w", err)
+	}
+	a := &Auditor{env: e, discovery: kinds, metadata: objects}
+	a.before, err = a.objects(ctx)
+	return a, err
+}
+
+// Leftovers tells what is there now that was not there before: objects of every
+// kind, finalizers, and in the fabric VMs, disks, seeds and claims. Images that
+// were staged may stay.
+func (a *Auditor) Leftovers(ctx context.Context) ([]string, error) {
+	now, err := a.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for name, finalizers := range now {
+		old, known := a.before[name]
+		switch {
+		case !known && finalizers != "":
+			found = append(found, fmt.Sprintf("%s, held by finalizers %s", name, finalizers))
+		case !known:
+			found = append(found, name)
+		case old != finalizers:
+			found = append(found, fmt.Sprintf("finalizers %q on %s", finalizers, name))
+		}
+	}
+	world, err := a.env.World(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("auditing the fabric: %w", err)
+	}
+	for _, site := range world.Sites {
+		found = append(found, leftInSite(site)...)
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+// WaitClean waits until nothing is left, for the garbage collector may come a
+// little later than the last finalizer. If something stays, the error names it.
+func (a *Auditor) WaitClean(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var found []string
+	err := wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		now, err := a.Leftovers(ctx)
+		if err != nil {
+			return false, err
+		}
+		found = now
+		return len(found) == 0, nil
+	})
+	if len(found) > 0 {
+		return errors.Join(fmt.Errorf("%d things are left after %s:\n  %s", len(found), patience, strings.Join(found, "\n  ")), context.Cause(ctx))
+	}
+	return err
+}
+
+func leftInSite(site fabricapi.Site) []string {
+	var found []string
+	for _, vm := range site.VMs {
+		found = append(found, fmt.Sprintf("VM %s (%s) on host %s in %s, %s", vm.Name, vm.GUID, vm.Host, site.Name, vm.State))
+	}
+	for _, file := range site.Files {
+		if file.Image == nil || file.FileBytes < file.Image.TotalBytes {
+			found = append(found, fmt.Sprintf("%s %s on volume %s of %s, %s", file.Kind, file.Path, file.Volume, site.Name, file.Label))
+		}
+	}
+	for _, role := range site.Roles {
+		found = append(found, fmt.Sprintf("claim %s in %s", role.Name, site.Name))
+	}
+	return found
+}
+
+// transient are kinds whose objects come and go by themselves.
+var transient = map[string]bool{"events": true, "leases": true, "ipaddresses.networking.k8s.io": true}
+
+// objects maps each object of each kind to its finalizers.
+func (a *Auditor) objects(ctx context.Context) (map[string]string, error) {
+	lists, err := a.discovery.ServerPreferredResources()
+	if err != nil {
+		return nil, fmt.Errorf("auditing the management cluster: %w", err)
+	}
+	objects := map[string]string{}
+	for _, list := range lists {
+		group, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return nil, fmt.Errorf("auditing the management cluster: %w", err)
+		}
+		for i := range list.APIResources {
+			resource := &list.APIResources[i]
+			kind := group.WithResource(resource.Name)
+			if transient[resource.Name] || transient[kind.GroupResource().String()] || !slices.Contains(resource.Verbs, "list") {
+				continue
+			}
+			if err := a.add(ctx, objects, kind, resource.Kind); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return objects, nil
+}
+
+func (a *Auditor) add(ctx context.Context, objects map[string]string, resource schema.GroupVersionResource, kind string) error {
+	list, err := a.metadata.Resource(resource).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("auditing %s: %w", resource.GroupResource(), err)
+	}
+	for i := range list.Items {
+		item := &list.Items[i]
+		name := item.Name
+		if item.Namespace != "" {
+			name = item.Namespace + "/" + name
+		}
+		key := fmt.Sprintf("%s %s (uid %s)", schema.GroupKind{Group: resource.Group, Kind: kind}, name, item.UID)
+		objects[key] = strings.Join(item.Finalizers, ", ")
+	}
+	return nil
+}

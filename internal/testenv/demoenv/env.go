@@ -1,0 +1,190 @@
+package demoenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+)
+
+// Namespace is the manager's own.
+const Namespace = "capstan-system"
+
+// Options say what an environment is made of.
+type Options struct {
+	// Dir is the folder for everything; what an earlier run left there goes.
+	Dir string
+	// Source is the top of the repository, for its manifests; Binaries has the
+	// programs of `make build`, Assets those of hack/kube-assets.sh.
+	Source, Binaries, Assets string
+	// Hosts is how many hosts there are.
+	Hosts int
+	// BootTime is how long a guest takes to boot.
+	BootTime time.Duration
+	// Report is told what is done, a line each. It may be nil.
+	Report func(line string)
+}
+
+// Env is a running environment.
+type Env struct {
+	Options
+	// Config reaches the management API server as its administrator.
+	Config *rest.Config
+	// Admin speaks with the fabric's admin socket.
+	Admin *fabricapi.AdminClient
+	// Manager, Fabric and Agents are the processes that a test may kill.
+	Manager *Process
+	Fabric  *Process
+	Agents  map[string]*Process
+
+	server     string
+	supervisor *supervisor
+	lock       *os.File
+
+	mu      sync.Mutex
+	running []*Process
+}
+
+// New returns an environment in which nothing runs yet. It refuses a folder that
+// another one is using.
+func New(options Options) (*Env, error) {
+	for _, dir := range []*string{&options.Dir, &options.Source, &options.Binaries, &options.Assets} {
+		absolute, err := filepath.Abs(*dir)
+		if err != nil {
+			return nil, fmt.Errorf("finding %s: %w", *dir, err)
+		}
+		*dir = absolute
+	}
+	if options.Report == nil {
+		options.Report = func(string) {}
+	}
+	e := &Env{Options: options, Agents: map[string]*Process{}}
+	if err := e.takeFolder(); err != nil {
+		return nil, err
+	}
+	e.Admin = fabricapi.NewAdminClient(fabricapi.UnixTransport(e.adminSocket()))
+	e.supervisor = newSupervisor(e.Dir)
+	return e, nil
+}
+
+const lockFile = "lock"
+
+func (e *Env) takeFolder() error {
+	if err := os.MkdirAll(e.Dir, 0o700); err != nil {
+		return fmt.Errorf("making the environment's folder: %w", err)
+	}
+	lock, err := os.OpenFile(e.path(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("locking the environment's folder: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("%s is in use: another demo is running there", e.Dir), lock.Close())
+	}
+	e.lock = lock
+	entries, err := os.ReadDir(e.Dir)
+	if err != nil {
+		return fmt.Errorf("clearing the environment's folder: %w", err)
+	}
+	for _, entry := range entries {
+		// Only what an environment makes is removed, should it be somebody's home.
+		if slices.Contains(contents, entry.Name()) {
+			if err := os.RemoveAll(e.path(entry.Name())); err != nil {
+				return fmt.Errorf("clearing the environment's folder: %w", err)
+			}
+		}
+	}
+	for _, dir := range []string{"logs", "pki", "bin", "agents", "fabric", "tmp"} {
+		if err := os.MkdirAll(e.path(dir), 0o700); err != nil {
+			return fmt.Errorf("making the environment's folder: %w", err)
+		}
+	}
+	return e.linkKubectl()
+}
+
+// contents is what an environment makes in its folder.
+var contents = []string{
+	"agents", "bin", "etcd", "fabric", "logs", "pki", "cache", "tmp",
+	"kubeconfig", "controller-manager.kubeconfig", "manager.kubeconfig", "shop.kubeconfig",
+}
+
+// Start brings everything up, in the order in which an administrator would.
+func (e *Env) Start(ctx context.Context) error {
+	for _, step := range []struct {
+		line string
+		do   func(context.Context) error
+	}{
+		{fmt.Sprintf("%d simulated Hyper-V hosts in a failover cluster", e.Hosts), e.startFabric},
+		{"management API server and etcd", e.startAPIServer},
+		{"kubectl apply --server-side -k config/default", e.install},
+		{"manager", e.StartManager},
+		{"host agents, enrolled by one-time tokens", e.startHosts},
+	} {
+		e.Report(step.line)
+		if err := step.do(ctx); err != nil {
+			return errors.Join(e.failure(), err)
+		}
+	}
+	return nil
+}
+
+// Stop ends all processes, the manager first and what it needs last.
+func (e *Env) Stop() {
+	e.mu.Lock()
+	processes := slices.Clone(e.running)
+	e.mu.Unlock()
+	for _, p := range slices.Backward(processes) {
+		grace := 5 * time.Second
+		if p.Name == "kube-apiserver" {
+			// It would wait for watches of whoever still looks.
+			grace = 0
+		}
+		p.Stop(grace)
+	}
+	// The lock goes with the file.
+	_ = e.lock.Close()
+}
+
+// Failed tells of a process that ended although nobody asked it to.
+func (e *Env) Failed() <-chan error { return e.supervisor.failed }
+
+// failure is such a process, if there is one.
+func (e *Env) failure() error {
+	select {
+	case err := <-e.supervisor.failed:
+		// Whoever else asks shall hear of it, too.
+		e.supervisor.failed <- err
+		return err
+	default:
+		return nil
+	}
+}
+
+// run starts a program, under the name that its log has.
+func (e *Env) run(name, path string, args ...string) (*Process, error) {
+	p, err := e.supervisor.start(Program{Name: name, Path: path, Args: args, Env: []string{"HOME=" + e.Dir, "TMPDIR=" + e.path("tmp")}})
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running = append(slices.DeleteFunc(e.running, func(old *Process) bool { return old.Name == name }), p)
+	return p, nil
+}
+
+func (e *Env) path(name string) string { return filepath.Join(e.Dir, name) }
+
+func (e *Env) asset(name string) string { return filepath.Join(e.Assets, name) }
+
+func (e *Env) binary(name string) string { return filepath.Join(e.Binaries, name) }
+
+// Kubeconfig is the file of the management cluster's administrator.
+func (e *Env) Kubeconfig() string { return e.path("kubeconfig") }
