@@ -9,7 +9,7 @@ help: ## Say what can be made (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build all binaries into bin/: manager, agents, kubectl plugin, development tools
+build: ## Build all binaries into bin/: manager, agents (Windows, too), development tools
 	hack/build.sh
 
 .PHONY: test

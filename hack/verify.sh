@@ -72,11 +72,12 @@ boundaries() {
     failed=1
   }
 
-  for command in ./cmd/capstan-agent ./cmd/capstan-lb; do
+  # Whatever is shipped for a host or an LB VM is named so.
+  for command in $(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/... | grep -v '/kubectl-'); do
     found=$(linked "$command" "^(k8s.io|sigs.k8s.io)/|^$module/(api|controllers|internal/(capi|fabric|testenv|driver/(simulated|conformance)))(/|$)")
     complain "$command links what does not belong on its machine" "$found"
   done
-  for command in . ./cmd/kubectl-capstan; do
+  for command in . $(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/... | grep '/kubectl-' || true); do
     found=$(linked "$command" "^$module/internal/(agent|lbagent|fabric|testenv|driver)(/|$)|^sigs.k8s.io/cluster-api/test(/|$)")
     complain "$command links the hosts' side or a simulator" "$found"
   done
