@@ -14,7 +14,6 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
-	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // suffixLength is the length of the random end of a VM's name.
@@ -27,8 +26,12 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 	if s.vms, err = r.vmsOf(ctx, r.Client, s.lb); err != nil {
 		return err
 	}
+	lost, err := r.lostHosts(ctx)
+	if err != nil {
+		return err
+	}
 	wanted := int(ptr.Deref(s.lb.Spec.Replicas, 2))
-	if len(s.vms) == wanted && !slices.ContainsFunc(s.vms, isDead) {
+	if len(s.vms) == wanted && !slices.ContainsFunc(s.vms, func(vm capstanv1.VirtualMachine) bool { return isDead(&vm, lost) }) {
 		return nil
 	}
 	// Before anything is made or deleted, what is there is read past the cache: one
@@ -37,7 +40,7 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 		return err
 	}
 	for i := range s.vms {
-		if isDead(s.vms[i]) {
+		if isDead(&s.vms[i], lost) {
 			if err := r.deleteVM(ctx, &s.vms[i]); err != nil {
 				return err
 			}
@@ -68,17 +71,6 @@ func (r *Reconciler) vmsOf(ctx context.Context, reader client.Reader, lb *capsta
 	vms := slices.DeleteFunc(list.Items, func(vm capstanv1.VirtualMachine) bool { return !apply.OwnedBy(&vm, lb.UID) })
 	slices.SortFunc(vms, func(a, b capstanv1.VirtualMachine) int { return strings.Compare(a.Name, b.Name) })
 	return vms, nil
-}
-
-// isDead tells a VM that is known to never come back. One that merely does not
-// answer is not among them.
-func isDead(vm capstanv1.VirtualMachine) bool {
-	if !vm.DeletionTimestamp.IsZero() {
-		return false
-	}
-	ready := conditions.Get(&vm, capstanv1.ReadyCondition)
-	return ready != nil && ready.Status != metav1.ConditionTrue &&
-		(ready.Reason == capstanv1.ReasonVMNotFound || ready.Reason == capstanv1.ReasonHostLost)
 }
 
 func (r *Reconciler) deleteVM(ctx context.Context, vm *capstanv1.VirtualMachine) error {

@@ -56,6 +56,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&capstanv1.VirtualMachine{}, r.of(clusterOfMember), builder.WithPredicates(planChanged(firstAddress))).
 		Watches(&corev1.Secret{}, r.of(clusterOfCA)).
 		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(r.withoutVRID), builder.WithPredicates(onlyDeletions())).
+		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofLostHost), builder.WithPredicates(planChanged(isLost))).
 		WatchesRawSource(source.Channel(r.agents.changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(r)

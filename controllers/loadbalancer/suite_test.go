@@ -1,0 +1,54 @@
+package loadbalancer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/capstan-k8s/capstan/controllers/ipam"
+	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
+	"github.com/capstan-k8s/capstan/internal/pki"
+	"github.com/capstan-k8s/capstan/internal/testenv"
+	"github.com/capstan-k8s/capstan/internal/trust"
+)
+
+func TestLoadBalancer(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "LoadBalancer")
+}
+
+// The API server and the manager that all specs share, as users do.
+var (
+	env      *testenv.Env
+	k8s      client.Client
+	identity *pki.ManagerIdentity
+	pins     *trust.Pins
+)
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	env = testenv.Start(GinkgoT())
+	k8s = env.Client
+	pins = &trust.Pins{Client: k8s, Live: k8s}
+	var err error
+	identity, err = (&trust.CAKeeper{Client: k8s, Live: k8s, Namespace: testenv.ManagerNamespace, Clock: clock.RealClock{}}).Identity(ctx, "manager", nil)
+	Expect(err).NotTo(HaveOccurred())
+	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
+		if err := (&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}).SetupWithManager(ctx, mgr, controller.Options{}); err != nil {
+			return err
+		}
+		return (&loadbalancer.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
+			Clock: clock.RealClock{}, Random: utilrand.String,
+		}).SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
+	})
+})

@@ -1,0 +1,107 @@
+package testenv
+
+import (
+	"context"
+	"os"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/capi"
+)
+
+// ManagerNamespace is the manager's own namespace. Every Env has it.
+const ManagerNamespace = "capstan-system"
+
+// T is a testing.TB or a GinkgoT().
+type T interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
+
+// Env is an API server that runs until the end of the test or suite.
+type Env struct {
+	Config *rest.Config
+	Scheme *runtime.Scheme
+	// Client reads and writes with no cache.
+	Client client.Client
+}
+
+// Start starts an API server.
+func Start(t T) *Env {
+	t.Helper()
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		t.Fatalf("KUBEBUILDER_ASSETS is not set: these tests need kube-apiserver and etcd. " +
+			"make test builds both and sets it; by hand, name the folder that holds them")
+	}
+	ctrl.SetLogger(logr.Discard())
+	e := &Env{Scheme: runtime.NewScheme()}
+	for _, add := range []func(*runtime.Scheme) error{capi.AddToScheme, capstanv1.AddToScheme, infrav1.AddToScheme} {
+		must(t, "registering kinds", add(e.Scheme))
+	}
+	crds, err := readCRDs()
+	must(t, "reading custom resource definitions", err)
+	server := &envtest.Environment{Scheme: e.Scheme, CRDs: crds}
+	e.Config, err = server.Start()
+	must(t, "starting the API server", err)
+	t.Cleanup(func() { must(t, "stopping the API server", server.Stop()) })
+	// Tests wait for results, not for turns.
+	e.Config.QPS = -1
+	e.Client, err = client.New(e.Config, client.Options{Scheme: e.Scheme})
+	must(t, "making a client", err)
+	must(t, "creating the manager's namespace", e.Client.Create(context.Background(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ManagerNamespace}}))
+	return e
+}
+
+// Namespace creates a namespace that no other test uses.
+func (e *Env) Namespace(ctx context.Context, t T) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	must(t, "creating a namespace", e.Client.Create(ctx, namespace))
+	return namespace.Name
+}
+
+// RunManager runs a manager with what add adds to it, until the end of the test or
+// suite. It returns once the caches are filled.
+func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) {
+	t.Helper()
+	unnamed := true
+	mgr, err := manager.New(e.Config, manager.Options{
+		Scheme:  e.Scheme,
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		// Several managers of one suite may have controllers of one name.
+		Controller: config.Controller{SkipNameValidation: &unnamed},
+	})
+	must(t, "making a manager", err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	must(t, "adding to the manager", add(ctx, mgr))
+	go func() { ended <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		must(t, "running the manager", <-ended)
+	})
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		t.Fatalf("the manager's caches were not filled")
+	}
+}
+
+func must(t T, doing string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", doing, err)
+	}
+}
