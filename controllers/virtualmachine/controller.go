@@ -52,6 +52,8 @@ type Reconciler struct {
 
 	writer *conditions.Writer
 	placer *placer
+	// written is what the cache must have caught up with.
+	written versions
 }
 
 // SetupWithManager adds the controller to a manager.
@@ -114,15 +116,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	switch {
 	case apierrors.IsNotFound(err):
 		r.placer.forget(req.NamespacedName)
+		r.written.forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("reading VirtualMachine %s: %w", req, err)
+	}
+	if r.written.behind(vm) {
+		return ctrl.Result{RequeueAfter: pollCache}, nil
 	}
 	before := vm.DeepCopy()
 	s := &scope{vm: vm, was: vm.Status.Phase}
 	defer func() {
 		setStatus(s)
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, vm))
+		if vm.ResourceVersion != before.ResourceVersion {
+			r.written.wrote(vm)
+		}
 	}()
 
 	if s.err = r.findCluster(ctx, s); s.err != nil || s.paused {

@@ -48,7 +48,9 @@ func (r *Reconciler) identify(ctx context.Context, s *scope) (*wait, error) {
 			return nil, fmt.Errorf("recording the identity of VirtualMachine %s: %w", s.vm.Name, err)
 		}
 	}
-	if s.vm.Spec.Placement != nil {
+	// The configuration of a load balancer names its address, so it can only be made
+	// once there is one: create waits for it.
+	if s.vm.Spec.Placement != nil || s.vm.Spec.Role == capstanv1.RoleLoadBalancer {
 		return nil, nil
 	}
 	_, waiting, err := r.bootstrapData(ctx, s)

@@ -22,6 +22,7 @@ type outcome struct {
 // row that fits counts. docs/errors.md shows it.
 var outcomes = []outcome{
 	{class: hostapi.NotFound, phase: capstanv1.VMStaging, reason: capstanv1.ReasonImageNotFound, requeue: 15 * time.Second},
+	{class: hostapi.Conflict, phase: capstanv1.VMStaging, reason: capstanv1.ReasonImageNotFound, requeue: 15 * time.Second},
 	{class: hostapi.NotFound, reason: capstanv1.ReasonVMNotFound, requeue: 30 * time.Second},
 	{class: hostapi.Conflict, reason: capstanv1.ReasonConflict, requeue: 15 * time.Second},
 	{class: hostapi.NotOwned, reason: capstanv1.ReasonNotOwned, requeue: time.Minute},
@@ -34,6 +35,7 @@ var outcomes = []outcome{
 
 // How often something is looked at that no error stands against.
 const (
+	pollCache    = 50 * time.Millisecond
 	pollWork     = 500 * time.Millisecond
 	pollGuest    = 500 * time.Millisecond
 	pollSlow     = 5 * time.Second
