@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 )
@@ -28,11 +29,14 @@ type Auditor struct {
 
 // NewAuditor returns an auditor that remembers what is there now.
 func (e *Env) NewAuditor(ctx context.Context) (*Auditor, error) {
-	kinds, err := discovery.NewDiscoveryClientForConfig(e.Config)
+	config := rest.CopyConfig(e.Config)
+	// Kinds that Kubernetes is about to drop are looked at as long as they are there.
+	config.WarningHandler = rest.NoWarnings{}
+	kinds, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("making the auditor: %w", err)
 	}
-	objects, err := metadata.NewForConfig(e.Config)
+	objects, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("making the auditor: %w", err)
 	}

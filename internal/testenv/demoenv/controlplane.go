@@ -51,6 +51,8 @@ func (e *Env) startAPIServer(ctx context.Context) error {
 		"--client-ca-file="+pki.file("ca.crt"), "--authorization-mode=RBAC", "--cert-dir="+e.path("pki"),
 		"--service-account-issuer="+e.server, "--service-account-key-file="+pki.file("server.crt"),
 		"--service-account-signing-key-file="+pki.file("server.key"), "--service-cluster-ip-range=10.96.0.0/16",
+		// Endpoints may not be on loopback, so it cannot point at itself; nobody asks.
+		"--endpoint-reconciler-type=none",
 		// Nothing runs in this cluster that would need an account.
 		"--disable-admission-plugins=ServiceAccount"); err != nil {
 		return err
