@@ -3,6 +3,7 @@ package loadbalancer_test
 import (
 	"context"
 	"errors"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -18,12 +19,12 @@ import (
 var errCrash = errors.New("the manager ends here")
 
 // enrol does what the manager does, as far as record lets it.
-func (g *guest) enrol(ctx context.Context, record func(context.Context, pki.Pin) error) error {
+func (g *guest) enrol(ctx context.Context, manager *pki.ManagerIdentity, record func(context.Context, pki.Pin) error) error {
 	token, err := pki.ParseToken(g.config.EnrolmentToken)
 	Expect(err).NotTo(HaveOccurred())
 	return lbclient.Enrol(ctx, lbclient.Target{
 		Address: g.config.Listen, Agent: pki.AgentRef{Name: g.vm.Name, Hosts: g.vm.Status.Addresses},
-	}, identity, token, record)
+	}, manager, token, record)
 }
 
 var _ = Describe("The enrolment of a load-balancer VM", func() {
@@ -37,19 +38,40 @@ var _ = Describe("The enrolment of a load-balancer VM", func() {
 		Eventually(condition(ctx, lb, capstanv1.ReadyCondition)).Should(Equal("True Ready"))
 	},
 		Entry("before the pin was recorded", func(ctx context.Context, g *guest) {
-			Expect(g.enrol(ctx, func(context.Context, pki.Pin) error { return errCrash })).To(MatchError(errCrash))
+			Expect(g.enrol(ctx, identity, func(context.Context, pki.Pin) error { return errCrash })).To(MatchError(errCrash))
 		}),
 		Entry("between the pin and the certificate", func(ctx context.Context, g *guest) {
-			Expect(g.enrol(ctx, func(ctx context.Context, pin pki.Pin) error {
+			Expect(g.enrol(ctx, identity, func(ctx context.Context, pin pki.Pin) error {
 				return errors.Join(pins.Record(ctx, trust.Instance(g.vm), pin), errCrash)
 			})).To(MatchError(errCrash))
 		}),
 		Entry("between the certificate and the plan", func(ctx context.Context, g *guest) {
-			Expect(g.enrol(ctx, func(ctx context.Context, pin pki.Pin) error {
+			Expect(g.enrol(ctx, identity, func(ctx context.Context, pin pki.Pin) error {
+				return pins.Record(ctx, trust.Instance(g.vm), pin)
+			})).To(Succeed())
+		}),
+		Entry("that lasted longer than the certificate", func(ctx context.Context, g *guest) {
+			yearAgo := func() time.Time { return time.Now().AddDate(-1, 0, 0) }
+			then, err := pki.NewManager(pki.ManagerOptions{Name: "manager", CA: identity.CA(), Now: yearAgo})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(g.enrol(ctx, then, func(ctx context.Context, pin pki.Pin) error {
 				return pins.Record(ctx, trust.Instance(g.vm), pin)
 			})).To(Succeed())
 		}),
 	)
+
+	It("waits for the guest to come up", func(ctx SpecContext) {
+		s := newSite(ctx)
+		lb := s.newLoadBalancer(ctx)
+		vm := s.waitForVMs(ctx, 1)[0]
+		g := s.prepare(ctx, &vm)
+		setVMStatus(ctx, g.vm, runs)
+		Eventually(message(ctx, lb, capstanv1.ReadyCondition)).Should(ContainSubstring("refused"))
+		Expect(condition(ctx, lb, capstanv1.ReadyCondition)()).To(Equal("False WaitingForInstances"))
+		Expect(fetch(ctx, lb).Status.Instances[0].Role).To(Equal("Unknown"))
+		g.powerOn(s, GinkgoT().TempDir())
+		Eventually(condition(ctx, lb, capstanv1.ReadyCondition)).Should(Equal("True Ready"))
+	})
 
 	It("is refused to a VM with another key, which is told and left alone", func(ctx SpecContext) {
 		s := newSite(ctx)

@@ -24,9 +24,8 @@ type guest struct {
 	running *lbguest.Guest
 }
 
-// install gives a VM its address, takes its configuration from the Secret, and
-// boots it, without telling that it runs.
-func (s *site) install(ctx context.Context, vm *capstanv1.VirtualMachine) *guest {
+// prepare gives a VM its address and takes its configuration from the Secret.
+func (s *site) prepare(ctx context.Context, vm *capstanv1.VirtualMachine) *guest {
 	GinkgoHelper()
 	address := s.newVMAddress()
 	setVMStatus(ctx, vm, func(vm *capstanv1.VirtualMachine) {
@@ -37,8 +36,15 @@ func (s *site) install(ctx context.Context, vm *capstanv1.VirtualMachine) *guest
 	config, err := lbapi.ParseLBConfig(secret.Data["value"])
 	Expect(err).NotTo(HaveOccurred())
 	g := &guest{vm: vm, config: config}
-	g.powerOn(s, GinkgoT().TempDir())
 	s.guests[vm.Name] = g
+	return g
+}
+
+// install prepares and boots a VM, without telling that it runs.
+func (s *site) install(ctx context.Context, vm *capstanv1.VirtualMachine) *guest {
+	GinkgoHelper()
+	g := s.prepare(ctx, vm)
+	g.powerOn(s, GinkgoT().TempDir())
 	return g
 }
 

@@ -54,7 +54,7 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 		s.vms = append(s.vms, *vm)
 	}
 	// Those that go already go first, so that they are counted and not deleted too.
-	for _, vm := range expendable(s)[:len(s.vms)-wanted] {
+	for _, vm := range r.expendable(s)[:len(s.vms)-wanted] {
 		if err := r.deleteVM(ctx, vm); err != nil {
 			return err
 		}
@@ -86,32 +86,43 @@ func (r *Reconciler) deleteVM(ctx context.Context, vm *capstanv1.VirtualMachine)
 }
 
 // expendable returns the VMs in the order in which they are given up: those that
-// go anyway, those that have not booted, the standbys, and the active one last.
-func expendable(s *scope) []*capstanv1.VirtualMachine {
+// go anyway, those that carry nothing, the silent, the standbys, and the active
+// one last. Of equals, the youngest goes first.
+func (r *Reconciler) expendable(s *scope) []*capstanv1.VirtualMachine {
 	rank := map[string]int{}
-	for i := range s.vms {
-		vm := &s.vms[i]
-		switch was := instanceStatus(s.lb, vm.Name); {
-		case !vm.DeletionTimestamp.IsZero():
-			rank[vm.Name] = 0
-		case was == nil || was.AppliedGeneration == 0:
-			rank[vm.Name] = 1
-		case was.Role == roleUnknown:
-			rank[vm.Name] = 2
-		case was.Role == roleStandby:
-			rank[vm.Name] = 3
-		default:
-			rank[vm.Name] = 4
-		}
-	}
 	order := make([]*capstanv1.VirtualMachine, len(s.vms))
 	for i := range s.vms {
 		order[i] = &s.vms[i]
+		rank[order[i].Name] = r.worth(s.lb, order[i])
 	}
 	slices.SortStableFunc(order, func(a, b *capstanv1.VirtualMachine) int {
 		return cmp.Or(cmp.Compare(rank[a.Name], rank[b.Name]), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
 	})
 	return order
+}
+
+// worth goes by what the agent says, or else by what the status remembers: a
+// manager that has just started has heard nobody yet.
+func (r *Reconciler) worth(lb *capstanv1.LoadBalancer, vm *capstanv1.VirtualMachine) int {
+	role, generation := "", int64(0)
+	if was := instanceStatus(lb, vm.Name); was != nil {
+		role, generation = was.Role, was.AppliedGeneration
+	}
+	if status := r.agents.of(client.ObjectKeyFromObject(lb), vm).observed(); status != nil {
+		role, generation = roleOf(status), status.Generation
+	}
+	switch {
+	case !vm.DeletionTimestamp.IsZero():
+		return 0
+	case generation == 0:
+		return 1
+	case role == roleUnknown:
+		return 2
+	case role == roleStandby:
+		return 3
+	default:
+		return 4
+	}
 }
 
 func (r *Reconciler) freeName(s *scope) string {

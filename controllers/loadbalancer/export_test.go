@@ -1,0 +1,4 @@
+package loadbalancer
+
+// RetryAfter is tested by itself: nobody waits for the tenth try.
+var RetryAfter = retryAfter
