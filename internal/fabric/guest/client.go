@@ -3,11 +3,13 @@ package guest
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	certificatesv1client "k8s.io/client-go/kubernetes/typed/certificates/v1"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -25,7 +27,7 @@ type apiClient struct {
 	transport    *http.Transport
 }
 
-// credentialsOf are how a machine shows who it is: a certificate or a token.
+// apiCredentials are how a machine shows who it is: a certificate or a token.
 type apiCredentials struct {
 	certificate *tls.Certificate
 	token       string
@@ -60,12 +62,8 @@ func (g *Guest) transport(ca *x509.CertPool, who apiCredentials) *http.Transport
 // connect returns a client of the API server at an endpoint.
 func (g *Guest) connect(endpoint string, ca *x509.CertPool, who apiCredentials) (*apiClient, error) {
 	c := &apiClient{transport: g.transport(ca, who)}
-	config := &rest.Config{Host: "https://" + endpoint, BearerToken: who.token, UserAgent: "kubelet/" + g.machine.KubernetesVersion, QPS: -1}
-	client := &http.Client{Transport: c.transport, Timeout: callTimeout}
-	if who.token != "" {
-		client.Transport = withToken{c.transport, who.token}
-		config.BearerToken = ""
-	}
+	config := &rest.Config{Host: "https://" + endpoint, UserAgent: "kubelet/" + g.machine.KubernetesVersion, QPS: -1}
+	client := &http.Client{Transport: once{c.transport, who.token}, Timeout: callTimeout}
 	var err error
 	if c.core, err = corev1client.NewForConfigAndClient(config, client); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", endpoint, err)
@@ -81,15 +79,23 @@ func (g *Guest) connect(endpoint string, ca *x509.CertPool, who apiCredentials) 
 
 func (c *apiClient) close() { c.transport.CloseIdleConnections() }
 
-// withToken adds a bearer token to each request.
-type withToken struct {
+// once sends each request once, with a bearer token if there is one.
+type once struct {
 	base  http.RoundTripper
 	token string
 }
 
-// RoundTrip implements http.RoundTripper.
-func (t withToken) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+t.token)
-	return t.base.RoundTrip(r)
+// RoundTrip implements http.RoundTripper. A connection that breaks off is
+// reported in words that the Kubernetes client does not know: it would try again
+// for ten seconds, and the guest's console would be silent for so long.
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	if o.token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+o.token)
+	}
+	response, err := o.base.RoundTrip(r)
+	if err != nil && (utilnet.IsProbableEOF(err) || utilnet.IsConnectionReset(err)) {
+		return nil, errors.New("the connection broke off")
+	}
+	return response, err
 }

@@ -121,7 +121,7 @@ func (cp *controlPlane) init() error {
 	return nil
 }
 
-func (g *controlPlane) remember() error { return g.disk.write(stateFile, g.mem) }
+func (cp *controlPlane) remember() error { return cp.disk.write(stateFile, cp.mem) }
 
 // serve runs etcd, the API server and the kubelet until the power goes.
 func (cp *controlPlane) serve(ctx context.Context) error {
@@ -141,13 +141,13 @@ func (cp *controlPlane) serve(ctx context.Context) error {
 		return err
 	}
 	defer stopEtcd()
+	if subnet, err := netip.ParsePrefix(cp.config.Networking.ServiceSubnet); err == nil {
+		cp.cluster.store.SetServiceSubnet(subnet)
+	}
 	if cp.kubeadm.init != nil && !st.Joined {
 		if err := cp.retry(ctx, "kubeadm init: addons", func(context.Context) error { return cp.upload() }); err != nil {
 			return err
 		}
-	}
-	if subnet, err := netip.ParsePrefix(cp.config.Networking.ServiceSubnet); err == nil {
-		cp.cluster.store.SetServiceSubnet(subnet)
 	}
 	stopAPI, err := cp.serveAPI(ctx)
 	if err != nil {
@@ -175,7 +175,7 @@ func (cp *controlPlane) serveEtcd(ctx context.Context) (stop func(), err error) 
 		MinVersion: tls.VersionTLS12, Time: cp.runtime.Clock.Now,
 	})))
 	(&etcdServer{cluster: cp.cluster, id: cp.mem.Node.EtcdMember}).register(server)
-	return serving(func() error { return server.Serve(listener) }, server.Stop), nil
+	return listener.serving(func() error { return server.Serve(listener) }, server.Stop), nil
 }
 
 func (cp *controlPlane) serveAPI(ctx context.Context) (stop func(), err error) {
@@ -209,7 +209,7 @@ func (cp *controlPlane) serveAPI(ctx context.Context) (stop func(), err error) {
 		},
 	}
 	cp.console.line("%s: listening on %s", serverName, listener.Addr())
-	return serving(func() error { return server.ServeTLS(listener, "", "") }, func() { _ = server.Close() }), nil
+	return listener.serving(func() error { return server.ServeTLS(listener, "", "") }, func() { _ = server.Close() }), nil
 }
 
 type discard struct{}
@@ -255,26 +255,6 @@ func (cp *controlPlane) bindPort() uint16 {
 		return apiPort
 	}
 	return uint16(port)
-}
-
-// listen binds an address, which another machine may have taken.
-func (g *Guest) listen(ctx context.Context, what string, at netip.AddrPort) (l net.Listener, err error) {
-	err = g.retry(ctx, what, func(context.Context) error {
-		l, err = g.runtime.Listen(at.String())
-		return err
-	})
-	return l, err
-}
-
-// serving runs a server and returns what stops it and waits for its end.
-func serving(serve func() error, stop func()) func() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// It ends when it is stopped; there is nobody to tell of another reason.
-		_ = serve()
-	}()
-	return func() { stop(); <-done }
 }
 
 // dialPod connects to a pod on the network of its node, the only one there is.

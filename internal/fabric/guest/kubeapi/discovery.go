@@ -28,6 +28,8 @@ func serveDiscovery(w http.ResponseWriter, r *http.Request, segments []string) b
 		return false
 	}
 	switch {
+	case len(segments) == 1 && segments[0] == "":
+		writeJSON(w, http.StatusOK, metav1.RootPaths{Paths: []string{"/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"}})
 	case len(segments) == 1 && segments[0] == "api":
 		writeJSON(w, http.StatusOK, metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}})
 	case len(segments) == 1 && segments[0] == "apis":

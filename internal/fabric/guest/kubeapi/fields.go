@@ -80,7 +80,7 @@ func applyFields(r *Resource, subresource string, live Object, patch *unstructur
 	}
 	obj, err := m.Apply(live, patch.DeepCopy(), opts.manager, opts.force)
 	if err != nil {
-		if _, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // API errors are never wrapped here.
+		if _, ok := err.(apierrors.APIStatus); ok {
 			return nil, err
 		}
 		return nil, apierrors.NewBadRequest(err.Error())

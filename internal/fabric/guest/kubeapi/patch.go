@@ -45,7 +45,8 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request, req request) erro
 	if err != nil {
 		return err
 	}
-	return s.respond(w, r, req, http.StatusOK, obj)
+	s.respond(w, r, req, http.StatusOK, obj)
+	return nil
 }
 
 func patchObject(req request, old Object, patchType types.PatchType, patch []byte, strict bool) (Object, error) {
@@ -66,7 +67,7 @@ func patchObject(req request, old Object, patchType types.PatchType, patch []byt
 			return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "patch", req.resource.GroupResource(), req.name, "strategic merge patch is not supported for this type", 0, false)
 		}
 		after, err = strategicpatch.StrategicMergePatch(before, patch, old)
-	case types.JSONPatchType:
+	default: // JSON patch: the caller lets no other kind through.
 		var p jsonpatch.Patch
 		if p, err = jsonpatch.DecodePatch(patch); err == nil {
 			after, err = p.Apply(before)
@@ -98,7 +99,8 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, req request, body
 		if err != nil {
 			return err
 		}
-		return s.respond(w, r, req, http.StatusOK, obj)
+		s.respond(w, r, req, http.StatusOK, obj)
+		return nil
 	}
 	empty, err := Scheme.New(req.resource.GVK())
 	if err != nil {
@@ -114,7 +116,8 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, req request, body
 	if obj, err = s.createObject(req.resource, obj, identity{}, opts); err != nil {
 		return err
 	}
-	return s.respond(w, r, req, http.StatusCreated, obj)
+	s.respond(w, r, req, http.StatusCreated, obj)
+	return nil
 }
 
 // checkApplied rejects an applied object that is not the requested one.

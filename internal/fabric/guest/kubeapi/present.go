@@ -38,18 +38,18 @@ func (s *Server) presenterFor(r *http.Request, res *Resource) presenter {
 	return p
 }
 
-func (p presenter) one(obj Object) (any, error) {
+func (p presenter) one(obj Object) any {
 	switch p.as {
 	case "Table":
 		return p.table([]Object{obj}, metav1.ListMeta{ResourceVersion: obj.GetResourceVersion()})
 	case "PartialObjectMetadata", "PartialObjectMetadataList":
-		return partial(obj), nil
+		return partial(obj)
 	default:
-		return obj, nil
+		return obj
 	}
 }
 
-func (p presenter) list(objects []Object, meta metav1.ListMeta) (any, error) {
+func (p presenter) list(objects []Object, meta metav1.ListMeta) any {
 	switch p.as {
 	case "Table":
 		return p.table(objects, meta)
@@ -61,7 +61,7 @@ func (p presenter) list(objects []Object, meta metav1.ListMeta) (any, error) {
 		for _, obj := range objects {
 			list.Items = append(list.Items, *partial(obj))
 		}
-		return list, nil
+		return list
 	default:
 		return struct {
 			metav1.TypeMeta `json:",inline"`
@@ -70,7 +70,7 @@ func (p presenter) list(objects []Object, meta metav1.ListMeta) (any, error) {
 		}{
 			TypeMeta: metav1.TypeMeta{APIVersion: p.resource.GroupVersion().String(), Kind: p.resource.Kind + "List"},
 			ListMeta: meta, Items: objects,
-		}, nil
+		}
 	}
 }
 

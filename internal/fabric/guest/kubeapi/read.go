@@ -16,11 +16,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, req request) error 
 	if err != nil {
 		return err
 	}
-	out, err := s.presenterFor(r, req.resource).one(obj)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, out)
+	writeJSON(w, http.StatusOK, s.presenterFor(r, req.resource).one(obj))
 	return nil
 }
 
@@ -40,11 +36,7 @@ func (s *Server) serveCollection(w http.ResponseWriter, r *http.Request, req req
 			selected = append(selected, obj)
 		}
 	}
-	out, err := s.presenterFor(r, req.resource).list(selected, metav1.ListMeta{ResourceVersion: strconv.FormatUint(revision, 10)})
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, out)
+	writeJSON(w, http.StatusOK, s.presenterFor(r, req.resource).list(selected, metav1.ListMeta{ResourceVersion: strconv.FormatUint(revision, 10)}))
 	return nil
 }
 

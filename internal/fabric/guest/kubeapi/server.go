@@ -144,7 +144,7 @@ func parsePath(segments []string) (request, bool) {
 
 func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, req request, id identity) error {
 	if req.subresource != "" {
-		return s.serveSubresource(w, r, req, id)
+		return s.serveSubresource(w, r, req)
 	}
 	if req.name == "" {
 		switch r.Method {
@@ -170,7 +170,7 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, req reque
 	return methodNotAllowed(req, r.Method)
 }
 
-func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, req request, id identity) error {
+func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, req request) error {
 	switch {
 	case req.subresource == "status" && req.resource.Status,
 		req.subresource == "approval" && req.resource == signingRequests:
@@ -211,7 +211,7 @@ func writeError(w http.ResponseWriter, err error) {
 
 func statusOf(err error) metav1.Status {
 	var status metav1.Status
-	if s, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // API errors are never wrapped here.
+	if s, ok := err.(apierrors.APIStatus); ok {
 		status = s.Status()
 	} else {
 		status = apierrors.NewInternalError(err).ErrStatus

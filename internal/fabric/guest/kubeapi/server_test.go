@@ -56,7 +56,9 @@ func newServer(t *testing.T) *server {
 		Sign: func(*x509.CertificateRequest, *certificatesv1.CertificateSigningRequest) ([]byte, error) {
 			return []byte("signed"), nil
 		},
-		DialPod: func(context.Context, string, string, string) (net.Conn, error) { return nil, errors.New("there are no pods") },
+		DialPod: func(context.Context, string, string, string) (net.Conn, error) {
+			return nil, errors.New("there are no pods")
+		},
 	})
 	// An administrator's certificate without the trouble of TLS.
 	admin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -291,7 +293,7 @@ func TestAMisspeltFieldIsRefusedWhenAsked(t *testing.T) {
 			g := NewWithT(t)
 			s := newServer(t)
 			body := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"datum":{}}`
-			r, err := http.Post(s.url+"/api/v1/namespaces/default/configmaps?fieldValidation="+validation, "application/json", strings.NewReader(body)) //nolint:noctx // A test.
+			r, err := http.Post(s.url+"/api/v1/namespaces/default/configmaps?fieldValidation="+validation, "application/json", strings.NewReader(body))
 			g.Expect(err).NotTo(HaveOccurred())
 			defer func() { _ = r.Body.Close() }()
 			g.Expect(r.StatusCode).To(Equal(want))

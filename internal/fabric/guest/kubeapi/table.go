@@ -22,7 +22,7 @@ type column struct {
 }
 
 // table renders objects as kubectl get shows them.
-func (p presenter) table(objects []Object, meta metav1.ListMeta) (*metav1.Table, error) {
+func (p presenter) table(objects []Object, meta metav1.ListMeta) *metav1.Table {
 	now := p.server.Clock.Now()
 	columns := append([]column{{name: "Name", cell: func(o Object) any { return o.GetName() }}}, columnsOf(p.resource, now)...)
 	t := &metav1.Table{
@@ -53,7 +53,7 @@ func (p presenter) table(objects []Object, meta metav1.ListMeta) (*metav1.Table,
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	return t, nil
+	return t
 }
 
 func columnsOf(r *Resource, now time.Time) []column {

@@ -12,7 +12,7 @@ const historySize = 2048
 
 // watchBuffer is how far a watcher may lag behind before it is dropped. It comes
 // back and resumes, or lists again.
-const watchBuffer = 1024
+const watchBuffer = 256
 
 // event is one change.
 type event struct {

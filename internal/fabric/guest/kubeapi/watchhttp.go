@@ -111,12 +111,7 @@ func (f *frameWriter) send(e event) {
 	case !is:
 		return
 	}
-	obj, err := f.presenter.one(e.object)
-	if err != nil {
-		f.err = err
-		return
-	}
-	f.write(watchFrame{Type: kind, Object: obj})
+	f.write(watchFrame{Type: kind, Object: f.presenter.one(e.object)})
 }
 
 // bookmark tells the client that it has seen all there was.

@@ -106,7 +106,8 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, req request, id 
 	if err != nil {
 		return err
 	}
-	return s.respond(w, r, req, http.StatusCreated, obj)
+	s.respond(w, r, req, http.StatusCreated, obj)
+	return nil
 }
 
 func (s *Server) createObject(res *Resource, obj Object, id identity, opts writeOptions) (Object, error) {
@@ -147,7 +148,8 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, req request) error 
 	if err != nil {
 		return err
 	}
-	return s.respond(w, r, req, http.StatusOK, stored)
+	s.respond(w, r, req, http.StatusOK, stored)
+	return nil
 }
 
 func (s *Server) delete(w http.ResponseWriter, r *http.Request, req request) error {
@@ -160,7 +162,8 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request, req request) err
 		return err
 	}
 	if len(obj.GetFinalizers()) > 0 {
-		return s.respond(w, r, req, http.StatusOK, obj)
+		s.respond(w, r, req, http.StatusOK, obj)
+		return nil
 	}
 	writeJSON(w, http.StatusOK, metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess,
@@ -232,13 +235,8 @@ func (s *Server) evict(w http.ResponseWriter, r *http.Request, req request) erro
 	return nil
 }
 
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, req request, code int, obj Object) error {
-	out, err := s.presenterFor(r, req.resource).one(obj)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, code, out)
-	return nil
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, req request, code int, obj Object) {
+	writeJSON(w, code, s.presenterFor(r, req.resource).one(obj))
 }
 
 // timestamp is the time as API objects hold it.

@@ -1,0 +1,142 @@
+package guest_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/etcd"
+	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/proxy"
+	"sigs.k8s.io/cluster-api/util/secret"
+
+	"net/netip"
+
+	"github.com/capstan-k8s/capstan/internal/fabric/guest"
+)
+
+// etcdOf connects to a member as Cluster API's control-plane provider does: by
+// port-forward through the VIP.
+func (w *world) etcdOf(m *machine) (*etcd.Client, error) {
+	g := NewWithT(w.t)
+	cert, key := w.clientCertificate(secret.EtcdCA, "cluster-api.x-k8s.io")
+	pair, err := tls.X509KeyPair(cert, key)
+	g.Expect(err).NotTo(HaveOccurred())
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(w.certs.GetByPurpose(secret.EtcdCA).KeyPair.Cert)
+	return etcd.NewClient(context.Background(), etcd.ClientConfiguration{
+		Endpoint:    "etcd-" + m.Machine.Name,
+		Proxy:       proxy.Proxy{Kind: "pods", Namespace: metav1.NamespaceSystem, KubeConfig: w.adminConfig(w.vip.at), Port: 2379},
+		TLSConfig:   &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
+		DialTimeout: 5 * time.Second, CallTimeout: 5 * time.Second,
+	})
+}
+
+// startThree powers on a control plane of three machines, one after the other.
+func (w *world) startThree() []*machine {
+	w.t.Helper()
+	g := NewWithT(w.t)
+	all := []*machine{w.startCluster()}
+	for _, name := range []string{"cp-2", "cp-3"} {
+		m := w.machine(name).seed(w.joinControlPlane()).powerOn()
+		g.Eventually(m.ready, patient, often).Should(BeTrue(), m.said)
+		all = append(all, m)
+	}
+	w.vip.backends(all...)
+	return all
+}
+
+func TestEtcdMembersAreSeenAndRemovedThroughPortForwards(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	all := w.startThree()
+
+	client, err := w.etcdOf(all[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = client.Close() }()
+	members, err := client.Members(context.Background())
+	g.Expect(err).NotTo(HaveOccurred())
+	ids := map[string]uint64{}
+	for _, m := range members {
+		g.Expect(m.ClusterID).NotTo(BeZero())
+		g.Expect(m.IsLearner).To(BeFalse())
+		ids[m.Name] = m.ID
+	}
+	g.Expect(ids).To(And(HaveLen(3), HaveKey("cp-1"), HaveKey("cp-2"), HaveKey("cp-3")))
+	g.Expect(client.LeaderID).To(Equal(ids["cp-1"]))
+	alarms, err := client.Alarms(context.Background())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(alarms).To(BeEmpty())
+
+	g.Expect(client.MoveLeader(context.Background(), ids["cp-2"])).To(Succeed())
+	g.Expect(client.RemoveMember(context.Background(), ids["cp-1"])).To(Succeed())
+	g.Eventually(asks(netip.AddrPortFrom(all[0].address, 6443), "/readyz"), patient, often).Should(ContainSubstring("500"))
+
+	w.vip.backends(all[1], all[2])
+	second, err := w.etcdOf(all[1])
+	g.Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = second.Close() }()
+	g.Expect(second.LeaderID).To(Equal(ids["cp-2"]))
+	members, err = second.Members(context.Background())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(members).To(HaveLen(2))
+}
+
+func TestWithoutAMajorityNothingIsServedUntilItIsBack(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	all := w.startThree()
+	first := netip.AddrPortFrom(all[0].address, 6443)
+
+	all[1].powerOff()
+	g.Expect(asks(first, "/readyz")()).To(ContainSubstring("200"))
+	all[2].powerOff()
+	g.Expect(asks(first, "/readyz")()).To(ContainSubstring("500"))
+	g.Expect(asks(first, "/livez")()).To(ContainSubstring("200"))
+	_, err := w.admin(first).CoreV1().Nodes().List(context.Background(), metav1.ListOptions{})
+	g.Expect(err).To(HaveOccurred())
+
+	all[2].powerOn()
+	g.Eventually(asks(first, "/readyz"), patient, often).Should(ContainSubstring("200"))
+	nodes, err := w.admin(first).CoreV1().Nodes().List(context.Background(), metav1.ListOptions{})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(nodes.Items).To(HaveLen(3))
+}
+
+func TestTheNewestDiskWinsAfterAPowerCutOfAll(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	all := w.startThree()
+	maps := w.admin(w.vip.at).CoreV1().ConfigMaps("default")
+	all[0].powerOff()
+	_, err := maps.Create(context.Background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "late"}}, metav1.CreateOptions{})
+	g.Expect(err).NotTo(HaveOccurred())
+	all[1].powerOff()
+	all[2].powerOff()
+
+	// The first machine has never seen the object, and comes up first.
+	all[0].powerOn()
+	g.Eventually(asks(netip.AddrPortFrom(all[0].address, 6443), "/livez"), patient, often).Should(ContainSubstring("200"))
+	all[1].powerOn()
+	g.Eventually(func() error {
+		_, err := maps.Get(context.Background(), "late", metav1.GetOptions{})
+		return err
+	}, patient, often).Should(Succeed())
+}
+
+func TestASilentNodeIsNotReadyAndComesBack(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, func(o *guest.Options) { o.NodeGrace = 500 * time.Millisecond })
+	w.startCluster()
+	worker := w.machine("worker-1").seed(w.worker()).powerOn()
+	g.Eventually(w.nodeReady("worker-1"), patient, often).Should(Equal("True"))
+	worker.powerOff()
+	g.Eventually(w.nodeReady("worker-1"), patient, often).Should(Equal("Unknown"))
+	g.Expect(w.nodeReady("cp-1")()).To(Equal("True"))
+	worker.powerOn()
+	g.Eventually(w.nodeReady("worker-1"), patient, often).Should(Equal("True"))
+}
