@@ -74,11 +74,24 @@ var _ = Describe("A VirtualMachine", func() {
 	})
 
 	It("says which resource is lacking, how much is asked and what the best host has, and goes on when there is room", func() {
-		vm := physics.vm(namespace, "huge", func(vm *capstanv1.VirtualMachine) { vm.Spec.Size.Memory = resource.MustParse("4Ti") })
-		Eventually(physics.settled(vm)).Should(wait(capstanv1.ReasonOutOfCapacity, "memory: asked 4"))
-		Expect(conditions.Get(vm, capstanv1.ReadyCondition).Message).To(SatisfyAll(ContainSubstring("the most any of"), ContainSubstring("since")))
-		Eventually(physics.told(vm, capstanv1.ReasonOutOfCapacity)).Should(Equal(1))
-		Expect(vm.Spec.Placement).To(BeNil())
+		most := func(vm *capstanv1.VirtualMachine) { vm.Spec.Size.Memory = resource.MustParse("900Gi") }
+		first, second := physics.vm(namespace, "first", most), physics.vm(namespace, "second", most)
+		Eventually(physics.settled(first)).Should(beReady())
+		Eventually(physics.settled(second)).Should(beReady())
+		Expect(first.Spec.Placement.Host).NotTo(Equal(second.Spec.Placement.Host))
+		third := physics.vm(namespace, "third", most)
+		Eventually(physics.settled(third)).Should(wait(capstanv1.ReasonOutOfCapacity, "memory: asked 921600 MiB"))
+		Expect(conditions.Get(third, capstanv1.ReadyCondition).Message).To(SatisfyAll(ContainSubstring("the most any of"), ContainSubstring("since")))
+		Expect(third.Spec.Placement).To(BeNil())
+		Eventually(physics.told(third, capstanv1.ReasonOutOfCapacity)).Should(Equal(1))
+		physics.remove(first)
+		Eventually(physics.settled(third)).Should(beReady())
+		Expect(physics.told(third, capstanv1.ReasonOutOfCapacity)()).To(Equal(1))
+		physics.remove(second)
+		physics.remove(third)
+		for _, vm := range []*capstanv1.VirtualMachine{second, third} {
+			Eventually(physics.get(vm)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+		}
 	})
 
 	It("waits for a full network and goes on when it is not full any more", func(ctx SpecContext) {

@@ -1,0 +1,157 @@
+package virtualmachine_test
+
+import (
+	"net/netip"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+	"github.com/capstan-k8s/capstan/internal/pki"
+	"github.com/capstan-k8s/capstan/internal/testenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+)
+
+// These specs break hosts, so none runs beside another.
+var _ = Describe("When a host fails", Ordered, Serial, func() {
+	var namespace string
+	BeforeEach(func(ctx SpecContext) { namespace = physics.Namespace(ctx, GinkgoT()) })
+
+	hostOf := func(vm *capstanv1.VirtualMachine) *capstanv1.HyperVHost {
+		return &capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.Placement.Host}}
+	}
+	gone := func(obj client.Object) {
+		GinkgoHelper()
+		Eventually(physics.get(obj)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+	}
+
+	It("says since when the host does not answer, deletes nothing, and goes on when it answers again", func(ctx SpecContext) {
+		vm := physics.vm(namespace, "silent")
+		Eventually(physics.settled(vm)).Should(beReady())
+		host := hostOf(vm)
+		agent := physics.agents[host.Name]
+		agent.Stop()
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, "since"))
+		Eventually(physics.settled(vm)).Should(SatisfyAll(
+			wait(capstanv1.ReasonHostUnreachable, host.Name), HaveField("Status", metav1.ConditionUnknown)))
+		Expect(vm.Status.Phase).To(Equal(capstanv1.VMRunning), "nobody has seen it stop")
+		Eventually(physics.told(vm, capstanv1.ReasonHostUnreachable)).Should(Equal(1))
+
+		physics.remove(vm)
+		Eventually(physics.settled(vm)).Should(SatisfyAll(wait(capstanv1.ReasonHostUnreachable, "since"), HaveField("Status", metav1.ConditionFalse)))
+		claim := &ipamv1.IPAddressClaim{}
+		Expect(physics.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "silent-0"}, claim)).To(Succeed())
+		Expect(claim.DeletionTimestamp).To(BeNil(), "the VM may still use its address")
+		Expect(physics.physical(vm)).To(HaveLen(1))
+
+		agent.Restart(nil)
+		Eventually(physics.settled(host)).Should(beReady())
+		gone(vm)
+		Expect(physics.physical(vm)).To(BeEmpty())
+	})
+
+	It("writes a tombstone for a lost host, holds the address, and frees it when the host has come back and honoured it", func(ctx SpecContext) {
+		vm := physics.vm(namespace, "buried")
+		Eventually(physics.settled(vm)).Should(beReady())
+		host := hostOf(vm)
+		agent := physics.agents[host.Name]
+		agent.Stop()
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
+		physics.update(host, func() { host.Spec.Lost = true })
+		physics.remove(vm)
+		gone(vm)
+		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
+		Expect(physics.get(tombstone)()).To(Succeed())
+		Expect(tombstone.Spec.Addresses).To(HaveLen(1))
+		Expect(tombstone.Spec.Host).To(Equal(host.Name))
+		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
+			Name: addresspool.ReservationName("lan", netip.MustParseAddr(vm.Status.Addresses[0])),
+		}}
+		gone(&ipamv1.IPAddressClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "buried-0"}})
+		Expect(physics.get(reservation)()).To(Succeed())
+		Expect(physics.physical(vm)).To(HaveLen(1))
+
+		agent.Restart(nil)
+		gone(tombstone)
+		Expect(physics.physical(vm)).To(BeEmpty())
+		gone(reservation)
+		physics.update(host, func() { host.Spec.Lost = false })
+		Eventually(physics.settled(host)).Should(beReady())
+	})
+
+	It("buries a VM whose volume is gone, so that nothing waits for the dead", func(ctx SpecContext) {
+		vm := physics.vm(namespace, "cut-off")
+		Eventually(physics.settled(vm)).Should(beReady())
+		fault := func(state fabricapi.FaultState) {
+			_, err := physics.world.Admin().SetVolumeFault(ctx, fabricapi.SetVolumeFaultRequest{
+				Site: vm.Spec.Placement.Host, Volume: vm.Spec.Placement.Disks[0].Volume, Fault: state,
+			})
+			Expect(err).NotTo(HaveOccurred())
+		}
+		fault(fabricapi.Dismounted)
+		physics.remove(vm)
+		gone(vm)
+		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
+		Expect(physics.get(tombstone)()).To(Succeed())
+		fault(fabricapi.Healthy)
+		gone(tombstone)
+		Expect(physics.physical(vm)).To(BeEmpty())
+	})
+
+	It("does not talk to an agent with the wrong certificate, and does again when the right one is back", func(ctx SpecContext) {
+		host := &capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: "hv1"}}
+		Eventually(physics.settled(host)).Should(beReady())
+		right := host.Spec.Endpoint
+		impostor := agenttest.Start(GinkgoTB(), agenttest.Options{Driver: agenttest.NewDriver("hv1"), Name: "hv1"})
+		physics.update(host, func() { host.Spec.Endpoint = impostor.Target.Address })
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonAgentCertificateMismatch, ""))
+		Eventually(physics.told(host, capstanv1.ReasonAgentCertificateMismatch)).Should(Equal(1))
+		Expect(host.Status.Volumes).NotTo(BeEmpty(), "what was last known stays")
+		physics.update(host, func() { host.Spec.Endpoint = right })
+		Eventually(physics.settled(host)).Should(beReady())
+	})
+})
+
+var _ = Describe("Enrolment of a host", Serial, func() {
+	stranger := func(with ...func(*capstanv1.HyperVHost)) (*capstanv1.HyperVHost, *agenttest.Host) {
+		agent := agenttest.Start(GinkgoTB(), agenttest.Options{Driver: agenttest.NewDriver("stranger"), Name: "stranger", NotEnrolled: true})
+		host := &capstanv1.HyperVHost{
+			ObjectMeta: metav1.ObjectMeta{Name: "stranger"},
+			Spec:       capstanv1.HyperVHostSpec{Endpoint: agent.Target.Address, EnrolmentTokenSecret: "token-stranger", Unschedulable: true},
+		}
+		for _, w := range with {
+			w(host)
+		}
+		physics.create(host)
+		DeferCleanup(func() {
+			physics.remove(host)
+			physics.remove(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: testenv.ManagerNamespace, Name: "token-stranger"}})
+			Eventually(physics.get(host)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+		})
+		return host, agent
+	}
+
+	It("waits for a token, refuses a wrong one, and goes on with the right one, which is then gone", func() {
+		host, agent := stranger()
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonWaitingForEnrolment, "token-stranger"))
+		guess := pki.NewToken()
+		wrong := tokenSecret("token-stranger", guess)
+		physics.create(wrong)
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonEnrolmentFailed, "token-stranger"))
+		Expect(conditions.Get(host, capstanv1.ReadyCondition).Message).NotTo(ContainSubstring(guess.Reveal()))
+		physics.remove(wrong)
+		right := tokenSecret("token-stranger", agent.Token)
+		physics.create(right)
+		Eventually(physics.settled(host)).Should(beReady())
+		Eventually(physics.get(right)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+		Expect(host.Status.Agent.Version).To(Equal("v0.0.0-test"))
+	})
+})
