@@ -10,14 +10,21 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+func repositoryRoot() (string, error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", fmt.Errorf("the place of this source file is unknown")
+	}
+	return filepath.Join(filepath.Dir(file), "..", ".."), nil
+}
+
 // readCRDs reads the definitions of Capstan and Cluster API. Conversion is taken
 // out of them: no webhook runs, and tests use the stored versions only.
 func readCRDs() ([]*apiextensionsv1.CustomResourceDefinition, error) {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return nil, fmt.Errorf("the place of this source file is unknown")
+	root, err := repositoryRoot()
+	if err != nil {
+		return nil, err
 	}
-	root := filepath.Join(filepath.Dir(file), "..", "..")
 	var crds []*apiextensionsv1.CustomResourceDefinition
 	for _, folder := range []string{"config/crd/bases", "config/capi/crd"} {
 		paths, err := filepath.Glob(filepath.Join(root, folder, "*.yaml"))

@@ -3,8 +3,10 @@ package testenv
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,11 +39,19 @@ type Env struct {
 	Scheme *runtime.Scheme
 	// Client reads and writes with no cache.
 	Client client.Client
+
+	webhooks *envtest.WebhookInstallOptions
 }
 
-// Start starts an API server.
-func Start(t T) *Env {
+// Option changes how an Env is started.
+type Option func(*envtest.Environment)
+
+// Start starts an API server. Assertions of the suite wait long enough for a busy
+// machine.
+func Start(t T, options ...Option) *Env {
 	t.Helper()
+	gomega.SetDefaultEventuallyTimeout(30 * time.Second)
+	gomega.SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatalf("KUBEBUILDER_ASSETS is not set: these tests need kube-apiserver and etcd. " +
 			"make test builds both and sets it; by hand, name the folder that holds them")
@@ -54,8 +64,12 @@ func Start(t T) *Env {
 	crds, err := readCRDs()
 	must(t, "reading custom resource definitions", err)
 	server := &envtest.Environment{Scheme: e.Scheme, CRDs: crds}
+	for _, option := range options {
+		option(server)
+	}
 	e.Config, err = server.Start()
 	must(t, "starting the API server", err)
+	e.webhooks = &server.WebhookInstallOptions
 	t.Cleanup(func() { must(t, "stopping the API server", server.Stop()) })
 	// Tests wait for results, not for turns.
 	e.Config.QPS = -1
@@ -80,8 +94,9 @@ func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) 
 	t.Helper()
 	unnamed := true
 	mgr, err := manager.New(e.Config, manager.Options{
-		Scheme:  e.Scheme,
-		Metrics: metricsserver.Options{BindAddress: "0"},
+		WebhookServer: e.webhookServer(),
+		Scheme:        e.Scheme,
+		Metrics:       metricsserver.Options{BindAddress: "0"},
 		// Several managers of one suite may have controllers of one name.
 		Controller: config.Controller{SkipNameValidation: &unnamed},
 	})
@@ -97,6 +112,7 @@ func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) 
 	if !mgr.GetCache().WaitForCacheSync(ctx) {
 		t.Fatalf("the manager's caches were not filled")
 	}
+	e.awaitWebhooks(t, mgr)
 }
 
 func must(t T, doing string, err error) {
