@@ -3,6 +3,7 @@ package conditions
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -41,6 +42,14 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
 	}
 	patch := client.MergeFrom(base)
+	data, err := patch.Data(after)
+	if err != nil {
+		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
+	}
+	// The two may differ in metadata alone, which was written already.
+	if string(data) == "{}" {
+		return nil
+	}
 	if err := w.Client.Status().Patch(ctx, after, patch, client.FieldOwner(fieldOwner)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -73,7 +82,7 @@ const maxNote = 1024
 
 func truncate(s string) string {
 	if len(s) > maxNote {
-		return s[:maxNote-3] + "..."
+		return strings.ToValidUTF8(s[:maxNote-3], "") + "..."
 	}
 	return s
 }
