@@ -2,6 +2,7 @@ package translate
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -72,7 +73,7 @@ func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool,
 				},
 			}},
 			Template: clusterv1.MachineTemplateSpec{
-				ObjectMeta: clusterv1.ObjectMeta{Labels: MachineLabels(pool)},
+				ObjectMeta: clusterv1.ObjectMeta{Labels: templateLabels(pool)},
 				Spec: clusterv1.MachineSpec{
 					ClusterName: wlc.Name,
 					Version:     version,
@@ -129,7 +130,7 @@ func poolConfig(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *boots
 			Spec: bootstrapv1.KubeadmConfigSpec{
 				Format: bootstrapv1.CloudConfig,
 				JoinConfiguration: bootstrapv1.JoinConfiguration{
-					NodeRegistration: nodeRegistration(pool.Spec.Labels, pool.Spec.Taints),
+					NodeRegistration: nodeRegistration(kubeletLabels(pool), pool.Spec.Taints),
 				},
 			},
 		}},
@@ -147,7 +148,8 @@ func joinLabels(labels map[string]string) string {
 	return strings.Join(pairs, ",")
 }
 
-// seconds rounds up, so that no short time-out becomes 0, which is unlimited.
+// seconds rounds up, and is never 0, which is unlimited.
 func seconds(d metav1.Duration) *int32 {
-	return ptr.To(int32((d.Duration + 999_999_999) / 1_000_000_000))
+	whole := int64(math.Ceil(d.Seconds()))
+	return ptr.To(int32(min(max(whole, 1), math.MaxInt32)))
 }
