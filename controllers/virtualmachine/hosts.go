@@ -53,9 +53,8 @@ func speakers(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) []*cap
 // error of a VM that does not exist is NotFound. Hosts that are known not to
 // answer are not dialled here: their own controller does that, and tells.
 func (r *Reconciler) ask(ctx context.Context, s *scope) error {
-	candidates := speakers(s.vm, s.hosts)
 	var silent []string
-	for _, host := range candidates {
+	for _, host := range speakers(s.vm, s.hosts) {
 		if !connected(host) {
 			silent = append(silent, host.Name+sinceWhen(host))
 			continue
@@ -75,9 +74,6 @@ func (r *Reconciler) ask(ctx context.Context, s *scope) error {
 		silent = append(silent, host.Name+": "+err.Error())
 	}
 	s.at, s.agent = nil, nil
-	if len(candidates) == 0 {
-		return hostapi.Errorf(hostapi.HostUnreachable, "", "", "host %s, which has the VM, is declared lost or its HyperVHost is gone", s.vm.Spec.Placement.Host)
-	}
 	return hostapi.Errorf(hostapi.HostUnreachable, "", "", "no host that has the VM answers: %s", strings.Join(silent, "; "))
 }
 

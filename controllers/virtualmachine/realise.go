@@ -17,6 +17,15 @@ import (
 
 // observe asks how the VM is. Where nobody can tell, nothing is done.
 func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
+	if len(speakers(s.vm, s.hosts)) == 0 {
+		if placed(s.was) {
+			s.phase = s.was
+		}
+		return &wait{
+			reason: capstanv1.ReasonHostLost, requeue: pollRepair, unknown: true,
+			message: fmt.Sprintf("host %s, which has the VM, is declared lost or its HyperVHost is gone", s.vm.Spec.Placement.Host),
+		}, nil
+	}
 	err := r.ask(ctx, s)
 	if hostapi.Is(err, hostapi.NotFound) {
 		err = nil
@@ -142,7 +151,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope) (*wait, error) {
 	}
 	seed, err := seedOf(s, data)
 	if err != nil {
-		return &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, nil
+		return &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, err
 	}
 	sum := sha256.Sum256(seed)
 	hash := hex.EncodeToString(sum[:])

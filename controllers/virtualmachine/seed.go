@@ -52,7 +52,7 @@ func nicOf(s *scope, i int) (bootstrap.NIC, error) {
 	if err != nil {
 		return nic, fmt.Errorf("LogicalNetwork %s: %w", s.networks[i].Name, err)
 	}
-	nic.Addresses = []netip.Prefix{netip.PrefixFrom(ip, int(ptr.Deref(address.Prefix, int32(subnet.Bits()))))} //nolint:gosec // at most 128
+	nic.Addresses = []netip.Prefix{netip.PrefixFrom(ip, int(ptr.Deref(address.Prefix, int32(subnet.Bits()))))}
 	gateway := address.Gateway
 	if gateway == "" {
 		gateway = network.Subnets[0].Gateway

@@ -122,20 +122,15 @@ func setPassed(s *scope) {
 
 // setWaiting tells of what is not over.
 func setWaiting(s *scope) {
-	reason, message, unknown := capstanv1.ReasonInternalError, "", false
+	condition := conditionOf[s.phase]
 	switch {
+	case s.wait != nil && s.wait.unknown:
+		conditions.Unknown(s.vm, condition, s.wait.reason, "%s", s.wait.message)
 	case s.wait != nil:
-		reason, message, unknown = s.wait.reason, s.wait.message, s.wait.unknown
+		conditions.False(s.vm, condition, s.wait.reason, "%s", s.wait.message)
 	case s.err != nil:
-		message = s.err.Error()
-	default:
-		return
+		conditions.False(s.vm, condition, capstanv1.ReasonInternalError, "%s", s.err)
 	}
-	if unknown {
-		conditions.Unknown(s.vm, conditionOf[s.phase], reason, "%s", message)
-		return
-	}
-	conditions.False(s.vm, conditionOf[s.phase], reason, "%s", message)
 }
 
 func setReady(s *scope) {

@@ -129,7 +129,7 @@ func parse(secret *corev1.Secret) (*pki.CA, error) {
 	ca, err := pki.ParseCA(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
 		// A new CA would lock every agent out, so a damaged one is never replaced.
-		return nil, errors.Join(fmt.Errorf("Secret %s is damaged: restore it from a backup, or delete it and enrol every agent again",
+		return nil, errors.Join(fmt.Errorf("the CA in Secret %s is damaged: restore it from a backup, or delete it and enrol every agent again",
 			client.ObjectKeyFromObject(secret)), err)
 	}
 	return ca, nil
