@@ -4,36 +4,52 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/etcd"
 	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/proxy"
 	"sigs.k8s.io/cluster-api/util/secret"
-
-	"net/netip"
 
 	"github.com/capstan-k8s/capstan/internal/fabric/guest"
 )
 
+// etcdClient speaks with one member.
+type etcdClient struct {
+	pb.ClusterClient
+	pb.MaintenanceClient
+}
+
 // etcdOf connects to a member as Cluster API's control-plane provider does: by
-// port-forward through the VIP.
-func (w *world) etcdOf(m *machine) (*etcd.Client, error) {
+// port-forward through the VIP. Each connection has a dialer of its own, because
+// two cannot share one without a data race in it.
+func (w *world) etcdOf(m *machine) etcdClient {
 	g := NewWithT(w.t)
 	cert, key := w.clientCertificate(secret.EtcdCA, "cluster-api.x-k8s.io")
 	pair, err := tls.X509KeyPair(cert, key)
 	g.Expect(err).NotTo(HaveOccurred())
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(w.certs.GetByPurpose(secret.EtcdCA).KeyPair.Cert)
-	return etcd.NewClient(context.Background(), etcd.ClientConfiguration{
-		Endpoint:    "etcd-" + m.Machine.Name,
-		Proxy:       proxy.Proxy{Kind: "pods", Namespace: metav1.NamespaceSystem, KubeConfig: w.adminConfig(w.vip.at), Port: 2379},
-		TLSConfig:   &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
-		DialTimeout: 5 * time.Second, CallTimeout: 5 * time.Second,
-	})
+	forward := proxy.Proxy{Kind: "pods", Namespace: metav1.NamespaceSystem, KubeConfig: w.adminConfig(w.vip.at), Port: 2379}
+	conn, err := grpc.NewClient("passthrough:///etcd-"+m.Machine.Name,
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})),
+		grpc.WithContextDialer(func(ctx context.Context, pod string) (net.Conn, error) {
+			dialer, err := proxy.NewDialer(forward)
+			if err != nil {
+				return nil, err
+			}
+			return dialer.DialContextWithAddr(ctx, pod)
+		}))
+	g.Expect(err).NotTo(HaveOccurred())
+	w.t.Cleanup(func() { _ = conn.Close() })
+	return etcdClient{pb.NewClusterClient(conn), pb.NewMaintenanceClient(conn)}
 }
 
 // startThree powers on a control plane of three machines, one after the other.
@@ -52,38 +68,62 @@ func (w *world) startThree() []*machine {
 
 func TestEtcdMembersAreSeenAndRemovedThroughPortForwards(t *testing.T) {
 	g := NewWithT(t)
+	ctx := context.Background()
 	w := newWorld(t)
 	all := w.startThree()
 
-	client, err := w.etcdOf(all[0])
-	g.Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = client.Close() }()
-	members, err := client.Members(context.Background())
+	first := w.etcdOf(all[0])
+	list, err := first.MemberList(ctx, &pb.MemberListRequest{Linearizable: true})
 	g.Expect(err).NotTo(HaveOccurred())
 	ids := map[string]uint64{}
-	for _, m := range members {
-		g.Expect(m.ClusterID).NotTo(BeZero())
+	for _, m := range list.Members {
 		g.Expect(m.IsLearner).To(BeFalse())
 		ids[m.Name] = m.ID
 	}
 	g.Expect(ids).To(And(HaveLen(3), HaveKey("cp-1"), HaveKey("cp-2"), HaveKey("cp-3")))
-	g.Expect(client.LeaderID).To(Equal(ids["cp-1"]))
-	alarms, err := client.Alarms(context.Background())
+	status, err := first.Status(ctx, &pb.StatusRequest{})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(alarms).To(BeEmpty())
+	g.Expect(status.Leader).To(Equal(ids["cp-1"]))
+	g.Expect(status.Header.MemberId).To(Equal(ids["cp-1"]))
+	alarms, err := first.Alarm(ctx, &pb.AlarmRequest{Action: pb.AlarmRequest_GET})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(alarms.Alarms).To(BeEmpty())
 
-	g.Expect(client.MoveLeader(context.Background(), ids["cp-2"])).To(Succeed())
-	g.Expect(client.RemoveMember(context.Background(), ids["cp-1"])).To(Succeed())
+	_, err = first.MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: ids["cp-2"]})
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = first.MemberRemove(ctx, &pb.MemberRemoveRequest{ID: ids["cp-1"]})
+	g.Expect(err).NotTo(HaveOccurred())
 	g.Eventually(asks(netip.AddrPortFrom(all[0].address, 6443), "/readyz"), patient, often).Should(ContainSubstring("500"))
 
 	w.vip.backends(all[1], all[2])
-	second, err := w.etcdOf(all[1])
+	second := w.etcdOf(all[1])
+	status, err = second.Status(ctx, &pb.StatusRequest{})
 	g.Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = second.Close() }()
-	g.Expect(second.LeaderID).To(Equal(ids["cp-2"]))
-	members, err = second.Members(context.Background())
+	g.Expect(status.Leader).To(Equal(ids["cp-2"]))
+	list, err = second.MemberList(ctx, &pb.MemberListRequest{Linearizable: true})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(members).To(HaveLen(2))
+	g.Expect(list.Members).To(HaveLen(2))
+}
+
+func TestEtcdKeepsItsMajorityWhenMembersAreRemoved(t *testing.T) {
+	g := NewWithT(t)
+	ctx := context.Background()
+	w := newWorld(t)
+	all := w.startThree()
+	client := w.etcdOf(all[0])
+	list, err := client.MemberList(ctx, &pb.MemberListRequest{Linearizable: true})
+	g.Expect(err).NotTo(HaveOccurred())
+	all[2].powerOff()
+	byName := map[string]uint64{}
+	for _, m := range list.Members {
+		byName[m.Name] = m.ID
+	}
+	_, err = client.MemberRemove(ctx, &pb.MemberRemoveRequest{ID: byName["cp-2"]})
+	g.Expect(err).To(MatchError(ContainSubstring("not enough started members")))
+	_, err = client.MemberRemove(ctx, &pb.MemberRemoveRequest{ID: byName["cp-3"]})
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = client.MemberRemove(ctx, &pb.MemberRemoveRequest{ID: byName["cp-2"]})
+	g.Expect(err).NotTo(HaveOccurred())
 }
 
 func TestWithoutAMajorityNothingIsServedUntilItIsBack(t *testing.T) {

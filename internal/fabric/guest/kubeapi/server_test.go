@@ -6,14 +6,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr/testr"
 	. "github.com/onsi/gomega"
@@ -174,56 +172,6 @@ func TestFieldSelectorsFindPodsOfANode(t *testing.T) {
 	g.Expect(pods.Items).To(ConsistOf(HaveField("Name", "on-n2")))
 }
 
-func TestStatusAndSpecAreWrittenApart(t *testing.T) {
-	g := NewWithT(t)
-	s := newServer(t)
-	svc, err := s.CoreV1().Services("default").Create(ctx, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Port: 80}}},
-	}, metav1.CreateOptions{})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(svc.Spec.ClusterIP).NotTo(BeEmpty())
-	g.Expect(svc.Spec.Ports[0].NodePort).To(BeNumerically(">=", 30000))
-
-	status := svc.DeepCopy()
-	status.Spec.Ports[0].Port = 81
-	status.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "127.1.2.3"}}
-	svc, err = s.CoreV1().Services("default").UpdateStatus(ctx, status, metav1.UpdateOptions{})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(svc.Spec.Ports[0].Port).To(BeEquivalentTo(80))
-	g.Expect(svc.Status.LoadBalancer.Ingress).To(HaveLen(1))
-	g.Expect(svc.Generation).To(BeEquivalentTo(1))
-
-	svc.Status = corev1.ServiceStatus{}
-	svc.Spec.Ports[0].Port = 82
-	svc, err = s.CoreV1().Services("default").Update(ctx, svc, metav1.UpdateOptions{})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(svc.Status.LoadBalancer.Ingress).To(HaveLen(1))
-	g.Expect(svc.Generation).To(BeEquivalentTo(2))
-}
-
-func TestServicesNeverShareANodePortOrAddress(t *testing.T) {
-	g := NewWithT(t)
-	s := newServer(t)
-	ips, ports := map[string]bool{}, map[int32]bool{}
-	for _, name := range []string{"a", "b", "c"} {
-		svc, err := s.CoreV1().Services("default").Create(ctx, &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Name: "x", Port: 80}, {Name: "y", Port: 81}}},
-		}, metav1.CreateOptions{})
-		g.Expect(err).NotTo(HaveOccurred())
-		ips[svc.Spec.ClusterIP] = true
-		ports[svc.Spec.Ports[0].NodePort], ports[svc.Spec.Ports[1].NodePort] = true, true
-	}
-	g.Expect(ips).To(HaveLen(3))
-	g.Expect(ports).To(HaveLen(6))
-	_, err := s.CoreV1().Services("default").Create(ctx, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "d"},
-		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30000}}},
-	}, metav1.CreateOptions{})
-	g.Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
-}
-
 func TestFinalizersHoldUpADeletion(t *testing.T) {
 	g := NewWithT(t)
 	maps := newServer(t).CoreV1().ConfigMaps("default")
@@ -326,43 +274,6 @@ func TestDeletingANodeOrNamespaceTakesItsContentAlong(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-func TestABootstrapTokenOpensOnlyWhatJoiningNeeds(t *testing.T) {
-	g := NewWithT(t)
-	s := newServer(t)
-	token := func(id string, expires time.Duration) {
-		_, err := s.CoreV1().Secrets("kube-system").Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Name: "bootstrap-token-" + id}, Type: corev1.SecretTypeBootstrapToken,
-			StringData: map[string]string{
-				"token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true",
-				"expiration": time.Now().Add(expires).UTC().Format(time.RFC3339),
-			},
-		}, metav1.CreateOptions{})
-		g.Expect(err).NotTo(HaveOccurred())
-	}
-	token("abcdef", time.Hour)
-	token("ghijkl", -time.Hour)
-	_, err := s.CoreV1().ConfigMaps("kube-system").Create(ctx, configMap("kubeadm-config"), metav1.CreateOptions{})
-	g.Expect(err).NotTo(HaveOccurred())
-	for _, tc := range []struct {
-		token, path string
-		want        int
-	}{
-		{"abcdef.0123456789abcdef", "/api/v1/namespaces/kube-system/configmaps/kubeadm-config", http.StatusOK},
-		{"abcdef.0123456789abcdef", "/api/v1/namespaces/kube-system/secrets", http.StatusForbidden},
-		{"abcdef.fedcba9876543210", "/api/v1/namespaces/kube-system/configmaps/kubeadm-config", http.StatusUnauthorized},
-		{"ghijkl.0123456789abcdef", "/api/v1/namespaces/kube-system/configmaps/kubeadm-config", http.StatusUnauthorized},
-	} {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+tc.path, nil)
-		g.Expect(err).NotTo(HaveOccurred())
-		r.Header.Set("Authorization", "Bearer "+tc.token)
-		response, err := http.DefaultClient.Do(r)
-		g.Expect(err).NotTo(HaveOccurred())
-		_, _ = io.Copy(io.Discard, response.Body)
-		g.Expect(response.Body.Close()).To(Succeed())
-		g.Expect(response.StatusCode).To(Equal(tc.want), "%s with %s", tc.path, tc.token)
-	}
-}
 
 func TestAServerWithoutEtcdAnswersUnavailableAndEndsWatches(t *testing.T) {
 	g := NewWithT(t)
