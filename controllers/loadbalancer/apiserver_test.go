@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -110,7 +109,7 @@ func (s *site) ask() string {
 			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: s.ca.pool, ServerName: "kubernetes.default.svc"},
 		},
 	}
-	answer, err := client.Get(fmt.Sprintf("https://%s:%d/", s.vip(), apiPort))
+	answer, err := client.Get("https://" + net.JoinHostPort(s.vip(), strconv.Itoa(apiPort)) + "/")
 	if err != nil {
 		return err.Error()
 	}

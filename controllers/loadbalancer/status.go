@@ -34,7 +34,7 @@ func setStatus(s *scope, now time.Time) {
 		if s.err != nil {
 			message = s.err.Error()
 		}
-		lb.Status.Replicas, lb.Status.ReadyReplicas, lb.Status.Instances = int32(len(s.vms)), 0, nil //nolint:gosec // a handful.
+		lb.Status.Replicas, lb.Status.ReadyReplicas, lb.Status.Instances = int32(len(s.vms)), 0, nil
 		conditions.False(lb, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", message)
 		return
 	}
@@ -81,7 +81,7 @@ func setInstances(s *scope, now time.Time) {
 		}
 	}
 	lb.Status.Instances = present
-	lb.Status.Replicas, lb.Status.ReadyReplicas = int32(len(present)), ready //nolint:gosec // a handful.
+	lb.Status.Replicas, lb.Status.ReadyReplicas = int32(len(present)), ready
 	wanted := ptr.Deref(lb.Spec.Replicas, 2)
 	switch {
 	case len(behind) > 0:

@@ -64,7 +64,7 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 func firstVRID(claim *ipamv1.IPAddressClaim) int32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(claim.UID))
-	return int32(h.Sum32() % maxVRID) //nolint:gosec // below 255.
+	return int32(h.Sum32() % maxVRID)
 }
 
 func vridReservation(lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim, id int32) *capstanv1.AddressReservation {
