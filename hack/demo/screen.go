@@ -63,7 +63,7 @@ func (s *screen) logErrors(dir string) {
 }
 
 func errorLines(file string) []string {
-	log, err := os.Open(file) //nolint:gosec // a log of ours
+	log, err := os.Open(file)
 	if err != nil {
 		return nil
 	}

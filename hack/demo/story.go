@@ -31,7 +31,7 @@ type story struct {
 
 // tell tells the story to its happy end, or until something fails.
 func (s *story) tell(ctx context.Context, once bool) error {
-	s.screen.chapter("A management cluster and three simulated Hyper-V hosts")
+	s.screen.chapter(fmt.Sprintf("A management cluster and %d simulated Hyper-V hosts", s.env.Hosts))
 	if err := s.within(ctx, s.env.Start); err != nil {
 		return err
 	}
@@ -139,6 +139,7 @@ func (s *story) follow(ctx context.Context, done func(picture) bool) error {
 	})
 }
 
+// within gives a part of the story its time.
 func (s *story) within(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("this took longer than %s", s.timeout))
 	defer cancel()

@@ -142,7 +142,8 @@ func (w *watcher) news(p picture) []string {
 		name := describe(object)
 		present[name] = true
 		ready := demoenv.ReadyOf(object)
-		if state := state(object, ready); w.told[name] != state {
+		state := state(object, ready)
+		if state != demoenv.ReasonNotObserved && w.told[name] != state {
 			w.told[name] = state
 			lines = append(lines, line(name, state, ready))
 		}
@@ -176,7 +177,9 @@ const longestMessage = 90
 func line(name, state string, ready metav1.Condition) string {
 	text := fmt.Sprintf("%-46s %s", name, state)
 	if state != capstanv1.ReasonReady && state != capstanv1.ReasonDeleting && ready.Message != "" {
-		message := []rune(strings.Join(strings.Fields(ready.Message), " "))
+		// The time stands at the beginning of the line.
+		spoken, _, _ := strings.Cut(ready.Message, ", since ")
+		message := []rune(strings.Join(strings.Fields(spoken), " "))
 		if len(message) > longestMessage {
 			message = append(message[:longestMessage-1], '…')
 		}

@@ -21,10 +21,12 @@ import (
 // Auditor compares what there is with what there was, in the management cluster
 // and in the fabric. It asks them, never the manager.
 type Auditor struct {
-	env       *Env
-	discovery *discovery.DiscoveryClient
-	metadata  metadata.Interface
-	before    map[string]string
+	kinds interface {
+		ServerPreferredResources() ([]*metav1.APIResourceList, error)
+	}
+	metadata metadata.Interface
+	world    func(context.Context) (fabricapi.World, error)
+	before   map[string]string
 }
 
 // NewAuditor returns an auditor that remembers what is there now.
@@ -40,7 +42,7 @@ func (e *Env) NewAuditor(ctx context.Context) (*Auditor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the auditor: %w", err)
 	}
-	a := &Auditor{env: e, discovery: kinds, metadata: objects}
+	a := &Auditor{kinds: kinds, metadata: objects, world: e.World}
 	a.before, err = a.objects(ctx)
 	return a, err
 }
@@ -65,7 +67,7 @@ func (a *Auditor) Leftovers(ctx context.Context) ([]string, error) {
 			found = append(found, fmt.Sprintf("finalizers %q on %s", finalizers, name))
 		}
 	}
-	world, err := a.env.World(ctx)
+	world, err := a.world(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("auditing the fabric: %w", err)
 	}
@@ -117,7 +119,7 @@ var transient = map[string]bool{"events": true, "leases": true, "ipaddresses.net
 
 // objects maps each object of each kind to its finalizers.
 func (a *Auditor) objects(ctx context.Context) (map[string]string, error) {
-	lists, err := a.discovery.ServerPreferredResources()
+	lists, err := a.kinds.ServerPreferredResources()
 	if err != nil {
 		return nil, fmt.Errorf("auditing the management cluster: %w", err)
 	}

@@ -47,13 +47,16 @@ type Conditioned interface {
 	GetConditions() []metav1.Condition
 }
 
+// ReasonNotObserved is the reason of a condition that nobody has set yet.
+const ReasonNotObserved = "NotObserved"
+
 // ReadyOf returns the Ready condition, Unknown if it is missing or of an older
 // generation.
 func ReadyOf(object Conditioned) metav1.Condition {
 	ready := meta.FindStatusCondition(object.GetConditions(), capstanv1.ReadyCondition)
 	switch {
 	case ready == nil:
-		return metav1.Condition{Type: capstanv1.ReadyCondition, Status: metav1.ConditionUnknown, Reason: "NotObserved", Message: "no controller has looked at it yet"}
+		return metav1.Condition{Type: capstanv1.ReadyCondition, Status: metav1.ConditionUnknown, Reason: ReasonNotObserved, Message: "no controller has looked at it yet"}
 	case ready.ObservedGeneration != object.GetGeneration():
 		stale := *ready
 		stale.Status = metav1.ConditionUnknown

@@ -25,7 +25,7 @@ func (e *Env) Kubectl() string { return filepath.Join(e.path("bin"), "kubectl") 
 // RunKubectl runs kubectl as a person at the top of the repository would, and
 // returns what it printed.
 func (e *Env) RunKubectl(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, e.Kubectl(), append([]string{"--cache-dir=" + e.path("cache")}, args...)...) //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(ctx, e.Kubectl(), append([]string{"--cache-dir=" + e.path("cache")}, args...)...)
 	cmd.Dir = e.Source
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.Kubeconfig())
 	// A terminal's Ctrl-C is the demo's to answer.

@@ -92,7 +92,7 @@ func (s *supervisor) start(program Program) (*Process, error) {
 	}
 	defer func() { _ = log.Close() }()
 	p := &Process{Program: program, done: make(chan struct{})}
-	p.cmd = exec.Command(program.Path, program.Args...) //nolint:gosec,noctx // the programs are ours; who ends them is end
+	p.cmd = exec.Command(program.Path, program.Args...)
 	p.cmd.Dir = s.dir
 	p.cmd.Env = append(os.Environ(), program.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
@@ -125,7 +125,7 @@ func (s *supervisor) watch(p *Process) {
 func (s *supervisor) logFile(name string) string { return filepath.Join(s.dir, "logs", name+".log") }
 
 func tail(file string, lines int) string {
-	text, err := os.ReadFile(file) //nolint:gosec // a log of ours
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}

@@ -1,0 +1,47 @@
+package demoenv
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+func TestAFolderInUseIsRefused(t *testing.T) {
+	g := NewWithT(t)
+	dir := t.TempDir()
+	first, err := New(Options{Dir: dir})
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = New(Options{Dir: dir})
+	g.Expect(err).To(MatchError(ContainSubstring("in use")))
+
+	first.Stop()
+	again, err := New(Options{Dir: dir})
+	g.Expect(err).NotTo(HaveOccurred())
+	again.Stop()
+}
+
+func TestOnlyWhatAnEnvironmentMadeIsCleared(t *testing.T) {
+	g := NewWithT(t)
+	dir := t.TempDir()
+	stale, foreign := filepath.Join(dir, "etcd", "member"), filepath.Join(dir, "letter.txt")
+	g.Expect(os.MkdirAll(stale, 0o700)).To(Succeed())
+	g.Expect(os.WriteFile(foreign, nil, 0o600)).To(Succeed())
+	e, err := New(Options{Dir: dir})
+	g.Expect(err).NotTo(HaveOccurred())
+	defer e.Stop()
+	g.Expect(stale).NotTo(BeADirectory())
+	g.Expect(foreign).To(BeARegularFile())
+}
+
+func TestPortsAreNotGivenTwice(t *testing.T) {
+	g := NewWithT(t)
+	ports, err := freePorts(t.Context(), 50)
+	g.Expect(err).NotTo(HaveOccurred())
+	seen := map[int]bool{}
+	for _, port := range ports {
+		g.Expect(seen[port]).To(BeFalse())
+		seen[port] = true
+	}
+}
