@@ -8,13 +8,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -80,15 +83,31 @@ func (a *Applier) Object(ctx context.Context, owner metav1.Object, wanted, curre
 		if same {
 			return nil
 		}
+		// What the cache shows may be gone, and its name taken by somebody else: the
+		// write is for the object that was looked at, or for none.
+		intent.SetUID(current.GetUID())
 	}
 	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(intent),
 		client.FieldOwner(capstanv1.FieldOwner), client.ForceOwnership); err != nil {
+		if isAnother(err) {
+			err = apierrors.NewConflict(schema.GroupResource{Resource: intent.GetKind()}, intent.GetName(), err)
+		}
 		return fmt.Errorf("applying %s: %w", describe(wanted), err)
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(intent.Object, current); err != nil {
 		return fmt.Errorf("reading back %s: %w", describe(wanted), err)
 	}
 	return nil
+}
+
+// isAnother tells an error that says that the object is not the one that was
+// looked at. The API server calls that an invalid change of the UID.
+func isAnother(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // OwnedBy tells whether obj has an owner reference to uid.
