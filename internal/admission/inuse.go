@@ -54,6 +54,10 @@ func usersOfVMs(ctx context.Context, live client.Reader, uses func(*capstanv1.Vi
 // usersOfSpecs lists the objects that will make VirtualMachines from a network or
 // an image.
 func usersOfSpecs(ctx context.Context, live client.Reader, network, image string) ([]string, error) {
+	infrastructure, err := usersOfInfrastructure(ctx, live, network, image)
+	if err != nil {
+		return nil, err
+	}
 	var users []string
 	clusters := &capstanv1.WorkloadClusterList{}
 	if err := live.List(ctx, clusters); err != nil {
@@ -63,6 +67,15 @@ func usersOfSpecs(ctx context.Context, live client.Reader, network, image string
 		c := &clusters.Items[i]
 		if uses(c.Spec.LogicalNetwork, network) || uses(c.Spec.ControlPlane.Image, image) || uses(c.Spec.LoadBalancer.Image, image) {
 			users = append(users, user("WorkloadCluster", c))
+		}
+	}
+	pools := &capstanv1.NodePoolList{}
+	if err := live.List(ctx, pools); err != nil {
+		return nil, fmt.Errorf("listing NodePools: %w", err)
+	}
+	for i := range pools.Items {
+		if uses(pools.Items[i].Spec.Image, image) {
+			users = append(users, user("NodePool", &pools.Items[i]))
 		}
 	}
 	balancers := &capstanv1.LoadBalancerList{}
@@ -83,6 +96,33 @@ func usersOfSpecs(ctx context.Context, live client.Reader, network, image string
 		spec := &templates.Items[i].Spec.Template.Spec
 		if uses(spec.Image, image) || usesNetwork(spec.Networks, network) {
 			users = append(users, user("HyperVMachineTemplate", &templates.Items[i]))
+		}
+	}
+	return append(users, infrastructure...), nil
+}
+
+// usersOfInfrastructure lists those of a plain Cluster API user, whose
+// VirtualMachines may not be made yet.
+func usersOfInfrastructure(ctx context.Context, live client.Reader, network, image string) ([]string, error) {
+	var users []string
+	clusters := &infrav1.HyperVClusterList{}
+	if err := live.List(ctx, clusters); err != nil {
+		return nil, fmt.Errorf("listing HyperVClusters: %w", err)
+	}
+	for i := range clusters.Items {
+		spec := &clusters.Items[i].Spec
+		if uses(spec.LogicalNetwork, network) || spec.LoadBalancer != nil && uses(spec.LoadBalancer.Image, image) {
+			users = append(users, user("HyperVCluster", &clusters.Items[i]))
+		}
+	}
+	machines := &infrav1.HyperVMachineList{}
+	if err := live.List(ctx, machines); err != nil {
+		return nil, fmt.Errorf("listing HyperVMachines: %w", err)
+	}
+	for i := range machines.Items {
+		spec := &machines.Items[i].Spec
+		if uses(spec.Image, image) || usesNetwork(spec.Networks, network) {
+			users = append(users, user("HyperVMachine", &machines.Items[i]))
 		}
 	}
 	return users, nil

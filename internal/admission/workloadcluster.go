@@ -42,39 +42,53 @@ func (v *workloadClusterValidator) ValidateDelete(context.Context, *capstanv1.Wo
 }
 
 func (v *workloadClusterValidator) validate(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) error {
+	errs, err := v.problems(ctx, wlc)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		if len(errs) > 0 {
+			before, err := v.problems(ctx, old)
+			if err != nil {
+				return err
+			}
+			errs = newProblems(before, errs)
+		}
+		errs = append(errs, validateVersionChange(field.NewPath("spec", "version"), old.Spec.Version, wlc.Spec.Version)...)
+	}
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("WorkloadCluster").GroupKind(), wlc.Name, errs)
+	}
+	return nil
+}
+
+// problems are what is wrong with a WorkloadCluster, whatever it was before.
+func (v *workloadClusterValidator) problems(ctx context.Context, wlc *capstanv1.WorkloadCluster) (field.ErrorList, error) {
 	spec := field.NewPath("spec")
 	images, err := listImages(ctx, v.live)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sizes, err := findLargest(ctx, v.live)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	network, errs, err := v.network(ctx, spec.Child("logicalNetwork"), wlc.Spec.LogicalNetwork)
 	if err != nil {
-		return err
+		return nil, err
 	}
-
 	versionErrs := validateVersion(spec.Child("version"), wlc.Spec.Version)
-	if old != nil {
-		versionErrs = append(versionErrs, validateVersionChange(spec.Child("version"), old.Spec.Version, wlc.Spec.Version)...)
-	}
 	errs = append(errs, versionErrs...)
 	if len(versionErrs) == 0 {
 		imageErrs, err := v.validateImages(ctx, wlc, images, sizes)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		errs = append(errs, imageErrs...)
 	}
 	errs = append(errs, validateDisjoint(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork, network)...)
 	errs = append(errs, validateSize(spec.Child("nodePoolDefaults", "size"), &wlc.Spec.NodePoolDefaults.Size, sizes, nil)...)
-	errs = append(errs, validateGuestSettings(spec.Child("guestSettings"), &wlc.Spec.GuestSettings)...)
-	if len(errs) > 0 {
-		return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("WorkloadCluster").GroupKind(), wlc.Name, errs)
-	}
-	return nil
+	return append(errs, validateGuestSettings(spec.Child("guestSettings"), &wlc.Spec.GuestSettings)...), nil
 }
 
 func (v *workloadClusterValidator) network(ctx context.Context, path *field.Path, name string) (*capstanv1.LogicalNetwork, field.ErrorList, error) {
@@ -134,7 +148,9 @@ func (v *workloadClusterValidator) validateImages(ctx context.Context, wlc *caps
 		if pool.Spec.ClusterName != wlc.Name || !pool.DeletionTimestamp.IsZero() {
 			continue
 		}
-		if _, problem := findImage(images, pool.Spec.OS, wlc.Spec.Version, pool.Spec.Image, spec.Child("version"), spec.Child("version")); problem != nil {
+		// An image that the pool names for its present version is no obstacle: the pool
+		// stays at it, and says so, until another is named. It could not be named first.
+		if _, problem := findImage(images, pool.Spec.OS, wlc.Spec.Version, "", nil, spec.Child("version")); problem != nil {
 			problem.Detail = fmt.Sprintf("NodePool %s needs it: %s", pool.Name, problem.Detail)
 			errs = append(errs, problem)
 		}
