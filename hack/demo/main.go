@@ -53,6 +53,11 @@ func main() {
 }
 
 func run(ctx context.Context, s settings) (err error) {
+	release, err := claimNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	screen := newScreen(os.Stdout)
 	s.Report = screen.step
 	env, err := demoenv.New(s.Options)
