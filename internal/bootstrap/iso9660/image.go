@@ -70,11 +70,11 @@ func validate(label string, files []File) error {
 			return fmt.Errorf("file name %q is not 1 to %d letters, digits, dashes, underscores, and dots within", f.Name, maxName)
 		}
 		// Windows does not tell case apart.
-		if folded := strings.ToLower(f.Name); seen[folded] {
+		folded := strings.ToLower(f.Name)
+		if seen[folded] {
 			return fmt.Errorf("file name %q is not unique", f.Name)
-		} else {
-			seen[folded] = true
 		}
+		seen[folded] = true
 	}
 	return nil
 }
