@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -88,6 +89,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	before := wlc.DeepCopy()
 	s := &scope{wlc: wlc}
 	defer func() {
+		// That somebody else wrote first is no news: it is read and tried again.
+		if apierrors.IsConflict(reterr) {
+			return
+		}
 		setStatus(s)
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, wlc))
 	}()
@@ -97,8 +102,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, ignoreToldInStatus(s.err)
 	}
 	if controllerutil.AddFinalizer(wlc, capstanv1.WorkloadClusterFinalizer) {
-		if err := r.Client.Patch(ctx, wlc, client.MergeFrom(before)); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer to WorkloadCluster %s: %w", req, err)
+		if err := r.Client.Patch(ctx, wlc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			s.err = fmt.Errorf("adding the finalizer to WorkloadCluster %s: %w", req, err)
+			return ctrl.Result{}, s.err
 		}
 	}
 	for _, phase := range []func(context.Context, *scope) error{

@@ -47,8 +47,8 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	}
 	before := s.wlc.DeepCopy()
 	controllerutil.RemoveFinalizer(s.wlc, capstanv1.WorkloadClusterFinalizer)
-	if err := r.Client.Patch(ctx, s.wlc, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("removing the finalizer from WorkloadCluster %s: %w", key, client.IgnoreNotFound(err))
+	if err := r.Client.Patch(ctx, s.wlc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer from WorkloadCluster %s: %w", key, err)
 	}
 	return nil
 }

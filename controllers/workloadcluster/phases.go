@@ -40,33 +40,35 @@ func (r *Reconciler) reconcileOwnership(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// reconcileChildren applies all that stands for the cluster. The Cluster comes
-// last: Cluster API looks seldom for what it refers to once it was not there.
+// reconcileChildren applies all that stands for the cluster. What the Cluster
+// refers to belongs to it from the first moment, as Cluster API would make it a
+// few rounds later: all its controllers can set to work at once. The Cluster is
+// given a second by Cluster API itself, which limits its rounds, before it looks
+// for them.
 func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 	images, err := r.resolveImages(ctx, s.wlc)
 	if err != nil {
 		return err
 	}
-	infra := &infrav1.HyperVCluster{}
-	if err := r.applier.Object(ctx, s.wlc, translate.HyperVCluster(s.wlc, images), infra); err != nil {
-		return err
-	}
-	s.infra = infra
-	wanted, template := translate.ControlPlane(s.wlc, images)
-	if err := r.applier.Object(ctx, s.wlc, template, &infrav1.HyperVMachineTemplate{}); err != nil {
-		return err
-	}
-	controlPlane := &controlplanev1.KubeadmControlPlane{}
-	if err := r.applier.Object(ctx, s.wlc, wanted, controlPlane); err != nil {
-		return err
-	}
-	s.controlPlane = controlPlane
 	cluster := &clusterv1.Cluster{}
 	if err := r.applier.Object(ctx, s.wlc, translate.Cluster(s.wlc), cluster); err != nil {
 		return err
 	}
 	s.cluster = cluster
-	return nil
+
+	infra := translate.HyperVCluster(s.wlc, images)
+	translate.BelongTo(infra, cluster)
+	s.infra = &infrav1.HyperVCluster{}
+	if err := r.applier.Object(ctx, s.wlc, infra, s.infra); err != nil {
+		return err
+	}
+	controlPlane, template := translate.ControlPlane(s.wlc, images)
+	if err := r.applier.Object(ctx, s.wlc, template, &infrav1.HyperVMachineTemplate{}); err != nil {
+		return err
+	}
+	translate.BelongTo(controlPlane, cluster)
+	s.controlPlane = &controlplanev1.KubeadmControlPlane{}
+	return r.applier.Object(ctx, s.wlc, controlPlane, s.controlPlane)
 }
 
 func (r *Reconciler) resolveImages(ctx context.Context, wlc *capstanv1.WorkloadCluster) (translate.ClusterImages, error) {

@@ -1,14 +1,17 @@
 package workloadcluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/utils/ptr"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util/secret"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -22,7 +25,7 @@ func setStatus(s *scope) {
 	wlc := s.wlc
 	wlc.Status.ObservedGeneration = wlc.Generation
 	if !wlc.DeletionTimestamp.IsZero() {
-		message := s.left
+		message := cmp.Or(s.left, "all that was made for the cluster is gone")
 		if s.err != nil {
 			message = s.err.Error()
 		}
@@ -77,7 +80,7 @@ func setControlPlane(s *scope) {
 	wanted := ptr.Deref(kcp.Spec.Replicas, 0)
 	ready := ptr.Deref(kcp.Status.ReadyReplicas, 0)
 	s.wlc.Status.ControlPlane = counts(wanted, ready)
-	s.wlc.Status.Version = kcp.Status.Version
+	s.wlc.Status.Version = lowestVersion(kcp.Status.Versions)
 	if ptr.Deref(kcp.Status.Initialization.ControlPlaneInitialized, false) {
 		s.wlc.Status.KubeconfigSecret = secret.Name(s.wlc.Name, secret.Kubeconfig)
 	}
@@ -118,11 +121,12 @@ func setNodePools(s *scope) {
 		pool := &s.pools[i]
 		wanted += ptr.Deref(pool.Spec.Replicas, 0)
 		ready += pool.Status.ReadyReplicas
-		if conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition) {
+		current := pool.Status.ObservedClusterGeneration >= s.wlc.Generation
+		if current && conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition) {
 			continue
 		}
 		message := "not looked at yet"
-		if c := conditions.Get(pool, capstanv1.ReadyCondition); c != nil {
+		if c := conditions.Get(pool, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
 			message = c.Message
 		}
 		waiting = append(waiting, pool.Name+": "+message)
@@ -137,4 +141,19 @@ func setNodePools(s *scope) {
 
 func counts(wanted, ready int32) *capstanv1.ReplicaCounts {
 	return &capstanv1.ReplicaCounts{Wanted: wanted, Ready: ready, Summary: fmt.Sprintf("%d/%d", ready, wanted)}
+}
+
+// lowestVersion returns the lowest of the versions that the control plane's
+// machines have, or "" before there are any.
+func lowestVersion(versions []clusterv1.StatusVersion) string {
+	var lowest *version.Version
+	for _, v := range versions {
+		if parsed, err := version.ParseSemantic(v.Version); err == nil && (lowest == nil || parsed.LessThan(lowest)) {
+			lowest = parsed
+		}
+	}
+	if lowest == nil {
+		return ""
+	}
+	return "v" + lowest.String()
 }

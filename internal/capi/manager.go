@@ -18,15 +18,16 @@ import (
 
 // featureGates are set and not left to upstream's defaults, because the
 // reconcilers that SetupReconcilers knows are these gates' counterpart.
-// ReconcilerRateLimiting costs a second for each step of a machine's way, and
-// stays on all the same: it is also what keeps a reconciler from acting on a cache
-// that has not seen its own last write yet, and so from making a Machine twice.
+// ReconcilerRateLimiting costs a second for each step of a machine's way and is
+// off. It is also what keeps a reconciler from acting on a cache that has not seen
+// its own last write yet, and so from making a Machine twice: that is done by
+// readYourWrites instead. See docs/adr/0006.
 // RuntimeSDK and InPlaceUpdates need a client that upstream keeps internal.
 var featureGates = map[string]bool{
 	string(feature.MachinePool):               true,
 	string(feature.MachineSetPreflightChecks): true,
 	string(feature.PriorityQueue):             true,
-	string(feature.ReconcilerRateLimiting):    true,
+	string(feature.ReconcilerRateLimiting):    false,
 	string(feature.ClusterTopology):           false,
 	string(feature.RuntimeSDK):                false,
 	string(feature.InPlaceUpdates):            false,
@@ -60,6 +61,9 @@ func ConfigureManager(options *ctrl.Options) error {
 		options.Cache.SyncPeriod = &period
 	}
 
+	if options.NewClient == nil {
+		options.NewClient = newReadYourWrites
+	}
 	upstream := setup.ManagerClientOptions()
 	if options.Client.Cache == nil {
 		options.Client.Cache = &client.CacheOptions{}

@@ -52,6 +52,14 @@ func owned(m metav1.ObjectMeta, obj metav1.Object, kind string) metav1.ObjectMet
 	return m
 }
 
+// BelongTo makes what a Cluster refers to belong to it, word for word as Cluster
+// API does, so that neither changes what the other wrote.
+func BelongTo(obj metav1.Object, cluster *clusterv1.Cluster) {
+	obj.SetOwnerReferences(append(obj.GetOwnerReferences(), metav1.OwnerReference{
+		APIVersion: clusterv1.GroupVersion.String(), Kind: "Cluster", Name: cluster.Name, UID: cluster.UID,
+	}))
+}
+
 func machineTemplate(wlc *capstanv1.WorkloadCluster, prefix string, os capstanv1.OS, size capstanv1.MachineSize, image string) *infrav1.HyperVMachineTemplate {
 	template := &infrav1.HyperVMachineTemplate{
 		TypeMeta: typeMeta(infrav1.GroupVersion, "HyperVMachineTemplate"),
