@@ -46,7 +46,7 @@ func DefaultOptions() *Options {
 		QPS:                     100,
 		Burst:                   200,
 		Concurrency:             20,
-		ConnectionRetryInterval: 2 * time.Second,
+		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
 	}
 }

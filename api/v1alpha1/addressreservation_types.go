@@ -41,7 +41,7 @@ type ClaimReference struct {
 // from network and address, so the API server itself makes it impossible to give
 // an address out twice.
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Cluster,shortName=ares,categories=capstan
+// +kubebuilder:resource:scope=Cluster,shortName=ares
 // +kubebuilder:printcolumn:name="Network",type=string,JSONPath=`.spec.logicalNetwork`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.claimRef.namespace`

@@ -144,7 +144,7 @@ type LoadBalancerInstance struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
-// +kubebuilder:printcolumn:name="VIPs",type=string,JSONPath=`.status.vips`
+// +kubebuilder:printcolumn:name="VIP",type=string,JSONPath=`.status.vips[0]`
 // +kubebuilder:printcolumn:name="Wanted",type=integer,JSONPath=`.spec.replicas`
 // +kubebuilder:printcolumn:name="VMs Ready",type=integer,JSONPath=`.status.readyReplicas`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -67,7 +67,7 @@ type VMImageStatus struct {
 // +kubebuilder:printcolumn:name="OS",type=string,JSONPath=`.spec.os`
 // +kubebuilder:printcolumn:name="Kubernetes",type=string,JSONPath=`.spec.kubernetesVersion`
 // +kubebuilder:printcolumn:name="Size",type=string,JSONPath=`.spec.size`
-// +kubebuilder:printcolumn:name="Staged",type=string,JSONPath=`.status.staged`
+// +kubebuilder:printcolumn:name="Staged On",type=string,priority=1,JSONPath=`.status.staged`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type VMImage struct {
