@@ -2,8 +2,10 @@ package virtualmachine_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -183,9 +185,10 @@ func (l *lab) addImage(name, source string) *capstanv1.VMImage {
 	return image
 }
 
-// addNetwork makes a network with the node addresses from 127.64.n.10 on.
+// addNetwork makes a network with the node addresses n.10 on, in a
+// part of 127.0.0.0/8 that no other run on this machine is likely to use.
 func (l *lab) addNetwork(name, third string, last string) *capstanv1.LogicalNetwork {
-	prefix := "127.64." + third + "."
+	prefix := fmt.Sprintf("127.%d.%s.", 20+os.Getpid()%40, third)
 	network := &capstanv1.LogicalNetwork{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: capstanv1.LogicalNetworkSpec{
