@@ -16,6 +16,10 @@ build: ## Build all binaries into bin/: manager, agents (Windows, too), developm
 test: ## Run all tests with the race detector (first run: builds the API server they use)
 	hack/test.sh
 
+.PHONY: test-story
+test-story: build ## Tell the demo's story while manager and agents are killed at random moments
+	hack/story.sh
+
 .PHONY: demo
 demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
 	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
@@ -37,8 +41,8 @@ lint: ## Lint the Go code alone (make verify does, too)
 	source hack/env.sh; "$$(hack/tool.sh golangci-lint)" run
 
 .PHONY: clean
-clean: ## Remove bin/ and what the demo left; built tools stay in .cache/
-	rm -rf bin .demo
+clean: ## Remove bin/ and what demo and story left; built tools stay in .cache/
+	rm -rf bin .demo .story
 
 .PHONY: distclean
 distclean: clean ## Remove .cache/, too: the next run builds its tools again

@@ -180,6 +180,11 @@ func (e *Env) run(name, path string, args ...string) (*Process, error) {
 	return p, nil
 }
 
+// again runs a program that has ended once more.
+func (e *Env) again(ended *Process) (*Process, error) {
+	return e.run(ended.Name, ended.Path, ended.Args...)
+}
+
 func (e *Env) path(name string) string { return filepath.Join(e.Dir, name) }
 
 func (e *Env) asset(name string) string { return filepath.Join(e.Assets, name) }

@@ -110,8 +110,7 @@ func (e *Env) startAgent(name, address string) error {
 
 // RestartAgent starts the agent of a host again, as it was started before.
 func (e *Env) RestartAgent(name string) error {
-	p := e.Agents[name]
-	again, err := e.run(p.Name, p.Path, p.Args...)
+	again, err := e.again(e.Agents[name])
 	if err != nil {
 		return err
 	}
