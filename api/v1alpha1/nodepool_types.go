@@ -117,6 +117,11 @@ type NodePoolStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// observedClusterGeneration is the generation of the WorkloadCluster's spec that
+	// this status is of: what it says of versions and defaults is the pool's too.
+	// +optional
+	ObservedClusterGeneration int64 `json:"observedClusterGeneration,omitempty"`
+
 	// replicas is how many machines there are.
 	// +optional
 	Replicas int32 `json:"replicas"`

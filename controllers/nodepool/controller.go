@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,7 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -52,6 +55,8 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		For(&capstanv1.NodePool{}).
 		Owns(&clusterv1.MachineDeployment{}).
 		Watches(&infrav1.HyperVMachine{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(conditions.ReadyChanged())).
+		// A template can go when the last MachineSet that refers to it is gone.
+		Watches(&clusterv1.MachineSet{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(onlyDeletions())).
 		Watches(&capstanv1.WorkloadCluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster)).
 		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingPools)).
 		WithOptions(options).
@@ -80,6 +85,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	before := pool.DeepCopy()
 	s := &scope{pool: pool}
 	defer func() {
+		// That somebody else wrote first is no news: it is read and tried again.
+		if apierrors.IsConflict(reterr) {
+			return
+		}
 		setStatus(s)
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, pool))
 	}()
@@ -89,8 +98,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, unlessToldInStatus(s.err)
 	}
 	if controllerutil.AddFinalizer(pool, capstanv1.NodePoolFinalizer) {
-		if err := r.Client.Patch(ctx, pool, client.MergeFrom(before)); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer to NodePool %s: %w", req, err)
+		if err := r.Client.Patch(ctx, pool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			s.err = fmt.Errorf("adding the finalizer to NodePool %s: %w", req, err)
+			return ctrl.Result{}, s.err
 		}
 	}
 	for _, phase := range []func(context.Context, *scope) error{
@@ -113,6 +123,14 @@ func unlessToldInStatus(err error) error {
 		return err
 	}
 	return nil
+}
+
+func onlyDeletions() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
 }
 
 func poolOfLabel(_ context.Context, obj client.Object) []reconcile.Request {

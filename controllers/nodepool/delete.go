@@ -38,7 +38,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	}
 	before := s.pool.DeepCopy()
 	controllerutil.RemoveFinalizer(s.pool, capstanv1.NodePoolFinalizer)
-	if err := r.Client.Patch(ctx, s.pool, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Patch(ctx, s.pool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer from NodePool %s: %w", key, err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -75,13 +76,9 @@ func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading MachineDeployment %s: %w", s.pool.Name, err)
 	}
 	version := wantedVersion(s.cluster, existing)
-	images := &capstanv1.VMImageList{}
-	if err := r.Client.List(ctx, images); err != nil {
-		return fmt.Errorf("listing VMImages: %w", err)
-	}
-	image, err := vmimage.Find(images.Items, s.pool.Spec.OS, version, s.pool.Spec.Image)
+	image, err := r.resolveImage(ctx, s, version, existing)
 	if err != nil {
-		return fmt.Errorf("spec.image: %w", err)
+		return err
 	}
 	objects := translate.NodePool(s.cluster, s.pool, version, image)
 	if err := r.applier.Object(ctx, s.pool, objects.MachineTemplate, &infrav1.HyperVMachineTemplate{}); err != nil {
@@ -101,15 +98,37 @@ func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 		client.MatchingLabels{capstanv1.NodePoolLabel: s.pool.Name})
 }
 
+// resolveImage chooses the image for a version. While that is held back, an image
+// named for the cluster's next version waits, and the nodes keep theirs.
+func (r *Reconciler) resolveImage(ctx context.Context, s *scope, version string, existing *clusterv1.MachineDeployment) (string, error) {
+	images := &capstanv1.VMImageList{}
+	if err := r.Client.List(ctx, images); err != nil {
+		return "", fmt.Errorf("listing VMImages: %w", err)
+	}
+	spec := s.pool.Spec
+	image, err := vmimage.Find(images.Items, spec.OS, version, spec.Image)
+	if err == nil {
+		return image, nil
+	}
+	present := existing.Spec.Template.Spec.InfrastructureRef.Name
+	if _, later := vmimage.Find(images.Items, spec.OS, s.cluster.Spec.Version, spec.Image); later != nil || present == "" {
+		return "", fmt.Errorf("spec.image: %w", err)
+	}
+	template := &infrav1.HyperVMachineTemplate{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.pool.Namespace, Name: present}, template); err != nil {
+		return "", fmt.Errorf("reading HyperVMachineTemplate %s: %w", present, err)
+	}
+	return template.Spec.Template.Spec.Image, nil
+}
+
 // wantedVersion is the cluster's, once every control-plane machine has it:
 // kubelet must never be newer than the API server. Until then the pool stays at
-// what it has.
+// what it has, and a new one begins with the oldest control-plane machine's.
 func wantedVersion(cluster *capstanv1.WorkloadCluster, existing *clusterv1.MachineDeployment) string {
-	has := existing.Spec.Template.Spec.Version
-	if has == "" || cluster.Status.Version == cluster.Spec.Version {
+	if cluster.Status.Version == cluster.Spec.Version {
 		return cluster.Spec.Version
 	}
-	return has
+	return cmp.Or(existing.Spec.Template.Spec.Version, cluster.Status.Version, cluster.Spec.Version)
 }
 
 // observe reads what the status is made from.

@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -22,12 +23,15 @@ func setStatus(s *scope) {
 	pool.Status.ObservedGeneration = pool.Generation
 	pool.Status.Selector = labels.SelectorFromSet(translate.MachineLabels(pool)).String()
 	if !pool.DeletionTimestamp.IsZero() {
-		message := s.left
+		message := cmp.Or(s.left, "all that was made for the pool is gone")
 		if s.err != nil {
 			message = s.err.Error()
 		}
 		conditions.False(pool, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", message)
 		return
+	}
+	if s.cluster != nil {
+		pool.Status.ObservedClusterGeneration = s.cluster.Generation
 	}
 	if s.err != nil {
 		conditions.False(pool, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
