@@ -41,6 +41,7 @@ func Connect(address string, config *tls.Config, opts ...grpc.DialOption) (*Conn
 	delays.BaseDelay, delays.MaxDelay = 200*time.Millisecond, maxBackoff
 	conn, err := grpc.NewClient("passthrough:///"+address, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(creds.dial),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: delays, MinConnectTimeout: connectTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout, PermitWithoutStream: true}),
 	}, opts...)...)
@@ -78,6 +79,16 @@ func (e *handshakeError) Unwrap() []error { return []error{e.error, e.cause} }
 type judgedTLS struct {
 	credentials.TransportCredentials
 	last *atomic.Pointer[error]
+}
+
+// dial forgets an earlier judgement when nobody answers: silence is not a wrong
+// certificate.
+func (t *judgedTLS) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		t.last.Store(nil)
+	}
+	return conn, err
 }
 
 // ClientHandshake implements credentials.TransportCredentials.

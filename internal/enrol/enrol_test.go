@@ -43,6 +43,8 @@ type runningAgent struct {
 	address string
 	token   pki.Token
 	ref     pki.AgentRef
+	// stop ends the agent before its test does.
+	stop func()
 }
 
 func startAgent(t *testing.T, w *world) *runningAgent {
@@ -61,6 +63,7 @@ func startAgent(t *testing.T, w *world) *runningAgent {
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	a.stop = server.Stop
 	t.Cleanup(func() {
 		server.Stop()
 		g.Expect(<-served).To(Succeed())
@@ -170,6 +173,25 @@ func TestCauseSpeaksOfTheLastHandshakeOnly(t *testing.T) {
 	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "unknown"})
 	g.Expect(err).To(HaveOccurred())
 	g.Expect(conn.Cause(err)).NotTo(MatchError(pki.ErrDates))
+}
+
+func TestAnAgentThatFellSilentIsNotTakenForAWrongOne(t *testing.T) {
+	g, w := NewWithT(t), &world{}
+	m, a := newManager(t, w), startAgent(t, w)
+	g.Expect(a.enrol(t.Context(), m, a.token)).To(Succeed())
+	conn, err := enrol.Connect(a.address, m.ClientConfig(a.ref))
+	g.Expect(err).NotTo(HaveOccurred())
+	defer func() { g.Expect(conn.Close()).To(Succeed()) }()
+	client := healthpb.NewHealthClient(conn)
+
+	w.pass(400 * 24 * time.Hour)
+	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{})
+	g.Expect(conn.Cause(err)).To(MatchError(pki.ErrDates))
+	a.stop()
+	g.Eventually(func() error {
+		_, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{})
+		return conn.Cause(err)
+	}).WithTimeout(20 * time.Second).Should(And(HaveOccurred(), Not(MatchError(pki.ErrDates))))
 }
 
 func TestNobodyListening(t *testing.T) {
