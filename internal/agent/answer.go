@@ -66,8 +66,19 @@ func (e *operations) find(ref string) (hostapi.Operation, bool) {
 	return *r.operation.show(r.subject.describe(r.operation)), true
 }
 
-// underWay returns the work that a subject is, or will be, in.
+// underWay returns the work that a subject is in. Work from the journal that
+// waits to be asked for again is not among it: whoever were told of it would wait
+// for its end, and it for them.
 func (e *operations) underWay(name string) *hostapi.Operation {
+	return e.describe(name, func(s *subject) *operation { return s.running })
+}
+
+// planned returns the work that a subject is, or may yet be, in.
+func (e *operations) planned(name string) *hostapi.Operation {
+	return e.describe(name, (*subject).current)
+}
+
+func (e *operations) describe(name string, which func(*subject) *operation) *hostapi.Operation {
 	e.mu.Lock()
 	s := e.subjects[name]
 	e.mu.Unlock()
@@ -76,7 +87,7 @@ func (e *operations) underWay(name string) *hostapi.Operation {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.current(); o != nil {
+	if o := which(s); o != nil {
 		return o.show(s.describe(o))
 	}
 	return nil

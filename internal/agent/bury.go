@@ -23,7 +23,7 @@ func (a *Agent) Bury(ctx context.Context, tombstones []hostapi.Tombstone) ([]hos
 	// What works on a VM now may make it after the list was read.
 	busy := map[hostapi.VMID]bool{}
 	for _, t := range tombstones {
-		busy[t.Stamp.ID] = a.operations.underWay(vmSubject(t.Stamp.ID)) != nil
+		busy[t.Stamp.ID] = a.operations.planned(vmSubject(t.Stamp.ID)) != nil
 	}
 	vms, err := a.driver.ListVMs(ctx)
 	if err != nil {

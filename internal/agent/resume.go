@@ -50,6 +50,20 @@ func (e *operations) release() {
 	}
 }
 
+// giveUpHeld ends the work from the journal that a subject waits for. It is for
+// VMs that were found to be nowhere: their manager is about to make them anew or
+// to let them go, and must not be overtaken by what it wanted before.
+func (e *operations) giveUpHeld(s *subject) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.waiting
+	if o == nil || !o.held && o.run != nil {
+		return
+	}
+	s.waiting = nil
+	e.end(s, o, outcome{err: hostapi.Errorf(hostapi.NotFound, string(o.record.Kind), "", "given up: the VM did not exist when the agent was asked for it")})
+}
+
 // sweep forgets what was kept long enough, and gives up on work that nobody
 // asked for again.
 func (e *operations) sweep() {

@@ -244,6 +244,43 @@ func TestResumedWorkWaitsForItsSeed(t *testing.T) {
 	w.Expect(calls[len(calls)-1].Seed).To(Equal(req.Seed))
 }
 
+func TestWorkThatWaitsToBeAskedForAgainIsNotUnderWay(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.agent.EnsureVM(t.Context(), wanted("vm-1"))
+	w.Expect(err).NotTo(HaveOccurred())
+	seeded := wanted("vm-1")
+	seeded.Seed = []byte("the secret of the seed")
+	gate, vm := w.ensureSlowly(seeded)
+	w.restart()
+	gate.Open()
+	w.Expect(w.agent.Bury(t.Context(), nil)).To(BeEmpty())
+
+	// A manager that saw an operation here would wait for it, and it for the seed.
+	seen, err := w.agent.GetVM(t.Context(), "vm-1")
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(seen.Operation).To(BeNil())
+	w.Expect(w.agent.ListVMs(t.Context())).To(HaveEach(HaveField("Operation", BeNil())))
+
+	_, err = w.agent.EnsureVM(t.Context(), seeded)
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(w.operation(vm.Operation.Ref).Done).To(BeTrue())
+}
+
+func TestAVMThatIsNowhereIsNotMadeFromTheJournal(t *testing.T) {
+	w := newWorld(t)
+	gate, vm := w.ensureSlowly(wanted("vm-1"))
+	w.restart()
+	gate.Open()
+
+	// The manager takes this for the end of the VM and lets its object go.
+	_, err := w.agent.GetVM(t.Context(), "vm-1")
+	w.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.NotFound))
+	w.Expect(w.agent.Bury(t.Context(), nil)).To(BeEmpty())
+	w.Expect(w.operation(vm.Operation.Ref).Done).To(BeTrue())
+	_, made := w.driver.VM("vm-1")
+	w.Expect(made).To(BeFalse())
+}
+
 func TestAFailoverClusterMemberResumesOnlyWhatIsAskedForAgain(t *testing.T) {
 	w := newFreshWorld(t)
 	w.driver.Join("fc-1")

@@ -89,6 +89,7 @@ func (a *Agent) GetVM(ctx context.Context, id hostapi.VMID) (hostapi.VM, error) 
 		vm.Operation = a.operations.underWay(s.name)
 	case hostapi.Is(err, hostapi.NotFound):
 		a.forget(id)
+		a.operations.giveUpHeld(s)
 	}
 	return vm, err
 }
