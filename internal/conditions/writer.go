@@ -30,7 +30,8 @@ type Writer struct {
 // Write patches the status of after if it differs from before, which is the
 // object as it was read, and records one event if the summary's status or reason
 // changed. A retry that ends with the same reason writes and tells nothing. An
-// object that is gone is no error.
+// object that is gone is no error; one that was read from a stale cache is a
+// conflict, to be tried again.
 func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
@@ -41,8 +42,7 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	if err := copyStatus(base, before); err != nil {
 		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
 	}
-	patch := client.MergeFrom(base)
-	data, err := patch.Data(after)
+	data, err := client.MergeFrom(base).Data(after)
 	if err != nil {
 		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
 	}
@@ -50,6 +50,9 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	if string(data) == "{}" {
 		return nil
 	}
+	// A cache that lags behind the last write would have it told and written again:
+	// the API server refuses what was worked out from an old version.
+	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 	if err := w.Client.Status().Patch(ctx, after, patch, client.FieldOwner(fieldOwner)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil

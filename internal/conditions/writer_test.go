@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -77,6 +78,20 @@ func TestOneEventPerChangeOfReasonAndNonePerRetry(t *testing.T) {
 		{Type: "Warning", Reason: "ImageNotFound", Note: "no image"},
 		{Type: "Normal", Reason: "Ready", Note: "3 of 3"},
 	}))
+}
+
+func TestAStaleCacheTellsNothingTwice(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, newPool())
+	stale := newPool()
+	g.Expect(w.Get(t.Context(), client.ObjectKeyFromObject(stale), stale)).To(Succeed())
+	g.Expect(w.reconcile(t, waiting("0 of 3"))).To(Succeed())
+
+	after := stale.DeepCopy()
+	waiting("0 of 3")(after)
+	err := (&conditions.Writer{Client: w, Events: &w.events, Summary: "Ready"}).Write(t.Context(), stale, after)
+	g.Expect(apierrors.IsConflict(err)).To(BeTrue(), "got %v", err)
+	g.Expect(w.events.Of("uid")).To(HaveLen(1))
 }
 
 func TestOnlyTheStatusIsWritten(t *testing.T) {
