@@ -100,7 +100,8 @@ func (s *story) infrastructureReady(ctx context.Context) {
 func (s *story) controlPlaneAt(ctx context.Context, version string) {
 	testenv.UpdateStatus(ctx, env, s.controlPlane, func(k *controlplanev1.KubeadmControlPlane) {
 		all := *k.Spec.Replicas
-		k.Status.ObservedGeneration, k.Status.Version = k.Generation, version
+		k.Status.ObservedGeneration = k.Generation
+		k.Status.Versions = []clusterv1.StatusVersion{{Version: version, Replicas: all}}
 		k.Status.Replicas, k.Status.ReadyReplicas, k.Status.UpToDateReplicas = ptr.To(all), ptr.To(all), ptr.To(all)
 		k.Status.Initialization.ControlPlaneInitialized = ptr.To(true)
 		k.Status.Conditions = []metav1.Condition{{

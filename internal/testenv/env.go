@@ -50,7 +50,8 @@ type Option func(*envtest.Environment)
 // machine.
 func Start(t T, options ...Option) *Env {
 	t.Helper()
-	gomega.SetDefaultEventuallyTimeout(30 * time.Second)
+	gomega.SetDefaultEventuallyTimeout(20 * time.Second)
+	gomega.EnforceDefaultTimeoutsWhenUsingContexts()
 	gomega.SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatalf("KUBEBUILDER_ASSETS is not set: these tests need kube-apiserver and etcd. " +
