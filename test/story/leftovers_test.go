@@ -16,6 +16,7 @@ import (
 // findsLeftovers plants what a bad product would leave: an auditor that finds
 // nothing must be one that could have.
 func findsLeftovers(t *testing.T, w *world, auditor *demoenv.Auditor) {
+	t.Helper()
 	g := NewWithT(t)
 	g.Expect(auditor.Leftovers(w.ctx)).To(BeEmpty())
 

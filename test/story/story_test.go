@@ -16,7 +16,7 @@ var (
 )
 
 // patience is how long a chapter may take to come to its end.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // chapter is a part of the story.
 type chapter struct {
@@ -99,6 +99,7 @@ func (s *teller) quota(index int) int {
 // tell has its end only when all kills of the chapter have happened and it has
 // settled after them.
 func (s *teller) tell(t *testing.T, c chapter, quota int) {
+	t.Helper()
 	g := NewWithT(t)
 	began := time.Now()
 	s.t = t
