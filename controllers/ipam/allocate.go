@@ -56,11 +56,13 @@ func (e *invalidPoolError) Unwrap() error { return e.cause }
 func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressClaim) (*ipamv1.IPAddress, error) {
 	existing := &ipamv1.IPAddress{}
 	err := r.Client.Get(ctx, client.ObjectKeyFromObject(claim), existing)
-	if err == nil && existing.Spec.ClaimRef.Name == claim.Name {
-		return existing, nil
-	}
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
+	}
+	// One that an earlier claim of this name left in the cache is not this claim's,
+	// and its address may be somebody else's by now.
+	if err == nil && metav1.IsControlledBy(existing, claim) && existing.DeletionTimestamp.IsZero() {
+		return existing, nil
 	}
 	network := &capstanv1.LogicalNetwork{}
 	err = r.Client.Get(ctx, client.ObjectKey{Name: claim.Spec.PoolRef.Name}, network)
@@ -78,7 +80,7 @@ func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressC
 	if err != nil {
 		return nil, err
 	}
-	return r.publish(ctx, claim, pool, reserved)
+	return r.publish(ctx, claim, network, pool, reserved)
 }
 
 func useOf(claim *ipamv1.IPAddressClaim) addresspool.Use {
@@ -158,8 +160,9 @@ func (r *ClaimReconciler) tryReserve(ctx context.Context, claim *ipamv1.IPAddres
 	return holder.Spec.ClaimRef.UID == string(claim.UID), nil
 }
 
-// publish makes the IPAddress that the claim's maker reads.
-func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressClaim, pool *addresspool.Pool, address netip.Addr) (*ipamv1.IPAddress, error) {
+// publish makes the IPAddress that the claim's maker reads. It needs no finalizer:
+// one that is deleted by accident is made again from the reservation.
+func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressClaim, network *capstanv1.LogicalNetwork, pool *addresspool.Pool, address netip.Addr) (*ipamv1.IPAddress, error) {
 	published := &ipamv1.IPAddress{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: claim.Namespace, Name: claim.Name,
@@ -177,6 +180,9 @@ func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressCl
 	}
 	if err := controllerutil.SetControllerReference(claim, published, r.Client.Scheme()); err != nil {
 		return nil, fmt.Errorf("owning IPAddress %s: %w", claim.Name, err)
+	}
+	if err := controllerutil.SetOwnerReference(network, published, r.Client.Scheme(), controllerutil.WithBlockOwnerDeletion(true)); err != nil {
+		return nil, fmt.Errorf("making IPAddress %s belong to its network: %w", claim.Name, err)
 	}
 	err := r.Client.Create(ctx, published, client.FieldOwner(capstanv1.FieldOwner))
 	if apierrors.IsAlreadyExists(err) {

@@ -10,9 +10,12 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/cluster-api/util/annotations"
+	"sigs.k8s.io/cluster-api/util/predicates"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +33,8 @@ import (
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims/status;ipaddressclaims/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters,verbs=get;list;watch
+// +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks/finalizers,verbs=update
 // +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks;tombstones,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks/status,verbs=get;update;patch
@@ -74,6 +79,8 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 			}
 			return nil
 		}), builder.WithPredicates(onlyDeletions())).
+		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.ofCluster),
+			builder.WithPredicates(predicates.ClusterPausedTransitions(mgr.GetScheme(), mgr.GetLogger()))).
 		WithOptions(options).
 		Complete(r)
 }
@@ -111,22 +118,62 @@ func (r *ClaimReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ct
 	if err := r.Client.Get(ctx, req.NamespacedName, claim); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if annotations.HasPaused(claim) {
+	// An IPAddress brings the claim that controls it here, whoever's that is.
+	if !isOurs(claim) {
 		return ctrl.Result{}, nil
+	}
+	if paused, err := r.paused(ctx, claim); err != nil || paused {
+		return ctrl.Result{}, err
 	}
 	before := claim.DeepCopy()
 	if !claim.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.release(ctx, claim)
 	}
 	if controllerutil.AddFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
-		if err := r.Client.Patch(ctx, claim, client.MergeFrom(before)); err != nil {
+		if err := r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 			return ctrl.Result{}, fmt.Errorf("adding the finalizer to IPAddressClaim %s: %w", req, err)
 		}
 	}
 	address, err := r.allocate(ctx, claim)
+	// That somebody else wrote first is no news: it is read and tried again.
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{}, err
+	}
 	setStatus(claim, address, err)
 	err = unlessToldInStatus(err)
 	return ctrl.Result{}, errors.Join(err, r.writer.Write(ctx, before, claim))
+}
+
+// paused tells whether the claim, or its Cluster, is paused. A Cluster that is not
+// there pauses nothing: the addresses of a deleted one must still come free.
+func (r *ClaimReconciler) paused(ctx context.Context, claim *ipamv1.IPAddressClaim) (bool, error) {
+	if annotations.HasPaused(claim) || claim.Spec.ClusterName == "" {
+		return annotations.HasPaused(claim), nil
+	}
+	cluster := &clusterv1.Cluster{}
+	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Spec.ClusterName}
+	switch err := r.Client.Get(ctx, key, cluster); {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading Cluster %s: %w", key, err)
+	}
+	return annotations.IsPaused(cluster, cluster), nil
+}
+
+// ofCluster are the claims of a Cluster.
+func (r *ClaimReconciler) ofCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
+	claims := &ipamv1.IPAddressClaimList{}
+	if err := r.Client.List(ctx, claims, client.InNamespace(cluster.GetNamespace())); err != nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range claims.Items {
+		if claim := &claims.Items[i]; isOurs(claim) && claim.Spec.ClusterName == cluster.GetName() {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(claim)})
+		}
+	}
+	return requests
 }
 
 // unlessToldInStatus returns the errors that trying again may mend. The others

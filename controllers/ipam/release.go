@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -23,7 +24,7 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
 	}
-	if err == nil && address.Spec.ClaimRef.Name == claim.Name && address.DeletionTimestamp.IsZero() {
+	if err == nil && metav1.IsControlledBy(address, claim) && address.DeletionTimestamp.IsZero() {
 		if err := r.Client.Delete(ctx, address); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting IPAddress %s: %w", claim.Name, err)
 		}
@@ -33,7 +34,7 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 	}
 	before := claim.DeepCopy()
 	controllerutil.RemoveFinalizer(claim, capstanv1.IPAddressClaimFinalizer)
-	if err := r.Client.Patch(ctx, claim, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer from IPAddressClaim %s: %w", claim.Name, err)
 	}
 	return nil
