@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -43,7 +44,8 @@ func (r *Reconciler) bury(ctx context.Context, s *scope) error {
 	s.memory.told = hash
 	for _, t := range open {
 		if slices.Contains(gone, hostapi.VMID(t.Spec.ID)) {
-			if err := r.release(ctx, t); err != nil {
+			// One that is not released yet is open at the next poll, too.
+			if _, err := r.release(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -76,6 +78,12 @@ func concerns(t *capstanv1.Tombstone, host *capstanv1.HyperVHost) bool {
 	return t.Spec.Host == host.Name
 }
 
+// mayConcern tells whether a host may turn out to speak for the place of a
+// tombstone: it has not said yet which failover cluster it is in.
+func mayConcern(t *capstanv1.Tombstone, host *capstanv1.HyperVHost) bool {
+	return t.Spec.FailoverCluster != "" && host.Status.Memory == nil && !host.Spec.Lost
+}
+
 func hashOf(tombstones []hostapi.Tombstone) string {
 	sum := sha256.New()
 	for _, t := range tombstones {
@@ -84,31 +92,33 @@ func hashOf(tombstones []hostapi.Tombstone) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// release removes a tombstone that is honoured. With it goes what keeps its
-// addresses reserved.
-func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) error {
-	if err := r.freeAddresses(ctx, t); err != nil {
-		return err
+// release removes a tombstone that is honoured, and tells whether it could. With
+// it goes what keeps its addresses reserved.
+func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) (released bool, err error) {
+	if free, err := r.freeAddresses(ctx, t); err != nil || !free {
+		return false, err
 	}
 	before := t.DeepCopy()
 	if controllerutil.RemoveFinalizer(t, capstanv1.TombstoneFinalizer) {
 		if err := r.Client.Patch(ctx, t, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("removing the finalizer from Tombstone %s: %w", t.Name, err)
+			return false, fmt.Errorf("removing the finalizer from Tombstone %s: %w", t.Name, err)
 		}
 	}
 	if err := r.Client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting Tombstone %s: %w", t.Name, err)
+		return false, fmt.Errorf("deleting Tombstone %s: %w", t.Name, err)
 	}
-	return nil
+	return true, nil
 }
 
-// freeAddresses frees what stayed reserved for the buried VM alone. A reservation
-// whose claim still stands is not the VM's any more, or is freed with the claim.
-func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) error {
+// freeAddresses frees what stayed reserved for the buried VM alone, and tells
+// whether all of it is free. As long as the VM's own claim stands, the tombstone
+// must: whoever releases the claim leaves the address of a buried VM to us, and
+// nobody would free it if we were gone by then.
+func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) (free bool, err error) {
 	for _, a := range t.Spec.Addresses {
 		address, err := netip.ParseAddr(a.Address)
 		if err != nil {
-			return fmt.Errorf("address of Tombstone %s: %w", t.Name, err)
+			return false, fmt.Errorf("address of Tombstone %s: %w", t.Name, err)
 		}
 		reservation := &capstanv1.AddressReservation{}
 		err = r.Live.Get(ctx, client.ObjectKey{Name: addresspool.ReservationName(a.LogicalNetwork, address)}, reservation)
@@ -116,46 +126,64 @@ func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) 
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading the AddressReservation of %s: %w", a.Address, err)
+			return false, fmt.Errorf("reading the AddressReservation of %s: %w", a.Address, err)
 		}
 		claim := &ipamv1.IPAddressClaim{}
 		ref := reservation.Spec.ClaimRef
 		err = r.Live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, claim)
 		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
+			return false, fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
 		}
 		if err == nil && string(claim.UID) == ref.UID && claim.DeletionTimestamp.IsZero() {
+			if isClaimOf(claim, t.Spec.VMRef) {
+				return false, nil
+			}
+			// It was freed before, and is somebody else's now.
 			continue
 		}
 		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &reservation.UID}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("freeing %s: %w", reservation.Name, err)
+			return false, fmt.Errorf("freeing %s: %w", reservation.Name, err)
 		}
 	}
-	return nil
+	return true, nil
+}
+
+func isClaimOf(claim *ipamv1.IPAddressClaim, vm capstanv1.VMReference) bool {
+	return claim.Namespace == vm.Namespace && slices.ContainsFunc(claim.OwnerReferences, func(ref metav1.OwnerReference) bool {
+		return ref.Kind == "VirtualMachine" && ref.Name == vm.Name
+	})
 }
 
 // releaseOfRemoved releases the tombstones that nobody can confirm any more,
 // because the administrator has removed the host and all that could speak for it.
-func (r *Reconciler) releaseOfRemoved(ctx context.Context, name string) error {
+// It tells whether some have to wait.
+func (r *Reconciler) releaseOfRemoved(ctx context.Context, name string) (waiting bool, err error) {
 	tombstones := &capstanv1.TombstoneList{}
 	if err := r.Client.List(ctx, tombstones); err != nil {
-		return fmt.Errorf("listing Tombstones: %w", err)
+		return false, fmt.Errorf("listing Tombstones: %w", err)
 	}
 	hosts := &capstanv1.HyperVHostList{}
 	if err := r.Client.List(ctx, hosts); err != nil {
-		return fmt.Errorf("listing HyperVHosts: %w", err)
+		return false, fmt.Errorf("listing HyperVHosts: %w", err)
 	}
 	for i := range tombstones.Items {
 		t := &tombstones.Items[i]
-		spoken := slices.ContainsFunc(hosts.Items, func(h capstanv1.HyperVHost) bool { return concerns(t, &h) })
-		if t.Spec.Host != name || spoken {
+		switch {
+		case t.Spec.Host != name:
+			continue
+		case slices.ContainsFunc(hosts.Items, func(h capstanv1.HyperVHost) bool { return concerns(t, &h) }):
+			continue
+		case slices.ContainsFunc(hosts.Items, func(h capstanv1.HyperVHost) bool { return mayConcern(t, &h) }):
+			waiting = true
 			continue
 		}
-		if err := r.release(ctx, t); err != nil {
-			return err
+		released, err := r.release(ctx, t)
+		if err != nil {
+			return false, err
 		}
+		waiting = waiting || !released
 	}
-	return nil
+	return waiting, nil
 }
 
 // hostsOfTombstone are those that can honour a tombstone. The host it names is

@@ -158,6 +158,16 @@ func (r *Reconciler) tokenSecret(ctx context.Context, s *scope) (*corev1.Secret,
 	return secret, nil
 }
 
+// isToken tells a Secret that holds a token from one that is named by mistake,
+// which is not ours to delete.
+func isToken(secret *corev1.Secret) bool {
+	if secret == nil {
+		return false
+	}
+	_, err := pki.ParseToken(string(secret.Data[tokenKey]))
+	return err == nil
+}
+
 // spendToken deletes the token: it is worthless now, and looks as if it were not.
 func (r *Reconciler) spendToken(ctx context.Context, s *scope) error {
 	if s.memory.tokenSpent {
@@ -167,7 +177,7 @@ func (r *Reconciler) spendToken(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if secret != nil {
+	if isToken(secret) {
 		if err := r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting the spent token in Secret %s: %w", client.ObjectKeyFromObject(secret), err)
 		}

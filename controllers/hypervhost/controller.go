@@ -110,7 +110,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	err := r.Client.Get(ctx, req.NamespacedName, host)
 	switch {
 	case apierrors.IsNotFound(err):
-		return ctrl.Result{}, r.hostGone(ctx, req.Name)
+		return r.hostGone(ctx, req.Name)
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("reading HyperVHost %s: %w", req.Name, err)
 	}
@@ -153,12 +153,16 @@ func (r *Reconciler) takeInventory(ctx context.Context, s *scope) error {
 }
 
 // hostGone forgets a host whose HyperVHost was deleted.
-func (r *Reconciler) hostGone(ctx context.Context, name string) error {
+func (r *Reconciler) hostGone(ctx context.Context, name string) (ctrl.Result, error) {
 	r.mu.Lock()
 	delete(r.memory, name)
 	r.mu.Unlock()
 	r.Agents.forget(name)
-	return r.releaseOfRemoved(ctx, name)
+	waiting, err := r.releaseOfRemoved(ctx, name)
+	if err != nil || !waiting {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: min(pollDisconnected, r.PollInterval)}, nil
 }
 
 func (r *Reconciler) remember(host string) *memory {
