@@ -89,6 +89,10 @@ func (r *Reconciler) claimAddress(ctx context.Context, s *scope, i int, network 
 		return waitForAddress(claim, network), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading IPAddress %s: %w", key, err)
+	case !apply.OwnedBy(address, claim.UID):
+		// It is of an earlier claim of this name, and somebody else may have the
+		// address by now. The claim's own is on the way.
+		return waitForAddress(claim, network), nil
 	}
 	s.addresses = append(s.addresses, address)
 	return nil, nil

@@ -49,6 +49,21 @@ func speakers(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) []*cap
 	return found
 }
 
+// mayYetSpeak returns a host that nothing is known of and that may turn out to be
+// in the failover cluster that has the VM, or nil. A status can be lost, as in a
+// restored management cluster; that says nothing of the host.
+func mayYetSpeak(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) *capstanv1.HyperVHost {
+	if vm.Spec.Placement.FailoverCluster == "" {
+		return nil
+	}
+	for i := range hosts {
+		if h := &hosts[i]; !h.Spec.Lost && h.Status.Memory == nil {
+			return h
+		}
+	}
+	return nil
+}
+
 // ask asks the speakers for the VM until one answers. The answer is in s; the
 // error of a VM that does not exist is NotFound. Hosts that are known not to
 // answer are not dialled here: their own controller does that, and tells.

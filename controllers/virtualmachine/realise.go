@@ -151,7 +151,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope) (*wait, error) {
 	}
 	seed, err := seedOf(s, data)
 	if err != nil {
-		return &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, err
+		return &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, nil
 	}
 	sum := sha256.Sum256(seed)
 	hash := hex.EncodeToString(sum[:])
