@@ -48,7 +48,8 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	address := &ipamv1.IPAddress{}
 	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
 	err := r.Client.Get(ctx, key, address)
-	if apierrors.IsNotFound(err) {
+	// The cache may still show what an earlier claim of this name was given.
+	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
 		err = r.Live.Get(ctx, key, address)
 	}
 	if err != nil {
