@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
+	"sigs.k8s.io/cluster-api/util/annotations"
 	"sigs.k8s.io/cluster-api/util/paused"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -80,18 +82,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	// Somebody else looks after it, its status included.
+	if annotations.IsExternallyManaged(infra) {
+		return ctrl.Result{}, nil
+	}
 	cluster, err := util.GetOwnerCluster(ctx, r.Client, infra.ObjectMeta)
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the Cluster of HyperVCluster %s: %w", req, err)
 	}
-	if cluster != nil {
-		if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, cluster, infra); err != nil || isPaused || requeue {
-			return ctrl.Result{}, err
-		}
+	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, cluster, infra); err != nil || isPaused || requeue {
+		return ctrl.Result{}, err
 	}
 	before := infra.DeepCopy()
 	s := &scope{infra: infra, cluster: cluster}
 	defer func() {
+		// That somebody else wrote first is no news: it is read and tried again.
+		if apierrors.IsConflict(reterr) {
+			return
+		}
 		setStatus(s)
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
 	}()
@@ -104,8 +112,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, nil
 	}
 	if controllerutil.AddFinalizer(infra, infrav1.HyperVClusterFinalizer) {
-		if err := r.Client.Patch(ctx, infra, client.MergeFrom(before)); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer to HyperVCluster %s: %w", req, err)
+		if err := r.Client.Patch(ctx, infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			s.err = fmt.Errorf("adding the finalizer to HyperVCluster %s: %w", req, err)
+			return ctrl.Result{}, s.err
 		}
 	}
 	for _, phase := range []func(context.Context, *scope) error{

@@ -22,6 +22,10 @@ import (
 // errNoEndpoint says that nobody will ever give the cluster an endpoint.
 var errNoEndpoint = errors.New("spec.loadBalancer and spec.controlPlaneEndpoint are both missing: set one of them")
 
+// errNoImage says that the load-balancer VMs have nothing to boot. Only a
+// WorkloadCluster has a version by which an image could be chosen.
+var errNoImage = errors.New("spec.loadBalancer.image is missing: name a VMImage with os Linux")
+
 // domainChanged lets only those changes of hosts through that change the failure
 // domains.
 func domainChanged() predicate.Predicate {
@@ -70,6 +74,9 @@ func (r *Reconciler) reconcileLoadBalancer(ctx context.Context, s *scope) error 
 			return errNoEndpoint
 		}
 		return nil
+	}
+	if s.infra.Spec.LoadBalancer.Image == "" {
+		return errNoImage
 	}
 	current := &capstanv1.LoadBalancer{}
 	if err := r.applier.Object(ctx, s.infra, loadBalancer(s.infra, s.cluster), current); err != nil {
@@ -135,7 +142,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	}
 	before := s.infra.DeepCopy()
 	controllerutil.RemoveFinalizer(s.infra, infrav1.HyperVClusterFinalizer)
-	if err := r.Client.Patch(ctx, s.infra, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Patch(ctx, s.infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer from HyperVCluster %s: %w", s.infra.Name, err)
 	}
 	return nil

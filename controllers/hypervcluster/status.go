@@ -1,8 +1,10 @@
 package hypervcluster
 
 import (
+	"cmp"
 	"errors"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -16,7 +18,7 @@ func setStatus(s *scope) {
 	infra.Status.ObservedGeneration = infra.Generation
 	switch {
 	case !infra.DeletionTimestamp.IsZero():
-		message := s.left
+		message := cmp.Or(s.left, "all that was made for the cluster is gone")
 		if s.err != nil {
 			message = s.err.Error()
 		}
@@ -39,9 +41,9 @@ func setStatus(s *scope) {
 func setReady(s *scope) {
 	infra := s.infra
 	if s.loadBalancer != nil {
-		if !conditions.IsCurrentlyTrue(s.loadBalancer, capstanv1.ReadyCondition) {
+		if !conditions.IsCurrentlyTrue(s.loadBalancer, capstanv1.ReadyCondition) || infra.Spec.ControlPlaneEndpoint.IsZero() {
 			message := "waiting for the load balancer"
-			if c := conditions.Get(s.loadBalancer, capstanv1.ReadyCondition); c != nil {
+			if c := conditions.Get(s.loadBalancer, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
 				message = c.Message
 			}
 			conditions.False(infra, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonWaitingForLoadBalancer, "%s", message)
@@ -62,7 +64,7 @@ func reasonOf(err error) string {
 		return ""
 	case errors.As(err, &notOwned):
 		return capstanv1.ReasonConflict
-	case errors.Is(err, errNoEndpoint):
+	case errors.Is(err, errNoEndpoint), errors.Is(err, errNoImage):
 		return capstanv1.ReasonInvalidSpec
 	default:
 		return capstanv1.ReasonInternalError

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
@@ -90,13 +91,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if err := r.findOwners(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
-	if s.cluster != nil {
-		if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, infra); err != nil || isPaused || requeue {
-			return ctrl.Result{}, err
-		}
+	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, infra); err != nil || isPaused || requeue {
+		return ctrl.Result{}, err
 	}
 	before := infra.DeepCopy()
 	defer func() {
+		// That somebody else wrote first is no news: it is read and tried again.
+		if apierrors.IsConflict(reterr) {
+			return
+		}
 		setStatus(s)
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
 	}()
@@ -109,8 +112,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, nil
 	}
 	if controllerutil.AddFinalizer(infra, infrav1.HyperVMachineFinalizer) {
-		if err := r.Client.Patch(ctx, infra, client.MergeFrom(before)); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer to HyperVMachine %s: %w", req, err)
+		if err := r.Client.Patch(ctx, infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			s.err = fmt.Errorf("adding the finalizer to HyperVMachine %s: %w", req, err)
+			return ctrl.Result{}, s.err
 		}
 	}
 	for _, phase := range []func(context.Context, *scope) error{

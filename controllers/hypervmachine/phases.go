@@ -161,7 +161,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	}
 	before := s.infra.DeepCopy()
 	controllerutil.RemoveFinalizer(s.infra, infrav1.HyperVMachineFinalizer)
-	if err := r.Client.Patch(ctx, s.infra, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Patch(ctx, s.infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer from HyperVMachine %s: %w", s.infra.Name, err)
 	}
 	return nil

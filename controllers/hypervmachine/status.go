@@ -1,6 +1,7 @@
 package hypervmachine
 
 import (
+	"cmp"
 	"errors"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,6 +49,9 @@ func setFromVM(s *scope) {
 		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to be looked at")
 	case ready.Status == metav1.ConditionTrue:
 		conditions.True(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
+	case ready.Status == metav1.ConditionUnknown:
+		// What could not be observed must not read as what is known to be wrong.
+		conditions.Unknown(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
 	default:
 		// The VM's own reason is the answer to "why not": it is passed on.
 		conditions.False(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
@@ -74,7 +78,7 @@ func deletionMessage(s *scope) string {
 			return s.left + ": " + c.Message
 		}
 	}
-	return s.left
+	return cmp.Or(s.left, "the virtual machine is gone")
 }
 
 func reasonOf(err error) string {
