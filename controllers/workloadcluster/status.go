@@ -69,7 +69,7 @@ func setEndpoint(s *scope) {
 		return
 	}
 	message := "waiting for the load balancer"
-	if ready := conditions.Get(s.infra, capstanv1.ReadyCondition); ready != nil {
+	if ready := conditions.Get(s.infra, capstanv1.ReadyCondition); ready != nil && ready.Status != metav1.ConditionTrue {
 		message = "load balancer: " + ready.Message
 	}
 	conditions.False(s.wlc, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonWaitingForLoadBalancer, "%s", message)
