@@ -3,14 +3,17 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/cluster-api/util"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/capstan-k8s/capstan/controllers/hypervcluster"
 	"github.com/capstan-k8s/capstan/controllers/hypervhost"
@@ -31,6 +34,14 @@ const managerName = "capstan-manager"
 
 // maxHostConnections bounds the open connections to hosts.
 const maxHostConnections = 1000
+
+// Bounds on how soon an object is looked at again after an error. The default goes
+// up to a quarter of an hour: after an outage of the API server, clusters would
+// stand still for as long.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
 
 // setupControllers adds all of Capstan's controllers to a manager.
 func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) error {
@@ -62,7 +73,10 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		{"IPAddressClaim", &ipam.ClaimReconciler{Client: c, Live: r, Events: e}},
 		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Events: e}},
 	} {
-		if err := reconciler.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.Concurrency}); err != nil {
+		if err := reconciler.SetupWithManager(ctx, mgr, controller.Options{
+			MaxConcurrentReconciles: options.Concurrency,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", reconciler.kind, err)
 		}
 	}
