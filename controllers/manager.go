@@ -38,6 +38,8 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
+// +kubebuilder:rbac:namespace=capstan-system,groups=coordination.k8s.io,resources=leases,verbs=get;create;update
+
 // NewManager returns a manager with everything set up, ready to be started. What
 // must be true before any cache starts is made sure of here: that Cluster API is
 // ours alone, and that the API server trusts our webhooks, without which no object
