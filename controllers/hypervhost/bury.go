@@ -18,6 +18,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/addresspool"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -43,12 +44,51 @@ func (r *Reconciler) bury(ctx context.Context, s *scope) error {
 	}
 	s.memory.told = hash
 	for _, t := range open {
-		if slices.Contains(gone, hostapi.VMID(t.Spec.ID)) {
-			// One that is not released yet is open at the next poll, too.
-			if _, err := r.release(ctx, t); err != nil {
-				return err
-			}
+		if err := r.honour(ctx, t, slices.Contains(gone, hostapi.VMID(t.Spec.ID))); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// honour releases a tombstone of whose VM nothing is left, or says what it waits
+// for. It is open at the next poll, too.
+func (r *Reconciler) honour(ctx context.Context, t *capstanv1.Tombstone, gone bool) error {
+	if !gone {
+		return r.tell(ctx, t, capstanv1.ReasonDeleting, "the VM is being deleted")
+	}
+	if released, err := r.release(ctx, t); err != nil || released {
+		return err
+	}
+	return r.tell(ctx, t, capstanv1.ReasonDeleting, "nothing of the VM is left; waiting for its claims to be released")
+}
+
+// tellOfSilence says of the tombstones of a stand-alone host why it does not
+// honour them. Those of a failover cluster may be honoured by another node.
+func (r *Reconciler) tellOfSilence(ctx context.Context, s *scope) error {
+	tombstones := &capstanv1.TombstoneList{}
+	if err := r.Client.List(ctx, tombstones); err != nil {
+		return fmt.Errorf("listing Tombstones: %w", err)
+	}
+	for i := range tombstones.Items {
+		t := &tombstones.Items[i]
+		if t.Spec.FailoverCluster != "" || !concerns(t, s.host) {
+			continue
+		}
+		if err := r.tell(ctx, t, reasonOf(s.err), "host %s has not confirmed yet that nothing of the VM is left: %s", s.host.Name, s.err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) tell(ctx context.Context, t *capstanv1.Tombstone, reason, format string, args ...any) error {
+	before := t.DeepCopy()
+	t.Status.ObservedGeneration = t.Generation
+	conditions.False(t, capstanv1.ReadyCondition, reason, format, args...)
+	// Who wrote first may be another node of the failover cluster.
+	if err := r.writer.Write(ctx, before, t); !apierrors.IsConflict(err) {
+		return err
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/addresspool"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
@@ -27,8 +28,10 @@ func reconcilerWith(t *testing.T, objects ...client.Object) *Reconciler {
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, capstanv1.AddToScheme, ipamv1.AddToScheme} {
 		g.Expect(add(scheme)).To(Succeed())
 	}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
-	return &Reconciler{Client: c, Live: c, Agents: &Agents{Namespace: "capstan-system"}}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&capstanv1.Tombstone{}).Build()
+	r := &Reconciler{Client: c, Live: c, Agents: &Agents{Namespace: "capstan-system"}}
+	r.prepare()
+	return r
 }
 
 func buriedVM(failoverCluster string) *capstanv1.Tombstone {
@@ -115,6 +118,30 @@ func TestATombstoneStandsWhileAHostMaySpeakForItsFailoverCluster(t *testing.T) {
 			g.Expect(r.isGone(t, tombstone)).To(Equal(test.released))
 		})
 	}
+}
+
+func TestATombstoneSaysWhatItWaitsFor(t *testing.T) {
+	g := NewWithT(t)
+	tombstone, elsewhere, claim := buriedVM(""), buriedVM("fc1"), claimOf("vm")
+	elsewhere.Name = "elsewhere"
+	r := reconcilerWith(t, tombstone, elsewhere, claim, reservationFor(claim))
+	waitsFor := func(reason, message string) {
+		t.Helper()
+		g.Expect(r.isGone(t, tombstone)).To(BeFalse())
+		g.Expect(conditions.Get(tombstone, capstanv1.ReadyCondition)).To(SatisfyAll(
+			HaveField("Status", metav1.ConditionFalse), HaveField("Reason", reason), HaveField("Message", ContainSubstring(message))))
+	}
+
+	s := &scope{host: &capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: "hv1"}}, err: unreachable(nil)}
+	g.Expect(r.tellOfSilence(t.Context(), s)).To(Succeed())
+	waitsFor(capstanv1.ReasonHostUnreachable, "no answer")
+	g.Expect(r.isGone(t, elsewhere)).To(BeFalse())
+	g.Expect(elsewhere.Status.Conditions).To(BeEmpty(), "another node may answer")
+
+	g.Expect(r.honour(t.Context(), tombstone, false)).To(Succeed())
+	waitsFor(capstanv1.ReasonDeleting, "being deleted")
+	g.Expect(r.honour(t.Context(), tombstone, true)).To(Succeed())
+	waitsFor(capstanv1.ReasonDeleting, "claims")
 }
 
 func TestOnlyATokenIsSpent(t *testing.T) {

@@ -77,7 +77,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hypervhost").
 		For(&capstanv1.HyperVHost{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&capstanv1.Tombstone{}, handler.EnqueueRequestsFromMapFunc(r.hostsOfTombstone)).
+		Watches(&capstanv1.Tombstone{}, handler.EnqueueRequestsFromMapFunc(r.hostsOfTombstone), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
 }
@@ -137,7 +137,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, s.err
 	}
 	if s.err != nil {
-		return ctrl.Result{RequeueAfter: min(pollDisconnected, r.PollInterval)}, nil
+		return ctrl.Result{RequeueAfter: min(pollDisconnected, r.PollInterval)}, r.tellOfSilence(ctx, s)
 	}
 	return ctrl.Result{RequeueAfter: r.PollInterval}, nil
 }
