@@ -96,8 +96,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		return ctrl.Result{}, unlessToldInStatus(s.err)
 	}
 	if controllerutil.AddFinalizer(lb, capstanv1.LoadBalancerFinalizer) {
-		if err := r.Client.Patch(ctx, lb, client.MergeFrom(before)); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer to LoadBalancer %s: %w", req, err)
+		if err := r.Client.Patch(ctx, lb, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			s.err = fmt.Errorf("adding the finalizer to LoadBalancer %s: %w", req, err)
+			return ctrl.Result{}, s.err
 		}
 	}
 	// The VMs boot while the VIP is being allocated: neither needs the other yet.

@@ -49,7 +49,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	}
 	before := s.lb.DeepCopy()
 	controllerutil.RemoveFinalizer(s.lb, capstanv1.LoadBalancerFinalizer)
-	if err := r.Client.Patch(ctx, s.lb, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Patch(ctx, s.lb, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer from LoadBalancer %s: %w", s.lb.Name, err)
 	}
 	return nil
