@@ -59,6 +59,25 @@ var _ = Describe("A VirtualMachine", func() {
 		Expect(physics.physical(vm)).To(HaveLen(1))
 	})
 
+	It("is started with its seed in the drive, though its agent was stopped before that was there", func(ctx SpecContext) {
+		vm := physics.vm(namespace, "seedless")
+		Eventually(physics.settled(vm)).Should(beReady())
+		made := physics.physical(vm)[0]
+		Expect(made.ISO).NotTo(BeNil())
+		host := physics.world.Host(made.Host)
+		_, err := host.EjectISO(ctx, fabricapi.VMRef{GUID: made.GUID})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = host.DeleteFile(ctx, *made.ISO)
+		Expect(err).NotTo(HaveOccurred())
+		_, err = physics.world.Admin().PowerOffVM(ctx, fabricapi.VMRef{GUID: made.GUID})
+		Expect(err).NotTo(HaveOccurred())
+
+		physics.update(vm, func() { vm.Spec.Group = "noticed" })
+		Eventually(func() []fabricapi.VM { return physics.physical(vm) }).Should(ConsistOf(HaveField("State", fabricapi.Running)))
+		Expect(physics.physical(vm)).To(ConsistOf(HaveField("ISO", Equal(made.ISO))))
+		Eventually(physics.settled(vm)).Should(beReady())
+	})
+
 	It("is never made again once its seed is retired", func(ctx SpecContext) {
 		vm := physics.vm(namespace, "lost")
 		Eventually(physics.settled(vm)).Should(beReady())

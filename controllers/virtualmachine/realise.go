@@ -139,29 +139,42 @@ func (r *Reconciler) create(ctx context.Context, s *scope) (*wait, error) {
 	if stands(s.seen) {
 		return nil, nil
 	}
-	if s.image == nil {
-		return waitForImage(s), nil
-	}
-	if len(s.addresses) < len(s.networks) {
-		return &wait{reason: capstanv1.ReasonWaitingForAddress, message: "waiting for the addresses of the VM", requeue: pollWaiting}, nil
-	}
-	data, waiting, err := r.bootstrapData(ctx, s)
+	req, waiting, err := r.seededRequest(ctx, s)
 	if waiting != nil || err != nil {
 		return waiting, err
 	}
-	seed, err := seedOf(s, data)
-	if err != nil {
-		return &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, nil
-	}
-	sum := sha256.Sum256(seed)
-	hash := hex.EncodeToString(sum[:])
-	req := r.ensureRequest(s)
+	hash := hashOf(req.Seed)
 	if s.seen != nil && s.seen.SeedAttached && s.vm.Status.SeedHash == hash {
-		req.KeepSeed = true
-	} else {
-		req.Seed = seed
+		req.KeepSeed, req.Seed = true, nil
 	}
 	return r.ensure(ctx, s, req, hash)
+}
+
+// seededRequest is the whole wanted state, with the seed as it is now.
+func (r *Reconciler) seededRequest(ctx context.Context, s *scope) (hostapi.EnsureVMRequest, *wait, error) {
+	none := hostapi.EnsureVMRequest{}
+	if s.image == nil {
+		return none, waitForImage(s), nil
+	}
+	if len(s.addresses) < len(s.networks) {
+		return none, &wait{reason: capstanv1.ReasonWaitingForAddress, message: "waiting for the addresses of the VM", requeue: pollWaiting}, nil
+	}
+	data, waiting, err := r.bootstrapData(ctx, s)
+	if waiting != nil || err != nil {
+		return none, waiting, err
+	}
+	seed, err := seedOf(s, data)
+	if err != nil {
+		return none, &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, nil
+	}
+	req := r.ensureRequest(s)
+	req.Seed = seed
+	return req, nil, nil
+}
+
+func hashOf(seed []byte) string {
+	sum := sha256.Sum256(seed)
+	return hex.EncodeToString(sum[:])
 }
 
 func (r *Reconciler) ensure(ctx context.Context, s *scope, req hostapi.EnsureVMRequest, hash string) (*wait, error) {

@@ -41,16 +41,33 @@ func (r *Reconciler) start(ctx context.Context, s *scope) (*wait, error) {
 
 // powerOn starts a VM that its host says is off.
 func (r *Reconciler) powerOn(ctx context.Context, s *scope) (*wait, error) {
-	vm, err := s.agent.SetPower(ctx, hostapi.SetPowerRequest{Stamp: r.stamp(s), Power: hostapi.PowerOn})
-	if err != nil {
-		return nil, err
-	}
 	w := &wait{reason: capstanv1.ReasonStarting, requeue: pollWork, message: fmt.Sprintf("the VM is being started on host %s", s.at.Name)}
 	if s.was == capstanv1.VMRunning || reasonOfRunning(s.vm) == capstanv1.ReasonPoweredOff {
 		w.reason = capstanv1.ReasonPoweredOff
 		w.message = fmt.Sprintf("the VM was found off on host %s and is started again", s.at.Name)
 	}
+	if !retired(s.vm) {
+		return r.powerOnWithSeed(ctx, s, w)
+	}
+	vm, err := s.agent.SetPower(ctx, hostapi.SetPowerRequest{Stamp: r.stamp(s), Power: hostapi.PowerOn})
+	if err != nil {
+		return nil, err
+	}
 	s.seen = &vm
+	return w, nil
+}
+
+// powerOnWithSeed starts a VM whose guest may not have read its seed yet. That it
+// is off may mean that its agent was stopped before the seed was in the drive, and
+// a guest that boots without one never becomes what it shall be.
+func (r *Reconciler) powerOnWithSeed(ctx context.Context, s *scope, w *wait) (*wait, error) {
+	req, waiting, err := r.seededRequest(ctx, s)
+	if waiting != nil || err != nil {
+		return waiting, err
+	}
+	if _, err := r.ensure(ctx, s, req, hashOf(req.Seed)); err != nil {
+		return nil, err
+	}
 	return w, nil
 }
 
