@@ -172,7 +172,7 @@ func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressCl
 			ClaimRef: ipamv1.IPAddressClaimReference{Name: claim.Name},
 			PoolRef:  claim.Spec.PoolRef,
 			Address:  address.String(),
-			Prefix:   ptr.To(int32(pool.PrefixLength())), //nolint:gosec // at most 128.
+			Prefix:   ptr.To(int32(pool.PrefixLength())),
 		},
 	}
 	if gateway := pool.Gateway(); gateway.IsValid() {

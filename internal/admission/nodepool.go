@@ -110,11 +110,12 @@ func (v *nodePoolValidator) image(ctx context.Context, pool *capstanv1.NodePool)
 		return nil, nil, nil, err
 	}
 	spec := field.NewPath("spec")
+	var errs field.ErrorList
 	image, problem := findImage(images, pool.Spec.OS, cluster.Spec.Version, pool.Spec.Image, spec.Child("image"), spec.Child("os"))
 	if problem != nil {
-		return cluster, nil, field.ErrorList{problem}, nil
+		errs = append(errs, problem)
 	}
-	return cluster, image, nil, nil
+	return cluster, image, errs, nil
 }
 
 // validateDefaultSize refuses a pool whose image does not fit the boot disk that

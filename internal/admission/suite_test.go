@@ -2,6 +2,7 @@ package admission_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,13 +10,12 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/admission"
@@ -67,10 +67,9 @@ type refusal struct{ field, says string }
 func refuse(want refusal) gomegatypes.GomegaMatcher {
 	return WithTransform(func(err error) []metav1.StatusCause {
 		var status apierrors.APIStatus
-		if !apierrors.IsInvalid(err) {
+		if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
 			return nil
 		}
-		status, _ = err.(apierrors.APIStatus) //nolint:errorlint // a client returns it as it is.
 		return status.Status().Details.Causes
 	}, ContainElement(And(HaveField("Field", want.field), HaveField("Message", ContainSubstring(want.says)))))
 }

@@ -21,9 +21,8 @@ func CheckHealthAgrees(obj *unstructured.Unstructured) error {
 	if err != nil {
 		return fmt.Errorf("computing the kstatus of %s: %w", describe(obj), err)
 	}
-	current := result.Status == status.CurrentStatus
 	ready, waited := readyAndObserved(obj), kubectlWouldReturn(obj)
-	if current == ready && current == waited {
+	if judged := result.Status == status.CurrentStatus; judged == ready && waited == ready {
 		return nil
 	}
 	return fmt.Errorf("%s: kstatus says %s (%s), kubectl wait returns: %t, Ready and up to date: %t; generation %d, deleted %t, status %v",

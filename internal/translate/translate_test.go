@@ -111,7 +111,8 @@ func TestMachineTemplateIsNamedByContent(t *testing.T) {
 		"guest settings":                     {func(c *capstanv1.WorkloadCluster) { c.Spec.GuestSettings.NTPServers = []string{"ntp.example.org"} }, true},
 	} {
 		t.Run(what, func(t *testing.T) {
-			NewWithT(t).Expect(name(tc.change) != name()).To(Equal(tc.rolls))
+			rolled := name(tc.change) != name()
+			NewWithT(t).Expect(rolled).To(Equal(tc.rolls))
 		})
 	}
 }
@@ -134,8 +135,10 @@ func TestPoolTemplatesAreNamedByContent(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			g := NewWithT(t)
 			before, after := pool(), pool(tc.change)
-			g.Expect(after.MachineTemplate.Name != before.MachineTemplate.Name).To(Equal(tc.newMachines))
-			g.Expect(after.BootstrapConfig.Name != before.BootstrapConfig.Name).To(Equal(tc.newBootstraps))
+			newMachines := after.MachineTemplate.Name != before.MachineTemplate.Name
+			newBootstraps := after.BootstrapConfig.Name != before.BootstrapConfig.Name
+			g.Expect(newMachines).To(Equal(tc.newMachines))
+			g.Expect(newBootstraps).To(Equal(tc.newBootstraps))
 		})
 	}
 }
