@@ -38,6 +38,8 @@ type teller struct {
 	killer   *killer
 	onlooker *onlooker
 	witness  *witness
+	// abandoned are the halves of machines that were seen.
+	abandoned map[string]bool
 }
 
 func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
@@ -53,7 +55,7 @@ func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
 
 	progress := newTally()
 	s := &teller{
-		world: w, t: t, witness: startWitness(t, w, progress), onlooker: startOnlooker(t, w, progress),
+		world: w, t: t, abandoned: map[string]bool{}, witness: startWitness(t, w, progress), onlooker: startOnlooker(t, w, progress),
 		killer: &killer{env: w.env, random: rand.New(rand.NewPCG(*seed, 0)), progress: progress, log: t.Logf},
 	}
 	for i, c := range s.chapters() {
@@ -67,7 +69,7 @@ func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
 	g.Expect(auditor.WaitClean(w.ctx, patience)).To(Succeed())
 	g.Expect(s.killer.done).To(HaveLen(*kills))
 	s.witness.check(t, s.onlooker.finish(t))
-	t.Logf("RESULT story=ok seed=%d kills=%d of_manager=%d retried=%d", *seed, len(s.killer.done), s.killer.of(managerName), w.retried)
+	t.Logf("RESULT story=ok seed=%d kills=%d of_manager=%d retried=%d abandoned=%d", *seed, len(s.killer.done), s.killer.of(managerName), w.retried, len(s.abandoned))
 }
 
 func (s *teller) chapters() []chapter {

@@ -58,6 +58,8 @@ func startWorld(t *testing.T) *world {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	g.Expect(assets).NotTo(BeEmpty(), "KUBEBUILDER_ASSETS names no folder: run hack/story.sh")
 
+	// The network is taken before anything is started and freed after all has ended.
+	manifests := ownManifests(t)
 	env, err := demoenv.New(demoenv.Options{
 		Dir: *dir, Source: top, Binaries: *binaries, Assets: assets, Hosts: hosts, BootTime: bootTime,
 		Report: func(line string) { t.Log(line) },
@@ -81,7 +83,7 @@ func startWorld(t *testing.T) *world {
 	g.Expect(err).NotTo(HaveOccurred())
 	api, err := client.NewWithWatch(env.Config, client.Options{Scheme: scheme})
 	g.Expect(err).NotTo(HaveOccurred())
-	return &world{env: env, ctx: ctx, api: api, manifests: ownManifests(t)}
+	return &world{env: env, ctx: ctx, api: api, manifests: manifests}
 }
 
 // ownManifests copies the samples, with a network that no demo on this machine
