@@ -42,6 +42,18 @@ func (e *fullError) Error() string {
 		e.network, e.total, field, field)
 }
 
+// sharedError says that somebody deleted the reservation of an address in use, and
+// that it was given a second time.
+type sharedError struct {
+	address     netip.Addr
+	reservation string
+}
+
+// Error implements error.
+func (e *sharedError) Error() string {
+	return fmt.Sprintf("%s was given to somebody else, too, after AddressReservation %s of this claim was deleted: delete one of the two machines", e.address, e.reservation)
+}
+
 // invalidPoolError says that the network's ranges make no sense.
 type invalidPoolError struct{ cause error }
 
@@ -62,7 +74,7 @@ func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressC
 	// One that an earlier claim of this name left in the cache is not this claim's,
 	// and its address may be somebody else's by now.
 	if err == nil && metav1.IsControlledBy(existing, claim) && existing.DeletionTimestamp.IsZero() {
-		return existing, nil
+		return existing, r.keepReserved(ctx, claim, existing)
 	}
 	network := &capstanv1.LogicalNetwork{}
 	err = r.Client.Get(ctx, client.ObjectKey{Name: claim.Spec.PoolRef.Name}, network)
@@ -81,6 +93,30 @@ func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressC
 		return nil, err
 	}
 	return r.publish(ctx, claim, network, pool, reserved)
+}
+
+// keepReserved reserves the address of a claim anew after somebody deleted its
+// reservation: nothing else keeps the address from being given again.
+func (r *ClaimReconciler) keepReserved(ctx context.Context, claim *ipamv1.IPAddressClaim, published *ipamv1.IPAddress) error {
+	address, err := netip.ParseAddr(published.Spec.Address)
+	if err != nil {
+		return fmt.Errorf("reading the address of IPAddress %s: %w", published.Name, err)
+	}
+	network := claim.Spec.PoolRef.Name
+	reservation := &capstanv1.AddressReservation{}
+	name := addresspool.ReservationName(network, address)
+	err = r.Client.Get(ctx, client.ObjectKey{Name: name}, reservation)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading AddressReservation %s: %w", name, err)
+	}
+	if err == nil && reservation.Spec.ClaimRef.UID == string(claim.UID) {
+		return nil
+	}
+	mine, err := r.tryReserve(ctx, claim, network, address)
+	if err == nil && !mine {
+		err = &sharedError{address: address, reservation: name}
+	}
+	return err
 }
 
 func useOf(claim *ipamv1.IPAddressClaim) addresspool.Use {

@@ -74,10 +74,14 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 			return r.waiting(ctx, obj.GetName())
 		}), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
-			if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
-				return r.waiting(ctx, reservation.Spec.LogicalNetwork)
+			reservation, ok := obj.(*capstanv1.AddressReservation)
+			if !ok {
+				return nil
 			}
-			return nil
+			// The claim itself comes first: it may be there still, and need it back.
+			holder := reservation.Spec.ClaimRef
+			return append([]reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: holder.Namespace, Name: holder.Name}}},
+				r.waiting(ctx, reservation.Spec.LogicalNetwork)...)
 		}), builder.WithPredicates(onlyDeletions())).
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitions(mgr.GetScheme(), mgr.GetLogger()))).

@@ -12,6 +12,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv"
@@ -170,6 +171,35 @@ var _ = Describe("An IPAddressClaim", func() {
 		Eventually(testenv.Get(ctx, env, address)).WithContext(ctx).Should(And(HaveField("UID", Not(Equal(uid))), HaveField("Spec.Address", was)))
 	})
 
+	It("keeps its address when the AddressReservation is deleted by accident", func(ctx SpecContext) {
+		network := newNetwork(ctx)
+		claim := newClaim(env.Namespace(ctx, GinkgoT()), "vm-0", network.Name)
+		env.Create(ctx, claim)
+		was := addressOf(ctx, claim)
+		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: network.Name + "-" + was}}
+		Expect(env.Client.Delete(ctx, reservation)).To(Succeed())
+		expectReservations(ctx, network.Name, was)
+		Expect(reservationsIn(ctx, network.Name)).To(HaveKeyWithValue(was, string(claim.UID)))
+	})
+
+	It("says so when its address was given a second time", func(ctx SpecContext) {
+		network := newNetwork(ctx)
+		namespace := env.Namespace(ctx, GinkgoT())
+		paused := func(c *ipamv1.IPAddressClaim) { c.Annotations = map[string]string{clusterv1.PausedAnnotation: ""} }
+		claim := newClaim(namespace, "vm-0", network.Name)
+		env.Create(ctx, claim)
+		was := addressOf(ctx, claim)
+		testenv.Update(ctx, env, claim, paused)
+		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: network.Name + "-" + was}}
+		Expect(env.Client.Delete(ctx, reservation)).To(Succeed())
+		second := newClaim(namespace, "vm-1", network.Name)
+		env.Create(ctx, second)
+		Expect(addressOf(ctx, second)).To(Equal(was))
+
+		testenv.Update(ctx, env, claim, func(c *ipamv1.IPAddressClaim) { c.Annotations = nil })
+		env.ExpectCondition(ctx, claim, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonConflict, ContainSubstring("was given to somebody else, too"))
+	})
+
 	It("does not take over the IPAddress of an earlier claim of its name", func(ctx SpecContext) {
 		network := newNetwork(ctx)
 		namespace := env.Namespace(ctx, GinkgoT())
@@ -244,6 +274,28 @@ var _ = Describe("Deleting an IPAddressClaim", func() {
 		env.ExpectGone(ctx, &ipamv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Namespace: claim.Namespace, Name: claim.Name}})
 		expectReservations(ctx, network.Name)
 		Eventually(testenv.Get(ctx, env, network)).WithContext(ctx).Should(HaveField("Status.Nodes.Free", int64(41)))
+	})
+
+	It("frees no address that a VM holds on to", func(ctx SpecContext) {
+		network := newNetwork(ctx)
+		namespace := env.Namespace(ctx, GinkgoT())
+		claim := newClaim(namespace, "vm-0", network.Name, func(c *ipamv1.IPAddressClaim) {
+			c.Finalizers = []string{capstanv1.VirtualMachineFinalizer}
+		})
+		env.Create(ctx, claim)
+		held := addressOf(ctx, claim)
+		Expect(env.Client.Delete(ctx, claim)).To(Succeed())
+		next := newClaim(namespace, "vm-1", network.Name)
+		env.Create(ctx, next)
+		Expect(addressOf(ctx, next)).NotTo(Equal(held))
+		expectReservations(ctx, network.Name, held, addressOf(ctx, next))
+
+		By("the VM being gone")
+		testenv.Update(ctx, env, claim, func(c *ipamv1.IPAddressClaim) {
+			controllerutil.RemoveFinalizer(c, capstanv1.VirtualMachineFinalizer)
+		})
+		env.ExpectGone(ctx, claim)
+		expectReservations(ctx, network.Name, addressOf(ctx, next))
 	})
 
 	It("keeps the address of a buried VM reserved", func(ctx SpecContext) {

@@ -12,11 +12,15 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// release takes the address of a deleted claim back. A claim is deleted only once
-// its VM is confirmed to be gone, or buried. The address of a buried VM stays
-// reserved until its Tombstone is honoured: the VM may still be using it.
+// release takes the address of a deleted claim back, once its VM is confirmed to
+// be gone, or buried: until then the VM holds on to the claim, whoever deleted it.
+// The address of a buried VM stays reserved until its Tombstone is honoured: the
+// VM may still be using it.
 func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
 	if !controllerutil.ContainsFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
+		return nil
+	}
+	if controllerutil.ContainsFinalizer(claim, capstanv1.VirtualMachineFinalizer) {
 		return nil
 	}
 	address := &ipamv1.IPAddress{}

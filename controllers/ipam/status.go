@@ -23,6 +23,7 @@ func reasonOf(err error) string {
 	var missing *networkMissingError
 	var full *fullError
 	var invalid *invalidPoolError
+	var shared *sharedError
 	switch {
 	case err == nil:
 		return ""
@@ -32,6 +33,8 @@ func reasonOf(err error) string {
 		return ipamv1.IPAddressClaimReadyPoolExhaustedReason
 	case errors.As(err, &invalid):
 		return capstanv1.ReasonInvalidSpec
+	case errors.As(err, &shared):
+		return capstanv1.ReasonConflict
 	default:
 		return capstanv1.ReasonInternalError
 	}
