@@ -19,7 +19,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
 
-// noClusterError says that the WorkloadCluster is not there, or not any more.
+// noClusterError says that the cluster is not there, or not any more.
 type noClusterError struct{ message string }
 
 // Error implements error.
@@ -37,6 +37,14 @@ func (r *Reconciler) findCluster(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading WorkloadCluster %s: %w", key, err)
 	case !cluster.DeletionTimestamp.IsZero():
 		return &noClusterError{fmt.Sprintf("WorkloadCluster %s is being deleted, and its nodes with it", key.Name)}
+	}
+	// Machines made for a Cluster that goes would hold up its deletion for ever.
+	present := &clusterv1.Cluster{}
+	switch err := r.Client.Get(ctx, key, present); {
+	case client.IgnoreNotFound(err) != nil:
+		return fmt.Errorf("reading Cluster %s: %w", key, err)
+	case err == nil && !present.DeletionTimestamp.IsZero():
+		return &noClusterError{fmt.Sprintf("Cluster %s is being deleted: waiting for WorkloadCluster %s to make it again", key.Name, key.Name)}
 	}
 	s.cluster = cluster
 	return nil

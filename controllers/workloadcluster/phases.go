@@ -17,8 +17,18 @@ import (
 	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
 
+// clusterGoingError says that somebody deleted the Cluster, and not its
+// WorkloadCluster.
+type clusterGoingError struct{ name string }
+
+// Error implements error.
+func (e *clusterGoingError) Error() string {
+	return fmt.Sprintf("Cluster %s is being deleted, and this WorkloadCluster is not: it is made again from nothing once all of it is gone; to be rid of it delete the WorkloadCluster", e.name)
+}
+
 // reconcileOwnership refuses a Cluster of this name that was made by somebody
-// else, before anything is made beside it.
+// else, before anything is made beside it. One that is being deleted is given
+// nothing more, or its deletion would never end.
 func (r *Reconciler) reconcileOwnership(ctx context.Context, s *scope) error {
 	s.cluster = &clusterv1.Cluster{}
 	key := client.ObjectKeyFromObject(s.wlc)
@@ -36,6 +46,8 @@ func (r *Reconciler) reconcileOwnership(ctx context.Context, s *scope) error {
 	case !apply.OwnedBy(s.cluster, s.wlc.UID):
 		s.cluster = nil
 		return &apply.NotOwnedError{Kind: "Cluster", Namespace: key.Namespace, Name: key.Name, Owner: "WorkloadCluster " + key.Name}
+	case !s.cluster.DeletionTimestamp.IsZero():
+		return &clusterGoingError{key.Name}
 	}
 	return nil
 }

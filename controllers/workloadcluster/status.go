@@ -47,6 +47,7 @@ func setStatus(s *scope) {
 func reasonOf(err error) string {
 	var notOwned *apply.NotOwnedError
 	var noImage *vmimage.NotFoundError
+	var going *clusterGoingError
 	switch {
 	case err == nil:
 		return ""
@@ -54,6 +55,8 @@ func reasonOf(err error) string {
 		return capstanv1.ReasonClusterNotOwned
 	case errors.As(err, &noImage):
 		return capstanv1.ReasonImageNotFound
+	case errors.As(err, &going):
+		return capstanv1.ReasonWaitingForCluster
 	default:
 		return capstanv1.ReasonInternalError
 	}

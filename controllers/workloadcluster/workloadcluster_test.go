@@ -142,6 +142,35 @@ var _ = Describe("A WorkloadCluster", func() {
 		Eventually(testenv.Get(ctx, env, s.controlPlane)).WithContext(ctx).Should(HaveField("UID", Not(Equal(was))))
 	})
 
+	It("gives nothing more to a Cluster that somebody deletes, and makes it again once that is gone", func(ctx SpecContext) {
+		s := newStory(ctx).begin(ctx)
+		pool := testenv.NewNodePool(s.namespace, "shop-linux", "shop")
+		machines := &clusterv1.MachineDeployment{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "shop-linux"}}
+		env.Create(ctx, pool)
+		Eventually(testenv.Get(ctx, env, machines)).WithContext(ctx).ShouldNot(BeNil())
+		testenv.Update(ctx, env, client.Object(s.cluster), hold)
+		Expect(env.Client.Delete(ctx, s.cluster)).To(Succeed())
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForCluster, ContainSubstring("Cluster shop is being deleted"))
+
+		By("Cluster API deleting what belongs to it, while the specs change")
+		Expect(env.Client.Delete(ctx, s.controlPlane)).To(Succeed())
+		Expect(env.Client.Delete(ctx, machines)).To(Succeed())
+		testenv.Update(ctx, env, s.wlc, func(c *capstanv1.WorkloadCluster) { c.Spec.ControlPlane.Size.CPUs++ })
+		testenv.Update(ctx, env, pool, func(p *capstanv1.NodePool) { p.Spec.Replicas = ptr.To[int32](5) })
+		for _, obj := range []client.Object{s.wlc, pool} {
+			Eventually(testenv.Get(ctx, env, obj)).WithContext(ctx).Should(HaveField("Status.ObservedGeneration", obj.GetGeneration()))
+		}
+		env.ExpectGone(ctx, s.controlPlane)
+		env.ExpectGone(ctx, machines)
+		env.ExpectCondition(ctx, pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForWorkloadCluster,
+			Equal("Cluster shop is being deleted: waiting for WorkloadCluster shop to make it again"))
+
+		By("Cluster API being done")
+		release(ctx, s.cluster)
+		s.expectChildren(ctx)
+		Eventually(testenv.Get(ctx, env, machines)).WithContext(ctx).ShouldNot(BeNil())
+	})
+
 	It("rolls to a new template when the size changes, and drops the old one with its last machine", func(ctx SpecContext) {
 		s := newStory(ctx).begin(ctx)
 		old := s.controlPlane.Spec.MachineTemplate.Spec.InfrastructureRef.Name
