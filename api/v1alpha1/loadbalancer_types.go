@@ -149,7 +149,7 @@ type LoadBalancerInstance struct {
 // +kubebuilder:printcolumn:name="VMs Ready",type=integer,JSONPath=`.status.readyReplicas`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 56",message="metadata.name must have at most 56 characters: the host names <name>-lb-xx are made from it"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 54",message="metadata.name must have at most 54 characters: the host names <name>-lb-xxxxx are made from it"
 type LoadBalancer struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object's metadata.

@@ -165,7 +165,7 @@ func (r *Reconciler) seededRequest(ctx context.Context, s *scope) (hostapi.Ensur
 	}
 	seed, err := seedOf(s, data)
 	if err != nil {
-		return none, &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, nil
+		return none, &wait{reason: capstanv1.ReasonInvalidSpec, message: err.Error(), requeue: pollPlacing}, nil //nolint:nilerr // the wait tells it.
 	}
 	req := r.ensureRequest(s)
 	req.Seed = seed

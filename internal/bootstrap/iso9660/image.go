@@ -49,7 +49,7 @@ func Image(label string, files []File) (_ []byte, err error) {
 	if err := write(path, tree, label); err != nil {
 		return nil, err
 	}
-	image, err := os.ReadFile(path) //nolint:gosec // the path is our own.
+	image, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the image back: %w", err)
 	}
@@ -98,7 +98,7 @@ func stage(tree string, files []File) error {
 }
 
 func write(path, tree, label string) (err error) {
-	out, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is our own.
+	out, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("make the image: %w", err)
 	}

@@ -16,8 +16,8 @@ func Read(image []byte) (label string, files map[string][]byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // a temporary file.
-	defer f.Close()           //nolint:errcheck // a temporary file.
+	defer os.Remove(f.Name())
+	defer f.Close()
 	if _, err := f.Write(image); err != nil {
 		return "", nil, err
 	}
