@@ -9,6 +9,30 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
+// The lengths of prefixes that kubeadm and the controller manager start with. Each
+// node takes a /24 of the pods' network, of which there may be 2^16; the services'
+// network holds the tenth address, of the cluster's DNS, and at most 20 bits.
+const (
+	shortestPodPrefix, longestPodPrefix         = 8, 24
+	shortestServicePrefix, longestServicePrefix = 12, 28
+)
+
+// validateNetworkSizes refuses networks with which no control plane would start.
+// Prefixes that do not parse are the schema's to refuse.
+func validateNetworkSizes(path *field.Path, network *capstanv1.ClusterNetwork) field.ErrorList {
+	var errs field.ErrorList
+	check := func(path *field.Path, cidrs []string, shortest, longest int) {
+		for i, cidr := range cidrs {
+			if p, err := netip.ParsePrefix(cidr); err == nil && (p.Bits() < shortest || p.Bits() > longest) {
+				errs = append(errs, field.Invalid(path.Index(i), cidr, fmt.Sprintf("no control plane starts with a network of this size: use one from /%d to /%d", shortest, longest)))
+			}
+		}
+	}
+	check(path.Child("podCIDRs"), network.PodCIDRs, shortestPodPrefix, longestPodPrefix)
+	check(path.Child("serviceCIDRs"), network.ServiceCIDRs, shortestServicePrefix, longestServicePrefix)
+	return errs
+}
+
 type namedPrefix struct {
 	path   *field.Path
 	value  string

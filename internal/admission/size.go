@@ -11,6 +11,17 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
+// What is less than these was written without its unit: "memory: 4" is 4 bytes.
+var (
+	leastMemory = resource.MustParse("512Mi")
+	leastDisk   = resource.MustParse("1Gi")
+)
+
+// Less than these kubeadm refuses in its preflight checks of a control plane.
+const leastControlPlaneCPUs = 2
+
+var leastControlPlaneMemory = resource.MustParse("1700M")
+
 // largest is the most that any one host or volume has, whatever runs there now.
 // Zero means that no host is known yet, and nothing is refused for its size.
 type largest struct {
@@ -56,23 +67,40 @@ func validateSize(path *field.Path, size *capstanv1.MachineSize, l *largest, ima
 		errs = append(errs, field.Invalid(path.Child("cpus"), size.CPUs,
 			fmt.Sprintf("no host has as many: the most is %d (%s)", l.processors, l.processorsHost)))
 	}
-	errs = append(errs, validateQuantity(path.Child("memory"), size.Memory, l.memory, "host", l.memoryHost)...)
+	errs = append(errs, validateQuantity(path.Child("memory"), size.Memory, leastMemory, l.memory, "host", l.memoryHost)...)
 	bootDisk := path.Child("bootDisk")
-	errs = append(errs, validateQuantity(bootDisk, size.BootDisk, l.disk, "volume", l.volume)...)
+	errs = append(errs, validateQuantity(bootDisk, size.BootDisk, leastDisk, l.disk, "volume", l.volume)...)
 	if image != nil && size.BootDisk.Sign() > 0 && size.BootDisk.Cmp(image.Spec.Size) < 0 {
 		errs = append(errs, field.Invalid(bootDisk, size.BootDisk.String(),
 			fmt.Sprintf("must be at least %s, the size of VMImage %s", image.Spec.Size.String(), image.Name)))
 	}
 	for i := range size.DataDisks {
-		errs = append(errs, validateQuantity(path.Child("dataDisks").Index(i).Child("size"), size.DataDisks[i].Size, l.disk, "volume", l.volume)...)
+		errs = append(errs, validateQuantity(path.Child("dataDisks").Index(i).Child("size"), size.DataDisks[i].Size, leastDisk, l.disk, "volume", l.volume)...)
 	}
 	return errs
 }
 
-func validateQuantity(path *field.Path, q, most resource.Quantity, what, where string) field.ErrorList {
+// validateControlPlaneSize refuses machines on which no control plane would start.
+// What is refused as the size of any machine is not refused twice.
+func validateControlPlaneSize(path *field.Path, size *capstanv1.MachineSize) field.ErrorList {
+	var errs field.ErrorList
+	if size.CPUs > 0 && size.CPUs < leastControlPlaneCPUs {
+		errs = append(errs, field.Invalid(path.Child("cpus"), size.CPUs,
+			fmt.Sprintf("kubeadm refuses a control plane with less than %d", leastControlPlaneCPUs)))
+	}
+	if size.Memory.Cmp(leastMemory) >= 0 && size.Memory.Cmp(leastControlPlaneMemory) < 0 {
+		errs = append(errs, field.Invalid(path.Child("memory"), size.Memory.String(),
+			fmt.Sprintf("kubeadm refuses a control plane with less than %s", leastControlPlaneMemory.String())))
+	}
+	return errs
+}
+
+func validateQuantity(path *field.Path, q, least, most resource.Quantity, what, where string) field.ErrorList {
 	switch {
 	case q.Sign() <= 0:
 		return field.ErrorList{field.Invalid(path, q.String(), "must be more than 0, such as 8Gi")}
+	case q.Cmp(least) < 0:
+		return field.ErrorList{field.Invalid(path, q.String(), fmt.Sprintf("must be at least %s: give it with its unit, such as 8Gi", least.String()))}
 	case most.Sign() > 0 && q.Cmp(most) > 0:
 		return field.ErrorList{field.Invalid(path, q.String(),
 			fmt.Sprintf("no %s can hold it: the most any has is %s (%s)", what, most.String(), where))}

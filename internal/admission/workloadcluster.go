@@ -86,6 +86,7 @@ func (v *workloadClusterValidator) problems(ctx context.Context, wlc *capstanv1.
 		}
 		errs = append(errs, imageErrs...)
 	}
+	errs = append(errs, validateNetworkSizes(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork)...)
 	errs = append(errs, validateDisjoint(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork, network)...)
 	errs = append(errs, validateSize(spec.Child("nodePoolDefaults", "size"), &wlc.Spec.NodePoolDefaults.Size, sizes, nil)...)
 	return append(errs, validateGuestSettings(spec.Child("guestSettings"), &wlc.Spec.GuestSettings)...), nil
@@ -123,6 +124,7 @@ func (v *workloadClusterValidator) validateImages(ctx context.Context, wlc *caps
 		errs = append(errs, problem)
 	}
 	errs = append(errs, validateSize(controlPlane.Child("size"), &wlc.Spec.ControlPlane.Size, sizes, image)...)
+	errs = append(errs, validateControlPlaneSize(controlPlane.Child("size"), &wlc.Spec.ControlPlane.Size)...)
 
 	loadBalancer := spec.Child("loadBalancer")
 	lbImage := image
