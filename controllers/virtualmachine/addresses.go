@@ -126,7 +126,7 @@ func waitForAddress(claim *ipamv1.IPAddressClaim, network *capstanv1.LogicalNetw
 	}
 	if ready.Reason == ipamv1.IPAddressClaimReadyPoolExhaustedReason || ready.Reason == capstanv1.ReasonNetworkFull {
 		w.reason = capstanv1.ReasonNetworkFull
-		w.message = fmt.Sprintf("LogicalNetwork %s is full: %s", network.Name, ready.Message)
+		w.message = ready.Message
 		return w
 	}
 	w.message += ": " + ready.Message

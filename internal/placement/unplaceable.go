@@ -127,7 +127,7 @@ func (p *Planner) lacking(a *ask, u *Unplaceable, all []verdict, furthest verdic
 	case NoFailureDomain:
 		u.Message = fmt.Sprintf("failure domain: none of %s is in %q", hosts(n), a.FailureDomain)
 	case NoSwitch:
-		u.Message = fmt.Sprintf("switches: none of %s has all of %s", hosts(n), strings.Join(a.Switches, ", "))
+		u.Message = fmt.Sprintf("switches: none of %s has %s", hosts(n), allOf(a.Switches))
 	case OutOfProcessors, OutOfMemory:
 		u.Message = fmt.Sprintf("%s: asked %s, the most any of %s has free is %s (%s)",
 			furthest.filter, furthest.unit.of(u.Asked), hosts(n), furthest.unit.of(max(u.Best, 0)), u.BestAt)
@@ -195,4 +195,11 @@ func summary(u *Unplaceable, wouldFit map[Unschedulable]int) string {
 		return ""
 	}
 	return "; " + strings.Join(rest, "; ")
+}
+
+func allOf(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "all of " + strings.Join(names, ", ")
 }

@@ -74,6 +74,10 @@ func TestReasonAndMessageNameWhatIsLacking(t *testing.T) {
 			placement.NoSwitch, "switches: none of 2 hosts has all of lan, dmz",
 		},
 		{
+			"one switch", world(2, 1), worker("a", func(r *placement.Request) { r.Switches = []string{"dmz"} }),
+			placement.NoSwitch, "switches: none of 2 hosts has dmz",
+		},
+		{
 			"failure domain", world(2, 1), worker("a", func(r *placement.Request) { r.FailureDomain = "rack9" }),
 			placement.NoFailureDomain, `failure domain: none of 2 hosts is in "rack9"`,
 		},
