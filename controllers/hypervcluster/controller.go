@@ -61,7 +61,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(toInfra), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(domainChanged())).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // scope is what one reconcile knows.

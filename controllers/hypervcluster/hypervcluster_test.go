@@ -163,7 +163,7 @@ var _ = Describe("A HyperVCluster", func() {
 			p := newPair(ctx, change).start(ctx)
 			env.ExpectCondition(ctx, p.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonInvalidSpec, ContainSubstring(says))
 			Expect(p.infra.Status.Initialization.Provisioned).To(BeNil())
-			Expect(events.Reasons(p.infra.UID)).To(ContainElement(capstanv1.ReasonInvalidSpec))
+			Eventually(func() []string { return events.Reasons(p.infra.UID) }).Should(ContainElement(capstanv1.ReasonInvalidSpec))
 		},
 		Entry("an endpoint", func(i *infrav1.HyperVCluster) { i.Spec.LoadBalancer = nil }, "spec.loadBalancer and spec.controlPlaneEndpoint are both missing: set one of them"),
 		Entry("an image", func(i *infrav1.HyperVCluster) { i.Spec.LoadBalancer.Image = "" }, "spec.loadBalancer.image is missing: name a VMImage with os Linux"),

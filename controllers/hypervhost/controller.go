@@ -79,7 +79,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		For(&capstanv1.HyperVHost{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&capstanv1.Tombstone{}, handler.EnqueueRequestsFromMapFunc(r.hostsOfTombstone), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 func (r *Reconciler) prepare() {

@@ -61,7 +61,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(mgr.GetScheme(), mgr.GetLogger()))).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // scope is what one reconcile knows.

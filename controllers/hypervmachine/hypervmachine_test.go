@@ -165,7 +165,7 @@ var _ = Describe("A HyperVMachine", func() {
 		))
 		Expect(t.infra.Status.FailureDomain).To(Equal("rack-a"))
 		Expect(t.infra.Status.Host).To(Equal("hv1"))
-		Expect(events.Reasons(t.infra.UID)).To(ContainElements(capstanv1.ReasonOutOfCapacity, capstanv1.ReasonReady))
+		Eventually(func() []string { return events.Reasons(t.infra.UID) }).Should(ContainElements(capstanv1.ReasonOutOfCapacity, capstanv1.ReasonReady))
 
 		By("retiring the seed once the node is up")
 		testenv.UpdateStatus(ctx, env, t.machine, func(m *clusterv1.Machine) { m.Status.NodeRef.Name = "shop-1" })

@@ -86,7 +86,7 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitions(mgr.GetScheme(), mgr.GetLogger()))).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 func onlyDeletions() predicate.Predicate {

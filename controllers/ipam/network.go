@@ -38,7 +38,7 @@ func (r *NetworkReconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager
 			return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: reservation.Spec.LogicalNetwork}}}
 		})).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // Reconcile writes the status of one LogicalNetwork.

@@ -59,7 +59,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofLostHost), builder.WithPredicates(planChanged(isLost))).
 		WatchesRawSource(source.Channel(r.agents.changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // of enqueues the LoadBalancers of the Cluster that an object belongs to.

@@ -62,7 +62,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster), builder.WithPredicates(onlyDeletions())).
 		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingPools)).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // scope is what one reconcile knows.

@@ -143,7 +143,7 @@ var _ = Describe("A NodePool", func() {
 		env.ExpectReady(ctx, pool)
 		Expect(pool.Status).To(And(HaveField("Replicas", int32(3)), HaveField("ReadyReplicas", int32(3)), HaveField("Version", testenv.Version)))
 		Expect(pool.Status.Selector).To(ContainSubstring(capstanv1.NodePoolLabel + "=shop-linux"))
-		Expect(events.Reasons(pool.UID)).To(Equal([]string{
+		Eventually(func() []string { return events.Reasons(pool.UID) }).Should(Equal([]string{
 			capstanv1.ReasonWaitingForWorkloadCluster, capstanv1.ReasonWaitingForMachines, capstanv1.ReasonReady,
 		}))
 	})

@@ -34,7 +34,7 @@ func (r *Reconciler) watch(mgr ctrl.Manager, options controller.Options) error {
 		Watches(&capstanv1.LogicalNetwork{}, handler.EnqueueRequestsFromMapFunc(r.waiting), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waiting), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // specChanged leaves out what this controller itself writes into status.

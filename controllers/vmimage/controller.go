@@ -41,7 +41,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		For(&capstanv1.VMImage{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(imagesChanged())).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // Reconcile works out where one image lies.

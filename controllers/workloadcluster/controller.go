@@ -62,7 +62,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&capstanv1.NodePool{}, handler.EnqueueRequestsFromMapFunc(clusterOfPool)).
 		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingClusters)).
 		WithOptions(options).
-		Complete(r)
+		Complete(conditions.RetryConflicts(r))
 }
 
 // scope is what one reconcile knows.

@@ -79,7 +79,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		Expect(s.wlc.Status.Nodes).To(Equal(&capstanv1.ReplicaCounts{Summary: "0/0"}))
 		Expect(s.wlc.Status.Version).To(Equal(testenv.Version))
 		Expect(s.wlc.Status.KubeconfigSecret).To(Equal("shop-kubeconfig"))
-		Expect(events.Reasons(s.wlc.UID)).To(Equal([]string{
+		Eventually(func() []string { return events.Reasons(s.wlc.UID) }).Should(Equal([]string{
 			capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonWaitingForControlPlane, capstanv1.ReasonReady,
 		}), "one event per change of reason")
 	})
@@ -130,7 +130,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		env.Create(ctx, testenv.NewVMImage("linux-13511", "v1.35.11"))
 		s.expectChildren(ctx)
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Not(BeEmpty()))
-		Expect(events.Reasons(s.wlc.UID)).To(Equal([]string{capstanv1.ReasonImageNotFound, capstanv1.ReasonWaitingForLoadBalancer}))
+		Eventually(func() []string { return events.Reasons(s.wlc.UID) }).Should(Equal([]string{capstanv1.ReasonImageNotFound, capstanv1.ReasonWaitingForLoadBalancer}))
 	})
 
 	It("repairs a child that was changed, and makes one again that was deleted", func(ctx SpecContext) {
@@ -252,7 +252,7 @@ var _ = Describe("Deleting a WorkloadCluster", func() {
 		release(ctx, s.infra)
 		env.ExpectGone(ctx, s.wlc)
 		Expect(templatesIn(ctx, s.namespace)).To(BeEmpty())
-		Expect(events.Reasons(s.wlc.UID)).To(Equal([]string{capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonDeleting}))
+		Eventually(func() []string { return events.Reasons(s.wlc.UID) }).Should(Equal([]string{capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonDeleting}))
 	})
 
 	It("is over at once when nothing was made", func(ctx SpecContext) {
