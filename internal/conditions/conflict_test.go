@@ -1,0 +1,50 @@
+package conditions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+func TestConflictsAreTriedAgainInSilence(t *testing.T) {
+	conflict := fmt.Errorf("writing the status: %w", apierrors.NewConflict(schema.GroupResource{Resource: "things"}, "a", errors.New("modified")))
+	other := errors.New("the host burns")
+	for _, tc := range []struct {
+		name  string
+		err   error
+		loud  bool
+		again bool
+	}{
+		{name: "success"},
+		{name: "conflict", err: conflict, again: true},
+		{name: "two conflicts", err: errors.Join(conflict, conflict), again: true},
+		{name: "something else", err: other, loud: true},
+		{name: "something else beside a conflict", err: errors.Join(other, conflict), loud: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := NewWithT(t)
+			own := reconcile.Result{RequeueAfter: time.Hour}
+			r := conditions.RetryConflicts(reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return own, tc.err }))
+			result, err := r.Reconcile(t.Context(), reconcile.Request{})
+			if tc.loud {
+				g.Expect(err).To(MatchError(tc.err))
+				return
+			}
+			g.Expect(err).NotTo(HaveOccurred())
+			if tc.again {
+				g.Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", time.Second)))
+				return
+			}
+			g.Expect(result).To(Equal(own))
+		})
+	}
+}
