@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
 // +kubebuilder:webhook:path=/validate-capstan-dev-v1alpha1-logicalnetwork,mutating=false,failurePolicy=fail,sideEffects=None,groups=capstan.dev,resources=logicalnetworks,verbs=create;update;delete,versions=v1alpha1,name=logicalnetwork.capstan.dev,admissionReviewVersions=v1,matchPolicy=Equivalent
@@ -26,16 +25,16 @@ func setupLogicalNetwork(mgr ctrl.Manager, live client.Reader) error {
 }
 
 // ValidateCreate refuses ranges that make no sense.
-func (v *logicalNetworkValidator) ValidateCreate(_ context.Context, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
-	return nil, validateRanges(network)
+func (v *logicalNetworkValidator) ValidateCreate(ctx context.Context, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
+	return nil, v.validateRanges(ctx, network)
 }
 
 // ValidateUpdate refuses ranges that make no sense.
-func (v *logicalNetworkValidator) ValidateUpdate(_ context.Context, _, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
-	if !network.DeletionTimestamp.IsZero() {
+func (v *logicalNetworkValidator) ValidateUpdate(ctx context.Context, old, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
+	if !network.DeletionTimestamp.IsZero() || network.Generation == old.Generation {
 		return nil, nil
 	}
-	return nil, validateRanges(network)
+	return nil, v.validateRanges(ctx, network)
 }
 
 // ValidateDelete refuses while the network is used.
@@ -58,34 +57,6 @@ func (v *logicalNetworkValidator) ValidateDelete(ctx context.Context, network *c
 		}
 	}
 	return nil, refuseInUse("logicalnetworks", network.Name, "delete them first", append(users, vms...))
-}
-
-func validateRanges(network *capstanv1.LogicalNetwork) error {
-	spec := field.NewPath("spec", "subnets").Index(0)
-	var errs field.ErrorList
-	nodes, err := addresspool.New(&network.Spec, addresspool.Nodes)
-	if err != nil {
-		errs = append(errs, field.Invalid(spec.Child("nodeRanges"), "", err.Error()))
-	}
-	vips, err := addresspool.New(&network.Spec, addresspool.VIPs)
-	if err != nil {
-		errs = append(errs, field.Invalid(spec.Child("vipRanges"), "", err.Error()))
-	}
-	if len(errs) == 0 {
-		if shared, ok := vips.Overlaps(nodes); ok {
-			errs = append(errs, field.Invalid(spec.Child("vipRanges"), shared.String(), "lies in nodeRanges too: an address is for VMs or virtual, not both"))
-		}
-		if nodes.Count() == 0 {
-			errs = append(errs, field.Invalid(spec.Child("nodeRanges"), "", "holds no usable address: widen it"))
-		}
-		if vips.Count() == 0 {
-			errs = append(errs, field.Invalid(spec.Child("vipRanges"), "", "holds no usable address: widen it"))
-		}
-	}
-	if len(errs) > 0 {
-		return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("LogicalNetwork").GroupKind(), network.Name, errs)
-	}
-	return nil
 }
 
 type vmImageValidator struct{ live client.Reader }

@@ -114,10 +114,21 @@ var _ = Describe("A LogicalNetwork", func() {
 			refusal{"spec.subnets[0].nodeRanges", "holds no usable address: widen it"}),
 	)
 
+	It("is refused addresses that another gives out on the same wire", func(ctx SpecContext) {
+		onVLAN := func(n *capstanv1.LogicalNetwork) { n.Spec.VLAN = 7 }
+		first := testenv.NewLogicalNetwork("net-"+env.Namespace(ctx, GinkgoT()), onVLAN)
+		env.Create(ctx, first)
+		second := testenv.NewLogicalNetwork("net-"+env.Namespace(ctx, GinkgoT()), onVLAN)
+		Expect(tryCreate(ctx, second)).To(refuse(refusal{"spec.subnets[0].nodeRanges",
+			"is given out by LogicalNetwork " + first.Name + " on the same switch and VLAN, too: choose ranges of its own"}))
+		second.Spec.VLAN = 8
+		Expect(tryCreate(ctx, second)).To(Succeed())
+	})
+
 	DescribeTable("cannot be deleted while it is used by",
 		func(ctx SpecContext, user func(namespace, network string) client.Object, names string) {
 			namespace := env.Namespace(ctx, GinkgoT())
-			network := testenv.NewLogicalNetwork("net-" + namespace)
+			network := testenv.NewLogicalNetwork("net-"+namespace, func(n *capstanv1.LogicalNetwork) { n.Spec.Switch = namespace })
 			env.Create(ctx, network)
 			obj := user(namespace, network.Name)
 			env.Create(ctx, obj)
