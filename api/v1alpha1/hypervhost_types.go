@@ -190,3 +190,12 @@ func (h *HyperVHost) GetConditions() []metav1.Condition { return h.Status.Condit
 
 // SetConditions sets the conditions.
 func (h *HyperVHost) SetConditions(conditions []metav1.Condition) { h.Status.Conditions = conditions }
+
+// SpeaksFor tells whether the host speaks for a place: it is the host itself, or
+// a member of the failover cluster, whose every node answers for all of it.
+func (h *HyperVHost) SpeaksFor(failoverCluster, host string) bool {
+	if failoverCluster != "" {
+		return h.Status.FailoverCluster == failoverCluster
+	}
+	return h.Name == host
+}

@@ -106,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 
 	if !infra.DeletionTimestamp.IsZero() {
 		s.err = r.delete(ctx, s)
-		return ctrl.Result{}, unlessToldInStatus(s.err)
+		return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 	}
 	if cluster == nil {
 		return ctrl.Result{}, nil
@@ -126,16 +126,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			break
 		}
 	}
-	return ctrl.Result{}, unlessToldInStatus(s.err)
-}
-
-// unlessToldInStatus returns the errors that trying again may mend. The others
-// stand in the status, and a watch brings the next reconcile.
-func unlessToldInStatus(err error) error {
-	if reasonOf(err) == capstanv1.ReasonInternalError {
-		return err
-	}
-	return nil
+	return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }
 
 // all returns every HyperVCluster: failure domains are those of the hosts.

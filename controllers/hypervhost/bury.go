@@ -110,12 +110,9 @@ func (r *Reconciler) buried(tombstones []capstanv1.Tombstone, host *capstanv1.Hy
 }
 
 // concerns tells whether a host speaks for the place where the VM of a tombstone
-// was: it is the host itself, or a member of its failover cluster.
+// was.
 func concerns(t *capstanv1.Tombstone, host *capstanv1.HyperVHost) bool {
-	if t.Spec.FailoverCluster != "" {
-		return t.Spec.FailoverCluster == host.Status.FailoverCluster
-	}
-	return t.Spec.Host == host.Name
+	return host.SpeaksFor(t.Spec.FailoverCluster, t.Spec.Host)
 }
 
 // mayConcern tells whether a host may turn out to speak for the place of a

@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -82,19 +81,11 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 			holder := reservation.Spec.ClaimRef
 			return append([]reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: holder.Namespace, Name: holder.Name}}},
 				r.waiting(ctx, reservation.Spec.LogicalNetwork)...)
-		}), builder.WithPredicates(onlyDeletions())).
+		}), builder.WithPredicates(conditions.OnlyDeletions())).
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitions(mgr.GetScheme(), mgr.GetLogger()))).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
-}
-
-func onlyDeletions() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		UpdateFunc:  func(event.UpdateEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
 }
 
 func isOurs(claim *ipamv1.IPAddressClaim) bool {
@@ -144,7 +135,7 @@ func (r *ClaimReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ct
 		return ctrl.Result{}, err
 	}
 	setStatus(claim, address, err)
-	err = unlessToldInStatus(err)
+	err = conditions.UnlessTold(reasonOf(err), err)
 	return ctrl.Result{}, errors.Join(err, r.writer.Write(ctx, before, claim))
 }
 
@@ -178,13 +169,4 @@ func (r *ClaimReconciler) ofCluster(ctx context.Context, cluster client.Object) 
 		}
 	}
 	return requests
-}
-
-// unlessToldInStatus returns the errors that trying again may mend. The others
-// stand in the status, and a watch brings the next reconcile.
-func unlessToldInStatus(err error) error {
-	if reasonOf(err) == capstanv1.ReasonInternalError {
-		return err
-	}
-	return nil
 }

@@ -93,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 
 	if !lb.DeletionTimestamp.IsZero() {
 		s.err = r.delete(ctx, s)
-		return ctrl.Result{}, unlessToldInStatus(s.err)
+		return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 	}
 	if controllerutil.AddFinalizer(lb, capstanv1.LoadBalancerFinalizer) {
 		if err := r.Client.Patch(ctx, lb, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
@@ -116,7 +116,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if s.behind {
 		return ctrl.Result{RequeueAfter: retryBehind}, nil
 	}
-	return ctrl.Result{RequeueAfter: s.soonest()}, unlessToldInStatus(s.err)
+	return ctrl.Result{RequeueAfter: s.soonest()}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }
 
 // retryBehind is when a reconcile is tried again whose cache was out of date.
@@ -146,13 +146,4 @@ func (s *scope) soonest() time.Duration {
 		}
 	}
 	return least
-}
-
-// unlessToldInStatus returns the errors that trying again may mend. The others
-// stand in the status, and a watch brings the next reconcile.
-func unlessToldInStatus(err error) error {
-	if reasonOf(err) == capstanv1.ReasonInternalError {
-		return err
-	}
-	return nil
 }

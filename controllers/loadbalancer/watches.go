@@ -55,7 +55,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&clusterv1.Machine{}, r.of(clusterOfMachine), builder.WithPredicates(planChanged(memberOfMachine))).
 		Watches(&capstanv1.VirtualMachine{}, r.of(clusterOfMember), builder.WithPredicates(planChanged(firstAddress))).
 		Watches(&corev1.Secret{}, r.of(clusterOfCA)).
-		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(r.withoutVRID), builder.WithPredicates(onlyDeletions())).
+		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(r.withoutVRID), builder.WithPredicates(conditions.OnlyDeletions())).
 		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofLostHost), builder.WithPredicates(planChanged(isLost))).
 		WatchesRawSource(source.Channel(r.agents.changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
@@ -129,12 +129,4 @@ func clusterOfCA(obj client.Object) string {
 // planChanged lets only those updates through that change what is planned with.
 func planChanged[T comparable](part func(client.Object) T) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return part(e.ObjectOld) != part(e.ObjectNew) }}
-}
-
-func onlyDeletions() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		UpdateFunc:  func(event.UpdateEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
 }

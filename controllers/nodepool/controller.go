@@ -15,9 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -56,10 +54,10 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Owns(&clusterv1.MachineDeployment{}).
 		Watches(&infrav1.HyperVMachine{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(conditions.ReadyChanged())).
 		// A template can go when the last MachineSet that refers to it is gone.
-		Watches(&clusterv1.MachineSet{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(onlyDeletions())).
+		Watches(&clusterv1.MachineSet{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(conditions.OnlyDeletions())).
 		Watches(&capstanv1.WorkloadCluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster)).
 		// The pools of a Cluster that was deleted wait for it to be gone.
-		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster), builder.WithPredicates(onlyDeletions())).
+		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster), builder.WithPredicates(conditions.OnlyDeletions())).
 		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingPools)).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
@@ -97,7 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 
 	if !pool.DeletionTimestamp.IsZero() {
 		s.err = r.delete(ctx, s)
-		return ctrl.Result{}, unlessToldInStatus(s.err)
+		return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 	}
 	if controllerutil.AddFinalizer(pool, capstanv1.NodePoolFinalizer) {
 		if err := r.Client.Patch(ctx, pool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
@@ -115,24 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			break
 		}
 	}
-	return ctrl.Result{}, unlessToldInStatus(s.err)
-}
-
-// unlessToldInStatus returns the errors that trying again may mend. The others
-// stand in the status, and a watch brings the next reconcile.
-func unlessToldInStatus(err error) error {
-	if reasonOf(err) == capstanv1.ReasonInternalError {
-		return err
-	}
-	return nil
-}
-
-func onlyDeletions() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		UpdateFunc:  func(event.UpdateEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
+	return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }
 
 func poolOfLabel(_ context.Context, obj client.Object) []reconcile.Request {

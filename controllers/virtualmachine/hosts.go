@@ -12,13 +12,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
-// speaks tells whether a host speaks for a place: it is the host itself, or a
-// member of the failover cluster, whose every node answers for all of it.
+// speaks tells whether a host speaks for a place.
 func speaks(host *capstanv1.HyperVHost, place *capstanv1.Placement) bool {
-	if place.FailoverCluster != "" {
-		return host.Status.FailoverCluster == place.FailoverCluster
-	}
-	return host.Name == place.Host
+	return host.SpeaksFor(place.FailoverCluster, place.Host)
 }
 
 // speakers are the hosts that speak for the VM and are not lost, the likeliest

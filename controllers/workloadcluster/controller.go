@@ -99,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 
 	if !wlc.DeletionTimestamp.IsZero() {
 		s.err = r.delete(ctx, s)
-		return ctrl.Result{}, ignoreToldInStatus(s.err)
+		return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 	}
 	if controllerutil.AddFinalizer(wlc, capstanv1.WorkloadClusterFinalizer) {
 		if err := r.Client.Patch(ctx, wlc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
@@ -117,16 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			break
 		}
 	}
-	return ctrl.Result{}, ignoreToldInStatus(s.err)
-}
-
-// ignoreToldInStatus drops errors that trying again would not mend: the status
-// tells them, and a watch brings the next reconcile.
-func ignoreToldInStatus(err error) error {
-	if reasonOf(err) == capstanv1.ReasonInternalError {
-		return err
-	}
-	return nil
+	return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }
 
 func clusterOfLabel(_ context.Context, obj client.Object) []reconcile.Request {

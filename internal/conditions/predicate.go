@@ -28,6 +28,16 @@ func ReadyChanged() predicate.Predicate {
 	}}
 }
 
+// OnlyDeletions lets nothing through but that an object is gone, for those who
+// wait for what it held.
+func OnlyDeletions() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
 func sameCondition(a, b *metav1.Condition) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
 // Object is an object whose status a Writer writes.
@@ -53,7 +55,7 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	// A cache that lags behind the last write would have it told and written again:
 	// the API server refuses what was worked out from an old version.
 	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
-	if err := w.Client.Status().Patch(ctx, after, patch, client.FieldOwner(fieldOwner)); err != nil {
+	if err := w.Client.Status().Patch(ctx, after, patch, client.FieldOwner(capstanv1.FieldOwner)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -62,8 +64,6 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	w.tell(before, after)
 	return nil
 }
-
-const fieldOwner = "capstan"
 
 func (w *Writer) tell(before, after Object) {
 	was, is := Get(before, w.Summary), Get(after, w.Summary)
