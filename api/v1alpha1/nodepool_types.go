@@ -16,13 +16,26 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="clusterName cannot be changed: make a new NodePool for the other cluster"
 	ClusterName string `json:"clusterName"`
 
-	// replicas is the number of nodes. It is all that kubectl scale touches.
-	// Defaults to 1.
+	// replicas is the number of nodes. It is all that kubectl scale, a
+	// HorizontalPodAutoscaler or an edit for scaling touches.
+	// Defaults to 1, unless autoscaling is given.
 	// +optional
-	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
 	Replicas *int32 `json:"replicas,omitempty"`
+
+	// autoscaling leaves the number of nodes, within bounds, to the cluster
+	// autoscaler. It excludes replicas.
+	// +optional
+	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
+
+	// version is the Kubernetes version of the nodes. Defaults to the cluster's:
+	// the pool follows once the control plane has it. A pool may stay behind by up
+	// to three minor versions, and is never ahead.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^v[0-9]+[.][0-9]+[.][0-9]+$')",message="version must be of the form vX.Y.Z, such as v1.36.3"
+	Version string `json:"version,omitempty"`
 
 	// os is the family of operating system of the nodes.
 	// Defaults to Linux.
@@ -47,11 +60,17 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:MaxProperties=64
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// taints are put on the nodes when they join, and kept.
+	// annotations are put on the nodes, and kept.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// taints are put on the nodes when they join, and kept. On Windows nodes they
+	// default to os=windows:NoSchedule; an empty list means none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
-	Taints []corev1.Taint `json:"taints,omitempty"`
+	Taints []corev1.Taint `json:"taints,omitzero"`
 
 	// rollout limits how nodes are replaced.
 	// +optional
@@ -59,9 +78,29 @@ type NodePoolSpec struct {
 	Rollout Rollout `json:"rollout,omitzero"`
 }
 
+// Autoscaling bounds what the cluster autoscaler may do.
+// +kubebuilder:validation:XValidation:rule="self.min <= self.max",message="min cannot be above max: lower min or raise max"
+type Autoscaling struct {
+	// min is the smallest number of nodes. 0 lets the pool go empty.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Min int32 `json:"min"`
+
+	// max is the largest number of nodes.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	Max int32 `json:"max"`
+}
+
 // Rollout limits how nodes are replaced. No time-out is unlimited.
 // +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && has(self.maxUnavailable) && string(self.maxSurge) in ['0','0%'] && string(self.maxUnavailable) in ['0','0%'])",message="maxSurge and maxUnavailable cannot both be 0: nothing could ever be replaced"
 type Rollout struct {
+	// paused holds the replacement of nodes. Scaling and repair go on.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
+
 	// maxSurge is how many nodes more than replicas there may be during a
 	// roll-out, as a number or percentage.
 	// Defaults to 1.
@@ -145,6 +184,25 @@ type NodePoolStatus struct {
 	// version is the Kubernetes version the pool is rolled to.
 	// +optional
 	Version string `json:"version,omitempty"`
+
+	// pendingRollout is a change that replaces nodes and was not begun yet.
+	// +optional
+	PendingRollout *PendingRollout `json:"pendingRollout,omitempty"`
+}
+
+// PendingRollout is a change that replaces nodes and was not begun yet. It begins
+// once the spec has been left alone for a moment, so that of many edits in a row
+// only the last is rolled out.
+type PendingRollout struct {
+	// hash names the content that the nodes shall have.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Hash string `json:"hash"`
+
+	// since is when this content was first asked for.
+	// +required
+	Since metav1.MicroTime `json:"since"`
 }
 
 // NodePool is a pool of equal worker nodes of a WorkloadCluster.

@@ -54,7 +54,54 @@ type WorkloadClusterSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	NodePoolDefaults NodePoolDefaults `json:"nodePoolDefaults,omitzero"`
+
+	// addons says what runs in the cluster besides Kubernetes itself.
+	// +optional
+	Addons Addons `json:"addons,omitzero"`
+
+	// paused holds all work on the cluster and its NodePools: roll-outs, scaling
+	// and repair stand still until it is false again. What runs goes on running.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
+
+	// deletionProtection refuses the deletion of the cluster, and of the namespace
+	// it is in, until it is false again.
+	// +optional
+	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
+
+// Addons says what runs in a cluster besides Kubernetes itself.
+type Addons struct {
+	// cni is the network plugin of the cluster. It is not installed yet: say which
+	// one you install, so that what depends on it can be checked.
+	// +optional
+	CNI CNI `json:"cni,omitzero"`
+}
+
+// CNI is the network plugin of a cluster.
+type CNI struct {
+	// name of the network plugin. If it is not given, nothing that depends on it is
+	// checked.
+	// +optional
+	Name CNIName `json:"name,omitempty"`
+}
+
+// CNIName names a network plugin.
+// +kubebuilder:validation:Enum=Antrea;Calico;Cilium;Flannel
+type CNIName string
+
+// Network plugins.
+const (
+	CNIAntrea  CNIName = "Antrea"
+	CNICalico  CNIName = "Calico"
+	CNICilium  CNIName = "Cilium"
+	CNIFlannel CNIName = "Flannel"
+)
+
+// SupportsWindows tells whether the plugin runs on Windows nodes. One that is not
+// known is given the benefit of the doubt.
+// Source: Kubernetes documentation, networking on Windows.
+func (n CNIName) SupportsWindows() bool { return n != CNICilium }
 
 // ControlPlaneSpec describes the control-plane machines.
 type ControlPlaneSpec struct {
