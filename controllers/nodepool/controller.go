@@ -22,6 +22,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/translate"
 )
 
 // +kubebuilder:rbac:groups=capstan.dev,resources=nodepools,verbs=get;list;watch;update;patch
@@ -67,7 +68,11 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 type scope struct {
 	pool *capstanv1.NodePool
 	// cluster is nil while it is not there.
-	cluster    *capstanv1.WorkloadCluster
+	cluster *capstanv1.WorkloadCluster
+	// existing is the MachineDeployment as it was found, or nil.
+	existing *clusterv1.MachineDeployment
+	// objects are what shall stand for the pool.
+	objects    translate.PoolObjects
 	deployment *clusterv1.MachineDeployment
 	machines   []infrav1.HyperVMachine
 	// left says what a deletion still waits for.
@@ -106,6 +111,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	for _, phase := range []func(context.Context, *scope) error{
 		r.findCluster,
 		r.joinCluster,
+		r.findDeployment,
+		r.decide,
 		r.reconcileChildren,
 		r.observe,
 	} {

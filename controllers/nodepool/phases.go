@@ -7,14 +7,12 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
-	"github.com/capstan-k8s/capstan/internal/templates"
 	"github.com/capstan-k8s/capstan/internal/translate"
 	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
@@ -74,36 +72,6 @@ func withoutFormerClusters(refs []metav1.OwnerReference) []metav1.OwnerReference
 		}
 	}
 	return kept
-}
-
-// reconcileChildren applies all that stands for the pool, what is referred to
-// before what refers to it.
-func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
-	existing := &clusterv1.MachineDeployment{}
-	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(s.pool), existing); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading MachineDeployment %s: %w", s.pool.Name, err)
-	}
-	version := wantedVersion(s.cluster, existing)
-	image, err := r.resolveImage(ctx, s, version, existing)
-	if err != nil {
-		return err
-	}
-	objects := translate.NodePool(s.cluster, s.pool, version, image)
-	if err := r.applier.Object(ctx, s.pool, objects.MachineTemplate, &infrav1.HyperVMachineTemplate{}); err != nil {
-		return err
-	}
-	if err := r.applier.Object(ctx, s.pool, objects.BootstrapConfig, &bootstrapv1.KubeadmConfigTemplate{}); err != nil {
-		return err
-	}
-	s.deployment = &clusterv1.MachineDeployment{}
-	if err := r.applier.Object(ctx, s.pool, objects.Machines, s.deployment); err != nil {
-		return err
-	}
-	if err := r.applier.Object(ctx, s.pool, objects.HealthCheck, &clusterv1.MachineHealthCheck{}); err != nil {
-		return err
-	}
-	return templates.Prune(ctx, r.Client, s.pool, objects.MachineTemplate.Name, objects.BootstrapConfig.Name,
-		client.MatchingLabels{capstanv1.NodePoolLabel: s.pool.Name})
 }
 
 // resolveImage chooses the image for a version. While that is held back, an image
