@@ -52,6 +52,8 @@ const (
 	ReasonWaitingForControlPlane     = "WaitingForControlPlane"
 	ReasonWaitingForNodePools        = "WaitingForNodePools"
 	ReasonWaitingForMachines         = "WaitingForMachines"
+	ReasonRolloutPending             = "RolloutPending"
+	ReasonRolloutPaused              = "RolloutPaused"
 	ReasonWaitingForCluster          = "WaitingForCluster"
 	ReasonWaitingForClusterInfra     = "WaitingForClusterInfrastructure"
 	ReasonWaitingForBootstrapData    = "WaitingForBootstrapData"

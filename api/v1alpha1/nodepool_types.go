@@ -18,14 +18,16 @@ type NodePoolSpec struct {
 
 	// replicas is the number of nodes. It is all that kubectl scale, a
 	// HorizontalPodAutoscaler or an edit for scaling touches.
-	// Defaults to 1, unless autoscaling is given.
+	// Defaults to 1 for a new pool and to what the pool has for one that exists,
+	// unless autoscaling is given.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
 	Replicas *int32 `json:"replicas,omitempty"`
 
 	// autoscaling leaves the number of nodes, within bounds, to the cluster
-	// autoscaler. It excludes replicas.
+	// autoscaler. It excludes replicas. Giving it or taking it away changes the
+	// number of nodes only as far as the bounds demand.
 	// +optional
 	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
 
@@ -55,18 +57,21 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	Image string `json:"image,omitempty"`
 
-	// labels are put on the nodes.
+	// labels are put on the nodes as they join, and kept. A change reaches the
+	// nodes there are without replacing them.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// annotations are put on the nodes, and kept.
+	// annotations are put on the nodes, and kept. A change reaches the nodes there
+	// are without replacing them.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	Annotations map[string]string `json:"annotations,omitempty"`
 
-	// taints are put on the nodes when they join, and kept. On Windows nodes they
-	// default to os=windows:NoSchedule; an empty list means none.
+	// taints are put on the nodes as they join. A change replaces the nodes, within
+	// the limits of rollout. On Windows nodes they default to
+	// os=windows:NoSchedule; an empty list means none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -97,7 +102,8 @@ type Autoscaling struct {
 // Rollout limits how nodes are replaced. No time-out is unlimited.
 // +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && has(self.maxUnavailable) && string(self.maxSurge) in ['0','0%'] && string(self.maxUnavailable) in ['0','0%'])",message="maxSurge and maxUnavailable cannot both be 0: nothing could ever be replaced"
 type Rollout struct {
-	// paused holds the replacement of nodes. Scaling and repair go on.
+	// paused holds the replacement of nodes, also one that has begun. Scaling and
+	// repair go on.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 
@@ -161,6 +167,11 @@ type NodePoolStatus struct {
 	// +optional
 	ObservedClusterGeneration int64 `json:"observedClusterGeneration,omitempty"`
 
+	// wantedReplicas is how many machines there shall be: spec.replicas, or what
+	// the cluster autoscaler chose.
+	// +optional
+	WantedReplicas int32 `json:"wantedReplicas"`
+
 	// replicas is how many machines there are.
 	// +optional
 	Replicas int32 `json:"replicas"`
@@ -214,7 +225,7 @@ type PendingRollout struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
 // +kubebuilder:printcolumn:name="OS",type=string,JSONPath=`.spec.os`
-// +kubebuilder:printcolumn:name="Wanted",type=integer,JSONPath=`.spec.replicas`
+// +kubebuilder:printcolumn:name="Wanted",type=integer,JSONPath=`.status.wantedReplicas`
 // +kubebuilder:printcolumn:name="Nodes Ready",type=integer,JSONPath=`.status.readyReplicas`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -233,7 +244,7 @@ type NodePool struct {
 
 	// status is the observed state.
 	// +optional
-	// +kubebuilder:default:={"observedGeneration":-1,"replicas":0,"readyReplicas":0,"availableReplicas":0,"upToDateReplicas":0}
+	// +kubebuilder:default:={"observedGeneration":-1,"wantedReplicas":0,"replicas":0,"readyReplicas":0,"availableReplicas":0,"upToDateReplicas":0}
 	Status NodePoolStatus `json:"status,omitzero"`
 }
 
@@ -250,3 +261,15 @@ func (p *NodePool) GetConditions() []metav1.Condition { return p.Status.Conditio
 
 // SetConditions sets the conditions.
 func (p *NodePool) SetConditions(conditions []metav1.Condition) { p.Status.Conditions = conditions }
+
+// WantedReplicas returns how many nodes the pool shall have. With autoscaling it
+// is what was observed last.
+func (p *NodePool) WantedReplicas() int32 {
+	switch {
+	case p.Spec.Autoscaling != nil:
+		return p.Status.WantedReplicas
+	case p.Spec.Replicas != nil:
+		return *p.Spec.Replicas
+	}
+	return 1
+}

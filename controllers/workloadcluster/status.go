@@ -122,7 +122,7 @@ func setNodePools(s *scope) {
 	var waiting []string
 	for i := range s.pools {
 		pool := &s.pools[i]
-		wanted += ptr.Deref(pool.Spec.Replicas, 0)
+		wanted += pool.WantedReplicas()
 		ready += pool.Status.ReadyReplicas
 		current := pool.Status.ObservedClusterGeneration >= s.wlc.Generation
 		if current && conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition) {
