@@ -25,6 +25,8 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/vmimage"
 	"github.com/capstan-k8s/capstan/controllers/workloadcluster"
 	"github.com/capstan-k8s/capstan/internal/hostclient"
+	"github.com/capstan-k8s/capstan/internal/logs"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/trust"
 )
@@ -111,9 +113,10 @@ func newShared(ctx context.Context, mgr ctrl.Manager, live client.Client, option
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return keeper.Run(ctx, s.identity) })); err != nil {
 		return nil, fmt.Errorf("adding the keeper of the manager's CA: %w", err)
 	}
+	metrics.Follow(mgr.GetClient(), mgr.Elected())
 	s.pins = &trust.Pins{Client: live, Live: live}
 	s.agents = &hypervhost.Agents{
-		Pool: hostclient.NewPool(s.identity, maxHostConnections), Pins: s.pins, Namespace: options.Namespace,
+		Pool: hostclient.NewPool(s.identity, maxHostConnections, metrics.ObserveHostCalls(), logs.HostCalls{}), Pins: s.pins, Namespace: options.Namespace,
 	}
 	return s, nil
 }

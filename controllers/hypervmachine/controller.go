@@ -27,6 +27,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/logs"
 )
 
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=hypervmachines,verbs=get;list;watch;update;patch
@@ -91,6 +92,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if err := r.findOwners(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
+	ctx = logs.ForVM(ctx, infra, identity(infra), infra.Labels[clusterv1.ClusterNameLabel])
 	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, infra); err != nil || isPaused || requeue {
 		return ctrl.Result{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 	"github.com/capstan-k8s/capstan/internal/trust"
 )
 
@@ -64,7 +65,7 @@ func (a *agent) connection(target lbclient.Target) (*lbclient.Client, error) {
 		return nil, errClosing
 	}
 	if a.client == nil {
-		c, err := lbclient.Dial(target, a.all.manager)
+		c, err := lbclient.Dial(target, a.all.manager, metrics.ObserveLoadBalancerCalls())
 		if err != nil {
 			return nil, err
 		}

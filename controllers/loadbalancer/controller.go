@@ -18,6 +18,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/logs"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/trust"
 )
@@ -79,6 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if err := r.findCluster(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
+	ctx = logs.ForCluster(ctx, lb, lb.Spec.ClusterName)
 	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, lb); err != nil || isPaused || requeue {
 		return ctrl.Result{}, err
 	}

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
 	"github.com/capstan-k8s/capstan/internal/pki"
@@ -84,6 +86,7 @@ func (r *Reconciler) carryOut(ctx context.Context, i *instance, plan lbapi.Plan)
 		i.status = i.agent.observed()
 		return
 	}
+	ctrllog.FromContext(ctx).Info("Plan in force", hostapi.LogVMID, i.vm.Spec.ID, "VirtualMachine", i.vm.Name, "generation", status.Generation)
 	i.agent.answered(status)
 	i.status = &status
 	i.carries(plan.Generation, hash)

@@ -1,6 +1,7 @@
 package virtualmachine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
+	"github.com/capstan-k8s/capstan/internal/logs"
 )
 
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;update;patch
@@ -124,6 +126,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if r.written.behind(vm) {
 		return ctrl.Result{RequeueAfter: pollCache}, nil
 	}
+	ctx = logs.ForVM(ctx, vm, cmp.Or(vm.Spec.ID, string(vm.UID)), vm.Spec.ClusterName)
 	before := vm.DeepCopy()
 	s := &scope{vm: vm, was: vm.Status.Phase}
 	defer func() {

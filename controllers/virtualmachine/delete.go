@@ -9,6 +9,7 @@ import (
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -38,6 +39,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (*wait, error) {
 	if err := r.record(ctx, before, s.vm); client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("removing the finalizer from VirtualMachine %s: %w", s.vm.Name, err)
 	}
+	ctrllog.FromContext(ctx).Info("VM deleted")
 	return nil, nil
 }
 
@@ -121,5 +123,6 @@ func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 	if err := r.Client.Create(ctx, tombstone, client.FieldOwner(capstanv1.FieldOwner)); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("writing Tombstone %s of VirtualMachine %s/%s: %w", tombstone.Name, vm.Namespace, vm.Name, err)
 	}
+	ctrllog.FromContext(ctx).Info("Tombstone written", "host", vm.Spec.Placement.Host)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -182,6 +183,7 @@ func (r *Reconciler) ensure(ctx context.Context, s *scope, req hostapi.EnsureVMR
 	if err != nil {
 		return nil, err
 	}
+	ctrllog.FromContext(ctx).Info("VM created", "host", s.at.Name, "underWay", vm.Operation != nil)
 	s.seedHash = hash
 	s.seen = &vm
 	if vm.Operation != nil {

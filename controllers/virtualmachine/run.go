@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -53,6 +54,7 @@ func (r *Reconciler) powerOn(ctx context.Context, s *scope) (*wait, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctrllog.FromContext(ctx).Info("VM started", "host", s.at.Name)
 	s.seen = &vm
 	return w, nil
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 )
 
 // Object is an object whose status a Writer writes.
@@ -30,13 +31,16 @@ type Writer struct {
 }
 
 // Write patches the status of after if it differs from before, which is the
-// object as it was read, and records one event if the summary's status or reason
-// changed. A retry that ends with the same reason writes and tells nothing. An
+// object as it was read, records one event if the summary's status or reason
+// changed, and logs and counts every condition whose status or reason did. A retry that ends with the same reason writes and tells nothing. An
 // object that is gone is no error; one that was read from a stale cache is a
 // conflict, to be tried again.
 func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
+	}
+	if !after.GetDeletionTimestamp().IsZero() && len(after.GetFinalizers()) == 0 {
+		metrics.Gone(after)
 	}
 	// The patch is of the status alone: an earlier write in the same reconcile may
 	// have moved metadata and spec on, which before does not know.
@@ -61,6 +65,8 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 		}
 		return fmt.Errorf("writing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
 	}
+	metrics.StatusWritten(before, after)
+	logChanges(ctx, before, after)
 	w.tell(before, after)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
 	"github.com/capstan-k8s/capstan/internal/enrol"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -39,10 +40,15 @@ type Client struct {
 	conn    *enrol.Conn
 	rpc     hostpb.HostAgentClient
 	trust   trust
+	// host is what observers call the target.
+	host      string
+	observers observers
 
 	mu      sync.Mutex
 	calls   int
 	retired bool
+	// ended is called once no call is under way any more, if it is there.
+	ended func()
 }
 
 var _ hostapi.Agent = (*Client)(nil)
@@ -53,7 +59,11 @@ var errForgotten = errors.New("the connection was given up")
 // Dial returns a client of an enrolled agent. It does not wait for the agent to
 // answer.
 func Dial(target Target, manager *pki.ManagerIdentity) (*Client, error) {
-	c := &Client{target: target, manager: manager}
+	return dial(target.Name, target, manager, nil)
+}
+
+func dial(host string, target Target, manager *pki.ManagerIdentity, observers observers) (*Client, error) {
+	c := &Client{target: target, manager: manager, host: host, observers: observers}
 	conn, err := enrol.Connect(target.Address, manager.ClientConfig(target.ref()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithChainUnaryInterceptor(c.intercept),
@@ -79,9 +89,15 @@ func (c *Client) Target() Target { return c.target }
 func (c *Client) Connected() bool { return c.conn.GetState() == connectivity.Ready }
 
 // Close gives the connection up once the calls under way have ended.
-func (c *Client) Close() {
+func (c *Client) Close() { c.retire(nil) }
+
+// retire gives the connection up, and calls ended after that.
+func (c *Client) retire(ended func()) {
 	c.mu.Lock()
 	last := !c.retired && c.calls == 0
+	if !c.retired {
+		c.ended = ended
+	}
 	c.retired = true
 	c.mu.Unlock()
 	if last {
@@ -92,6 +108,9 @@ func (c *Client) Close() {
 func (c *Client) disconnect() {
 	// It fails only where it was done before.
 	_ = c.conn.Close()
+	if c.ended != nil {
+		c.ended()
+	}
 }
 
 func (c *Client) begin() error {
@@ -114,19 +133,23 @@ func (c *Client) end() {
 	}
 }
 
-// intercept gives every call its deadline and every failure its type.
+// intercept gives every call its deadline and every failure its type, and tells
+// of both.
 func (c *Client) intercept(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	op := methodName(method)
 	if err := c.begin(); err != nil {
 		return c.fail(op, err)
 	}
 	defer c.end()
-	ctx, cancel := context.WithTimeout(ctx, deadline(op))
+	ended := c.observers.callBegins(ctx, c.host, op)
+	ctx, cancel := context.WithTimeout(hostapi.ToAgent(ctx), deadline(op))
 	defer cancel()
 	var agent peer.Peer
 	err := invoke(ctx, method, req, reply, conn, append(opts, grpc.Peer(&agent))...)
 	c.trust.saw(agent)
-	return c.fail(op, c.conn.Cause(err))
+	failure := c.fail(op, c.conn.Cause(err))
+	ended(status.Code(err), failure)
+	return failure
 }
 
 // deadlines are per method, for those that may take longer than usualDeadline.

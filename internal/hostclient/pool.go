@@ -10,8 +10,9 @@ import (
 // Pool keeps one client per host. It is bounded: beyond the limit the client
 // that was not asked for longest is closed. It is safe for concurrent use.
 type Pool struct {
-	manager *pki.ManagerIdentity
-	limit   int
+	manager   *pki.ManagerIdentity
+	limit     int
+	observers observers
 
 	mu      sync.Mutex
 	clients map[string]*list.Element
@@ -24,9 +25,10 @@ type entry struct {
 	client *Client
 }
 
-// NewPool returns a pool of at most limit clients.
-func NewPool(manager *pki.ManagerIdentity, limit int) *Pool {
-	return &Pool{manager: manager, limit: limit, clients: map[string]*list.Element{}, recent: list.New()}
+// NewPool returns a pool of at most limit clients, whose calls are told to the
+// observers.
+func NewPool(manager *pki.ManagerIdentity, limit int, observers ...Observer) *Pool {
+	return &Pool{manager: manager, limit: limit, observers: observers, clients: map[string]*list.Element{}, recent: list.New()}
 }
 
 // Get returns the client of a host. If the host's target is another than last
@@ -41,7 +43,7 @@ func (p *Pool) Get(host string, target Target) (*Client, error) {
 		}
 		p.drop(e)
 	}
-	client, err := Dial(target, p.manager)
+	client, err := dial(host, target, p.manager, p.observers)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +54,16 @@ func (p *Pool) Get(host string, target Target) (*Client, error) {
 	return client, nil
 }
 
-// Forget closes the client of a host.
+// Forget closes the client of a host that is gone.
 func (p *Pool) Forget(host string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	gone := func() { p.observers.hostGone(host) }
 	if e, ok := p.clients[host]; ok {
-		p.drop(e)
+		p.remove(e).retire(gone)
+		return
 	}
+	gone()
 }
 
 // Close closes all clients.
@@ -70,8 +75,10 @@ func (p *Pool) Close() {
 	}
 }
 
-func (p *Pool) drop(e *list.Element) {
-	dropped := p.recent.Remove(e).(entry) //nolint:forcetypeassert // nothing else is put in
-	delete(p.clients, dropped.host)
-	dropped.client.Close()
+func (p *Pool) drop(e *list.Element) { p.remove(e).Close() }
+
+func (p *Pool) remove(e *list.Element) *Client {
+	removed := p.recent.Remove(e).(entry) //nolint:forcetypeassert // nothing else is put in
+	delete(p.clients, removed.host)
+	return removed.client
 }
