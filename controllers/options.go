@@ -32,6 +32,9 @@ type Options struct {
 	ConnectionRetryInterval time.Duration
 	// HostPollInterval is how often a healthy host's inventory is read.
 	HostPollInterval time.Duration
+	// RolloutQuietPeriod is how long a change that replaces nodes must have been
+	// left alone before it begins.
+	RolloutQuietPeriod time.Duration
 
 	log zap.Options
 }
@@ -48,6 +51,7 @@ func DefaultOptions() *Options {
 		Concurrency:             20,
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
+		RolloutQuietPeriod:      3 * time.Second,
 	}
 }
 
@@ -67,6 +71,8 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "objects of each of Capstan's kinds that are worked on at a time")
 	flags.DurationVar(&o.ConnectionRetryInterval, "cluster-connection-retry", o.ConnectionRetryInterval, "how soon a workload cluster that did not answer is tried again")
 	flags.DurationVar(&o.HostPollInterval, "host-poll-interval", o.HostPollInterval, "how often the inventory of a healthy host is read")
+	flags.DurationVar(&o.RolloutQuietPeriod, "rollout-quiet-period", o.RolloutQuietPeriod,
+		"how long a NodePool must have been left alone before its nodes are replaced, so that of many edits only the last is rolled out")
 	o.log.BindFlags(flags)
 	return flags.Bool("version", false, "print the version and exit")
 }

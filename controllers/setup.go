@@ -57,7 +57,9 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		setup
 	}{
 		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e}},
-		{"NodePool", &nodepool.Reconciler{Client: c, Live: r, Events: e}},
+		{"NodePool", &nodepool.Reconciler{
+			Client: c, Live: r, Events: e, Clock: shared.clock, RolloutQuietPeriod: options.RolloutQuietPeriod,
+		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e}},
 		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e}},
 		{"LoadBalancer", &loadbalancer.Reconciler{

@@ -47,19 +47,29 @@ func (r *Reconciler) decide(ctx context.Context, s *scope) error {
 // before what refers to it.
 func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 	objects := &s.objects
-	if err := r.applier.Object(ctx, s.pool, objects.MachineTemplate, &infrav1.HyperVMachineTemplate{}); err != nil {
-		return err
+	if objects.MachineTemplate != nil {
+		if err := r.applier.Object(ctx, s.pool, objects.MachineTemplate, &infrav1.HyperVMachineTemplate{}); err != nil {
+			return err
+		}
 	}
-	if err := r.applier.Object(ctx, s.pool, objects.BootstrapConfig, &bootstrapv1.KubeadmConfigTemplate{}); err != nil {
-		return err
+	if objects.BootstrapConfig != nil {
+		if err := r.applier.Object(ctx, s.pool, objects.BootstrapConfig, &bootstrapv1.KubeadmConfigTemplate{}); err != nil {
+			return err
+		}
 	}
 	s.deployment = &clusterv1.MachineDeployment{}
 	if err := r.applier.Object(ctx, s.pool, objects.Machines, s.deployment); err != nil {
 		return err
 	}
-	if err := r.applier.Object(ctx, s.pool, objects.HealthCheck, &clusterv1.MachineHealthCheck{}); err != nil {
-		return err
+	if !s.held {
+		s.pool.Status.PendingRollout = nil
 	}
-	return templates.Prune(ctx, r.Client, s.pool, objects.MachineTemplate.Name, objects.BootstrapConfig.Name,
+	return r.applier.Object(ctx, s.pool, objects.HealthCheck, &clusterv1.MachineHealthCheck{})
+}
+
+// prune removes the templates that the pool's machines were made from before.
+func (r *Reconciler) prune(ctx context.Context, s *scope) error {
+	spec := &s.objects.Machines.Spec.Template.Spec
+	return templates.Prune(ctx, r.Client, s.pool, spec.InfrastructureRef.Name, spec.Bootstrap.ConfigRef.Name,
 		client.MatchingLabels{capstanv1.NodePoolLabel: s.pool.Name})
 }

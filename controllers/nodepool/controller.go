@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -40,6 +42,10 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	Clock  clock.PassiveClock
+	// RolloutQuietPeriod is how long what nodes are made from must have been left
+	// alone before they are replaced for it.
+	RolloutQuietPeriod time.Duration
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -75,6 +81,11 @@ type scope struct {
 	objects    translate.PoolObjects
 	deployment *clusterv1.MachineDeployment
 	machines   []infrav1.HyperVMachine
+	// held says that nodes shall be replaced, and that this begins later.
+	held   bool
+	begins time.Time
+	// after is when to look again.
+	after time.Duration
 	// left says what a deletion still waits for.
 	left string
 	// err is why a phase could not be finished.
@@ -113,14 +124,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		r.joinCluster,
 		r.findDeployment,
 		r.decide,
+		r.letFirstNodesThrough,
+		r.holdRollout,
 		r.reconcileChildren,
+		r.keepWithinBounds,
+		r.prune,
 		r.observe,
 	} {
 		if s.err = phase(ctx, s); s.err != nil {
 			break
 		}
 	}
-	return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
+	return ctrl.Result{RequeueAfter: s.after}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }
 
 func poolOfLabel(_ context.Context, obj client.Object) []reconcile.Request {

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -36,7 +37,7 @@ var (
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT())
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		r := &nodepool.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events}
+		r := &nodepool.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}}
 		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
 	})
 	env.Create(ctx, testenv.NewVMImage("linux-136", testenv.Version), testenv.NewVMImage("linux-137", "v1.37.0"))

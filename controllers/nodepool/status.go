@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -63,6 +64,7 @@ func reasonOf(err error) string {
 
 func setReplicas(s *scope) {
 	status, from := &s.pool.Status, s.deployment.Status
+	status.WantedReplicas = wantedReplicas(s)
 	status.Replicas = ptr.Deref(from.Replicas, 0)
 	status.ReadyReplicas = ptr.Deref(from.ReadyReplicas, 0)
 	status.AvailableReplicas = ptr.Deref(from.AvailableReplicas, 0)
@@ -70,30 +72,68 @@ func setReplicas(s *scope) {
 	status.Version = s.deployment.Spec.Template.Spec.Version
 }
 
+// wantedReplicas is the pool's number or, where it leaves that to the cluster
+// autoscaler, the MachineDeployment's.
+func wantedReplicas(s *scope) int32 {
+	if s.pool.Spec.Autoscaling != nil {
+		return ptr.Deref(s.deployment.Spec.Replicas, s.pool.Spec.Autoscaling.Min)
+	}
+	return s.pool.WantedReplicas()
+}
+
 func setMachinesReady(s *scope) {
-	wanted := ptr.Deref(s.pool.Spec.Replicas, 0)
-	if settled(s.deployment, wanted) {
-		if s.pool.Status.Version != s.cluster.Spec.Version {
-			conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForControlPlane,
-				"%d nodes ready at %s; waiting for the control plane to be at %s", wanted, s.pool.Status.Version, s.cluster.Spec.Version)
-			return
-		}
-		conditions.True(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonReady, "%d nodes ready", wanted)
+	wanted := s.pool.Status.WantedReplicas
+	switch {
+	case s.held:
+		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPending,
+			"%d of %d nodes ready; a change that replaces them is pending since %s and begins at %s unless it is edited again",
+			s.pool.Status.AvailableReplicas, wanted, clockTime(s.pool.Status.PendingRollout.Since.Time), clockTime(s.begins))
+	case settled(s.deployment, wanted):
+		setSettled(s, wanted)
+	case s.pool.Spec.Rollout.Paused && onlyOutdated(s.deployment, wanted):
+		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPaused,
+			"%d nodes ready, %d of them as the spec says; the roll-out is paused: set rollout.paused to false to go on",
+			s.pool.Status.AvailableReplicas, s.pool.Status.UpToDateReplicas)
+	default:
+		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForMachines, "%s", waitingMessage(s, wanted))
+	}
+}
+
+func setSettled(s *scope, wanted int32) {
+	if s.pool.Status.Version != s.cluster.Spec.Version {
+		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForControlPlane,
+			"%d nodes ready at %s; waiting for the control plane to be at %s", wanted, s.pool.Status.Version, s.cluster.Spec.Version)
 		return
 	}
+	conditions.True(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonReady, "%d nodes ready", wanted)
+}
+
+func waitingMessage(s *scope, wanted int32) string {
 	status := s.pool.Status
 	message := fmt.Sprintf("%d of %d nodes ready", min(status.AvailableReplicas, status.UpToDateReplicas), wanted)
 	if extra := status.Replicas - wanted; extra > 0 {
 		message += fmt.Sprintf(", %d more to go", extra)
 	}
+	if s.pool.Spec.Rollout.Paused {
+		message += "; the roll-out is paused"
+	}
 	for i := range s.machines {
 		m := &s.machines[i]
 		if c := conditions.Get(m, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
-			message += fmt.Sprintf("; %s: %s", m.Name, c.Message)
-			break
+			return message + fmt.Sprintf("; %s: %s", m.Name, c.Message)
 		}
 	}
-	conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForMachines, "%s", message)
+	return message
+}
+
+// clockTime tells a time as others in a status are told.
+func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// onlyOutdated tells whether all that is missing is that nodes be replaced.
+func onlyOutdated(md *clusterv1.MachineDeployment, wanted int32) bool {
+	return md.Status.ObservedGeneration >= md.Generation &&
+		ptr.Deref(md.Status.AvailableReplicas, 0) >= wanted &&
+		ptr.Deref(md.Status.UpToDateReplicas, 0) < wanted
 }
 
 // settled tells whether all machines are there, available and as the spec says.

@@ -16,7 +16,8 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// PoolObjects are what stands for a NodePool.
+// PoolObjects are what stands for a NodePool. A template is nil where the nodes
+// shall stay made from another.
 type PoolObjects struct {
 	Machines        *clusterv1.MachineDeployment
 	HealthCheck     *clusterv1.MachineHealthCheck
@@ -26,8 +27,9 @@ type PoolObjects struct {
 
 // NodePool returns what stands for a NodePool of a WorkloadCluster, whose nodes
 // shall have version and boot image, the name of a VMImage. Both templates are
-// named by their content: what changes a node makes a new template, and the
-// MachineDeployment rolls to it.
+// named by what a node is made from: a change of that makes a new template, and
+// the MachineDeployment rolls to it. Labels are no part of the name, since
+// Cluster API brings them to nodes that exist.
 func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version, image string) PoolObjects {
 	size := wlc.Spec.NodePoolDefaults.Size
 	if pool.Spec.Size != nil {
@@ -39,8 +41,10 @@ func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version,
 		m.Labels[capstanv1.NodePoolLabel] = pool.Name
 		m.OwnerReferences = []metav1.OwnerReference{owner(pool, "NodePool")}
 	}
+	machines := machineDeployment(wlc, pool, version, template.Name, config.Name)
+	machines.Annotations = autoscalingAnnotations(pool, &size, pool.Spec.Taints)
 	return PoolObjects{
-		Machines:        machineDeployment(wlc, pool, version, template.Name, config.Name),
+		Machines:        machines,
 		HealthCheck:     healthCheck(wlc, pool),
 		BootstrapConfig: config,
 		MachineTemplate: template,
@@ -64,7 +68,8 @@ func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool,
 		ObjectMeta: meta(wlc, pool.Name, wlc.Name, pool),
 		Spec: clusterv1.MachineDeploymentSpec{
 			ClusterName: wlc.Name,
-			Replicas:    ptr.To(ptr.Deref(pool.Spec.Replicas, 1)),
+			Replicas:    replicas(pool),
+			Paused:      paused(pool),
 			Selector:    metav1.LabelSelector{MatchLabels: MachineLabels(pool)},
 			Rollout: clusterv1.MachineDeploymentRolloutSpec{Strategy: clusterv1.MachineDeploymentRolloutStrategy{
 				Type: clusterv1.RollingUpdateMachineDeploymentStrategyType,
@@ -73,7 +78,7 @@ func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool,
 				},
 			}},
 			Template: clusterv1.MachineTemplateSpec{
-				ObjectMeta: clusterv1.ObjectMeta{Labels: templateLabels(pool)},
+				ObjectMeta: clusterv1.ObjectMeta{Labels: templateLabels(pool), Annotations: maps.Clone(pool.Spec.Annotations)},
 				Spec: clusterv1.MachineSpec{
 					ClusterName: wlc.Name,
 					Version:     version,
@@ -94,6 +99,22 @@ func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool,
 	}
 	md.OwnerReferences = []metav1.OwnerReference{controller(pool, "NodePool")}
 	return md
+}
+
+// replicas is nil where the cluster autoscaler decides: what is not applied stays
+// as it is.
+func replicas(pool *capstanv1.NodePool) *int32 {
+	if pool.Spec.Autoscaling != nil {
+		return nil
+	}
+	return ptr.To(pool.WantedReplicas())
+}
+
+func paused(pool *capstanv1.NodePool) *bool {
+	if !pool.Spec.Rollout.Paused {
+		return nil
+	}
+	return ptr.To(true)
 }
 
 // nodeUnhealthyAfter is longer than a failover cluster takes to give up a host
@@ -128,14 +149,13 @@ func poolConfig(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *boots
 		TypeMeta: typeMeta(bootstrapv1.GroupVersion, "KubeadmConfigTemplate"),
 		Spec: bootstrapv1.KubeadmConfigTemplateSpec{Template: bootstrapv1.KubeadmConfigTemplateResource{
 			Spec: bootstrapv1.KubeadmConfigSpec{
-				Format: bootstrapv1.CloudConfig,
-				JoinConfiguration: bootstrapv1.JoinConfiguration{
-					NodeRegistration: nodeRegistration(kubeletLabels(pool), pool.Spec.Taints),
-				},
+				Format:            bootstrapv1.CloudConfig,
+				JoinConfiguration: bootstrapv1.JoinConfiguration{NodeRegistration: nodeRegistration(nil, pool.Spec.Taints)},
 			},
 		}},
 	}
 	config.ObjectMeta = meta(wlc, pool.Name+"-"+contentHash(config.Spec), wlc.Name, pool)
+	config.Spec.Template.Spec.JoinConfiguration.NodeRegistration = nodeRegistration(kubeletLabels(pool), pool.Spec.Taints)
 	return config
 }
 

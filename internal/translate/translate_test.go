@@ -1,6 +1,7 @@
 package translate_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -122,9 +123,13 @@ func TestPoolTemplatesAreNamedByContent(t *testing.T) {
 		change                     func(*capstanv1.NodePool)
 		newMachines, newBootstraps bool
 	}{
-		"replicas":    {func(p *capstanv1.NodePool) { p.Spec.Replicas = ptr.To[int32](9) }, false, false},
-		"own size":    {func(p *capstanv1.NodePool) { p.Spec.Size = &capstanv1.MachineSize{CPUs: 8} }, true, false},
-		"node labels": {func(p *capstanv1.NodePool) { p.Spec.Labels = map[string]string{"tier": "web"} }, false, true},
+		"replicas":                               {func(p *capstanv1.NodePool) { p.Spec.Replicas = ptr.To[int32](9) }, false, false},
+		"own size":                               {func(p *capstanv1.NodePool) { p.Spec.Size = &capstanv1.MachineSize{CPUs: 8} }, true, false},
+		"node labels, which reach running nodes": {func(p *capstanv1.NodePool) { p.Spec.Labels = map[string]string{"tier": "web"} }, false, false},
+		"node annotations, which reach running nodes": {func(p *capstanv1.NodePool) { p.Spec.Annotations = map[string]string{"tier": "web"} }, false, false},
+		"autoscaling": {func(p *capstanv1.NodePool) {
+			p.Spec.Replicas, p.Spec.Autoscaling = nil, &capstanv1.Autoscaling{Min: 1, Max: 5}
+		}, false, false},
 		"taints": {func(p *capstanv1.NodePool) {
 			p.Spec.Taints = []corev1.Taint{{Key: "gpu", Effect: corev1.TaintEffectNoSchedule}}
 		}, false, true},
@@ -266,7 +271,7 @@ func TestKubeletIsToldWhoItIs(t *testing.T) {
 	g.Expect(*registration.Taints).To(HaveExactElements(HaveField("Key", "b"), HaveField("Key", "a")), "as the user ordered them")
 }
 
-func TestLabelsThatKubeletsMayNotSetAreLeftToClusterAPI(t *testing.T) {
+func TestEveryLabelIsSetByWhoMaySetIt(t *testing.T) {
 	for key, want := range map[string]translate.NodeLabelSetter{
 		"tier":                                      translate.SetByKubelet,
 		"example.org/tier":                          translate.SetByKubelet,
@@ -277,6 +282,12 @@ func TestLabelsThatKubeletsMayNotSetAreLeftToClusterAPI(t *testing.T) {
 		"node-role.kubernetes.io/worker":            translate.SetByClusterAPI,
 		"shop.node-restriction.kubernetes.io/x":     translate.SetByClusterAPI,
 		"node.cluster.x-k8s.io/x":                   translate.SetByClusterAPI,
+		"kubernetes.io/hostname":                    translate.SetAsItIs,
+		"kubernetes.io/os":                          translate.SetAsItIs,
+		"cluster.x-k8s.io/cluster-name":             translate.SetForItself,
+		"topology.cluster.x-k8s.io/owned":           translate.SetForItself,
+		"capstan.dev/node-pool":                     translate.SetForItself,
+		"machine-template-hash":                     translate.SetForItself,
 		"kubernetes.io/made-up":                     translate.SetByNobody,
 		"foo.k8s.io/bar":                            translate.SetByNobody,
 		"sub.node-role.kubernetes.io/not-a-role-of": translate.SetByNobody,
@@ -284,12 +295,13 @@ func TestLabelsThatKubeletsMayNotSetAreLeftToClusterAPI(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			g := NewWithT(t)
 			g.Expect(translate.SetterOf(key)).To(Equal(want))
-			labels := pool(func(p *capstanv1.NodePool) { p.Spec.Labels = map[string]string{key: "v"} }).Machines.Spec.Template.Labels
-			if want == translate.SetByClusterAPI {
-				g.Expect(labels).To(HaveKeyWithValue(key, "v"))
-			} else {
-				g.Expect(labels).NotTo(HaveKey(key))
-			}
+			objects := pool(func(p *capstanv1.NodePool) { p.Spec.Labels = map[string]string{key: "v"} })
+			keptByClusterAPI := objects.Machines.Spec.Template.Labels[key] == "v"
+			g.Expect(keptByClusterAPI).To(Equal(want == translate.SetByKubelet || want == translate.SetByClusterAPI))
+			told := bootstrapv1.Arg{Name: "node-labels", Value: ptr.To(key + "=v")}
+			args := objects.BootstrapConfig.Spec.Template.Spec.JoinConfiguration.NodeRegistration.KubeletExtraArgs
+			g.Expect(slices.ContainsFunc(args, func(a bootstrapv1.Arg) bool { return a.Name == told.Name && *a.Value == *told.Value })).
+				To(Equal(want == translate.SetByKubelet))
 		})
 	}
 }

@@ -1,0 +1,129 @@
+package nodepool
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/testenv"
+	"github.com/capstan-k8s/capstan/internal/translate"
+)
+
+const quiet = 3 * time.Second
+
+// edited is a pool under edit. Each look at it is a reconciler of its own, as
+// after a restart of the manager.
+type edited struct {
+	clock *clocktesting.FakePassiveClock
+	wlc   *capstanv1.WorkloadCluster
+	pool  *capstanv1.NodePool
+	first translate.PoolObjects
+}
+
+func newEdited() *edited {
+	e := &edited{
+		clock: clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
+		wlc:   testenv.NewWorkloadCluster("team", "shop"),
+		pool:  testenv.NewNodePool("team", "shop-linux", "shop", testenv.WithSize(testenv.NewSize(2, "4Gi", "40Gi"))),
+	}
+	e.first = e.objects()
+	return e
+}
+
+func (e *edited) objects() translate.PoolObjects {
+	return translate.NodePool(e.wlc, e.pool, testenv.Version, "linux")
+}
+
+// look looks at the pool, whose nodes are as they were at first.
+func (e *edited) look(t *testing.T) *scope {
+	t.Helper()
+	s := &scope{pool: e.pool, cluster: e.wlc, existing: e.first.Machines.DeepCopy(), objects: e.objects()}
+	r := &Reconciler{Clock: e.clock, RolloutQuietPeriod: quiet}
+	NewWithT(t).Expect(r.holdRollout(t.Context(), s)).To(Succeed())
+	return s
+}
+
+func (e *edited) wait(d time.Duration) { e.clock.SetTime(e.clock.Now().Add(d)) }
+
+func (e *edited) cpus(n int32) { e.pool.Spec.Size.CPUs = n }
+
+func TestOnlyTheLastOfManyEditsIsRolledOut(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	for i := range int32(10) {
+		e.cpus(4 + i)
+		s := e.look(t)
+		g.Expect(s.held).To(BeTrue())
+		g.Expect(s.after).To(Equal(quiet), "each edit begins the quiet period anew")
+		g.Expect(s.objects.MachineTemplate).To(BeNil(), "no template is made for what is not rolled out")
+		g.Expect(s.objects.ReplacesNodes(e.first.Machines)).To(BeFalse())
+		e.wait(2 * time.Second)
+	}
+	s := e.look(t)
+	g.Expect(s.held).To(BeTrue())
+	g.Expect(s.after).To(Equal(time.Second), "a look is no edit")
+	e.wait(time.Second)
+	s = e.look(t)
+	g.Expect(s.held).To(BeFalse())
+	g.Expect(s.objects.MachineTemplate.Spec.Template.Spec.Size.CPUs).To(Equal(int32(13)))
+}
+
+func TestAnEditThatIsTakenBackRollsNothing(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	e.cpus(4)
+	g.Expect(e.look(t).held).To(BeTrue())
+	e.cpus(2)
+	s := e.look(t)
+	g.Expect(s.held).To(BeFalse())
+	g.Expect(e.pool.Status.PendingRollout).To(BeNil())
+	g.Expect(s.objects.ReplacesNodes(e.first.Machines)).To(BeFalse())
+	e.wait(quiet)
+	e.cpus(4)
+	g.Expect(e.look(t).held).To(BeTrue(), "what was taken back begins anew")
+}
+
+func TestScalingIsNeitherDelayedNorADelay(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	e.pool.Spec.Replicas = ptr.To[int32](5)
+	g.Expect(e.look(t).held).To(BeFalse())
+	e.cpus(4)
+	g.Expect(e.look(t).after).To(Equal(quiet))
+	e.wait(time.Second)
+	e.pool.Spec.Replicas = ptr.To[int32](6)
+	s := e.look(t)
+	g.Expect(s.after).To(Equal(quiet - time.Second))
+	g.Expect(s.objects.Machines.Spec.Replicas).To(HaveValue(Equal(int32(6))))
+}
+
+func TestTheFirstNodesAreNotDelayed(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	s := &scope{pool: e.pool, cluster: e.wlc, objects: e.objects()}
+	r := &Reconciler{Clock: e.clock, RolloutQuietPeriod: quiet}
+	g.Expect(r.holdRollout(t.Context(), s)).To(Succeed())
+	g.Expect(s.held).To(BeFalse())
+	g.Expect(s.objects.MachineTemplate).NotTo(BeNil())
+}
+
+func TestAClockThatWasWrongHoldsNothingUp(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	e.cpus(4)
+	e.look(t)
+	e.pool.Status.PendingRollout.Since = metav1.NewMicroTime(e.clock.Now().AddDate(1, 0, 0))
+	g.Expect(e.look(t).after).To(Equal(quiet))
+}
+
+func TestAPendingRollOutIsTold(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	e.cpus(4)
+	s := e.look(t)
+	s.deployment = s.existing
+	setStatus(s)
+	g.Expect(e.pool.Status.Conditions).To(ContainElement(And(
+		HaveField("Type", capstanv1.ReadyCondition), HaveField("Status", metav1.ConditionFalse), HaveField("Reason", capstanv1.ReasonRolloutPending),
+		HaveField("Message", "0 of 1 nodes ready; a change that replaces them is pending since 2026-03-01T12:00:00Z and begins at 2026-03-01T12:00:03Z unless it is edited again"),
+	)))
+}
