@@ -73,10 +73,12 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		return fmt.Errorf("setting up the Cluster reconciler: %w", err)
 	}
 	if err := (&machine.Reconciler{
-		Client:                      mgr.GetClient(),
-		APIReader:                   mgr.GetAPIReader(),
-		ClusterCache:                clusters,
-		RemoteConditionsGracePeriod: options.RemoteConditionsGracePeriod,
+		Client:                           mgr.GetClient(),
+		APIReader:                        mgr.GetAPIReader(),
+		ClusterCache:                     clusters,
+		RemoteConditionsGracePeriod:      options.RemoteConditionsGracePeriod,
+		AdditionalSyncMachineLabels:      nodeMetadata(),
+		AdditionalSyncMachineAnnotations: nodeMetadata(),
 	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.Machine)); err != nil {
 		return fmt.Errorf("setting up the Machine reconciler: %w", err)
 	}
