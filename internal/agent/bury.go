@@ -40,7 +40,7 @@ func (a *Agent) Bury(ctx context.Context, tombstones []hostapi.Tombstone) ([]hos
 			gone = append(gone, id)
 			continue
 		}
-		a.log.Info("VM is buried and is deleted", "vm", string(id), "name", t.Name)
+		a.log.Info("VM is buried and is deleted", hostapi.LogVMID, id, "name", t.Name)
 		if err := a.begin(vmSubject(id), a.deleteRequest(hostapi.DeleteVMRequest{Stamp: t.Stamp})); err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (a *Agent) restore(ctx context.Context) error {
 
 func (a *Agent) startAll() error {
 	for _, vm := range a.journal.wantedOn() {
-		a.log.Info("VM is started after the boot of its host", "vm", string(vm.Stamp.ID), "name", vm.Name)
+		a.log.Info("VM is started after the boot of its host", hostapi.LogVMID, vm.Stamp.ID, "name", vm.Name)
 		r := a.powerRequest(hostapi.SetPowerRequest{Stamp: vm.Stamp, Power: hostapi.PowerOn})
 		r.onlyIfIdle = true
 		if err := a.begin(vmSubject(vm.Stamp.ID), r); err != nil {

@@ -16,7 +16,9 @@ func (a *Agent) StageImage(ctx context.Context, req hostapi.StageImageRequest) (
 	}
 	s := a.operations.use(imageSubject(&req))
 	defer a.operations.leave(s)
-	o, err := a.operations.submit(s, a.stageRequest(req))
+	r := a.stageRequest(req)
+	r.id = hostapi.RequestID(ctx)
+	o, err := a.operations.submit(s, r)
 	if err != nil {
 		return hostapi.Image{}, err
 	}

@@ -29,9 +29,11 @@ type operation struct {
 	held  bool
 	since time.Time
 	// shown tells that somebody has the reference and may ask for it.
-	shown   bool
-	outcome outcome
-	cancel  context.CancelCauseFunc
+	shown bool
+	// requestID is of the request that the work was begun for, for logs.
+	requestID string
+	outcome   outcome
+	cancel    context.CancelCauseFunc
 	// seen is the VM as it was before the driver call, if it was there.
 	seen *hostapi.VM
 	// done is closed at the end. It is not guarded.

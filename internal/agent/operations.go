@@ -111,6 +111,8 @@ func (e *operations) drop(s *subject, o *operation) {
 
 // request is work that a caller asks for.
 type request struct {
+	// id is the manager's, for logs. It is "" for what the agent does by itself.
+	id     string
 	record operationRecord
 	run    func(ctx context.Context, o *operation) outcome
 	// onlyIfIdle gives the request up if the subject has work already.
@@ -131,7 +133,7 @@ func (e *operations) submit(s *subject, r request) (*operation, error) {
 	switch {
 	case s.waiting != nil && s.waiting.record.Digest == digest:
 		o := s.waiting
-		o.run, o.held = r.run, false
+		o.run, o.held, o.requestID = r.run, false, r.id
 		e.next(s)
 		return o, nil
 	case s.running != nil && s.running.record.Digest == digest:
@@ -146,6 +148,7 @@ func (e *operations) submit(s *subject, r request) (*operation, error) {
 func (e *operations) begin(s *subject, r request) (*operation, error) {
 	r.record.Ref, r.record.Started = e.newRef(), e.clock.Now().UTC()
 	o := newOperation(r.record, r.run)
+	o.requestID = r.id
 	if e.isStopping() {
 		return nil, hostapi.Errorf(hostapi.Transient, string(r.record.Kind), "", "%w", errStopping)
 	}
@@ -204,17 +207,18 @@ func (e *operations) next(s *subject) {
 	s.waiting, s.running = nil, o
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	o.cancel = cancel
-	run := o.run
+	run, requestID := o.run, o.requestID
 	go func() {
 		defer e.work.Done()
 		defer cancel(nil)
-		e.execute(ctx, s, o, run)
+		e.execute(hostapi.WithRequestID(ctx, requestID), s, o, run)
 	}()
 }
 
 func (e *operations) execute(ctx context.Context, s *subject, o *operation, run func(context.Context, *operation) outcome) {
-	log := e.log.With("ref", o.record.Ref, "operation", string(o.record.Kind), "subject", s.name)
+	log := logOf(ctx, e.log, o.record.stamp().ID).With("operation", string(o.record.Kind), "subject", s.name, "ref", o.record.Ref)
 	log.Debug("operation begins")
+	began := e.clock.Now()
 	var out outcome
 	select {
 	case s.lock <- struct{}{}:
@@ -223,12 +227,13 @@ func (e *operations) execute(ctx context.Context, s *subject, o *operation, run 
 	case <-ctx.Done():
 		out.err = hostapi.Errorf(hostapi.Transient, string(o.record.Kind), "", "%w", context.Cause(ctx))
 	}
+	log = log.With("duration", e.clock.Now().Sub(began))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = nil
 	switch cause := context.Cause(ctx); {
 	case out.err == nil:
-		log.Debug("operation ends well")
+		log.Info("operation ends well")
 	case errors.Is(cause, errStopping):
 		// The journal keeps it as under way, for the next start.
 		log.Info("operation is left to the journal")

@@ -32,7 +32,7 @@ func (e *operations) resume(records []operationRecord, run func(operationRecord)
 			e.supersede(s, record)
 			s.waiting = o
 			e.log.Info("operation is resumed from the journal", "ref", record.Ref, "operation", string(record.Kind),
-				"vm", string(record.stamp().ID), "held", o.held, "awaitsSeed", o.run == nil)
+				hostapi.LogVMID, record.stamp().ID, "held", o.held, "awaitsSeed", o.run == nil)
 			e.next(s)
 		}
 		s.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/capstan-k8s/capstan/internal/enrol"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
@@ -32,7 +33,7 @@ const (
 // agent and the listener.
 func Serve(ctx context.Context, listener net.Listener, agent *Agent, identity *pki.Agent, log *slog.Logger) error {
 	options := append(enrol.ServerOptions(identity),
-		grpc.ChainUnaryInterceptor(recoverPanics(log)),
+		grpc.ChainUnaryInterceptor(recoverPanics(log), takeRequestID),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
 	)
@@ -80,6 +81,11 @@ func stopGracefully(server *grpc.Server) {
 		server.Stop()
 		<-stopped
 	}
+}
+
+// takeRequestID takes over what the manager calls the request in its own log.
+func takeRequestID(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return handler(hostapi.FromManager(ctx), req)
 }
 
 // recoverPanics keeps the agent alive for the other VMs when one call panics.

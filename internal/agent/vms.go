@@ -98,7 +98,7 @@ func (a *Agent) GetVM(ctx context.Context, id hostapi.VMID) (hostapi.VM, error) 
 // cluster it may have been deleted through another node.
 func (a *Agent) forget(id hostapi.VMID) {
 	if err := a.journal.removeVM(id); err != nil {
-		a.log.Error("a VM that does not exist stays in the journal", "vm", string(id), "error", err)
+		a.log.Error("a VM that does not exist stays in the journal", hostapi.LogVMID, id, "error", err)
 	}
 }
 
@@ -140,6 +140,7 @@ func (a *Agent) checkNotBuried(op string, id hostapi.VMID, makesOrStarts bool) e
 func (a *Agent) change(ctx context.Context, stamp hostapi.Stamp, r request) (hostapi.VM, error) {
 	s := a.operations.use(vmSubject(stamp.ID))
 	defer a.operations.leave(s)
+	r.id = hostapi.RequestID(ctx)
 	o, err := a.operations.submit(s, r)
 	if err != nil {
 		return hostapi.VM{}, err
