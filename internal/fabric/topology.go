@@ -87,7 +87,7 @@ func DefaultTopology(hosts int, standAlone bool) Topology {
 // that manifests can name them.
 func DefaultImages() []fabricapi.PublishedImage {
 	var images []fabricapi.PublishedImage
-	for _, version := range []string{"v1.34.9", "v1.35.6", "v1.36.2", "v1.36.3", "v1.37.0"} {
+	for _, version := range []string{"v1.34.9", "v1.35.6", "v1.36.2", "v1.36.3", "v1.36.4", "v1.37.0"} {
 		source := `\\images.example\capstan\`
 		images = append(images,
 			SimulatedImage(source+"linux-"+version+".vhdx", "Linux", version, 2*gib),

@@ -16,7 +16,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 )
 
-// Names in the samples.
+// Names in the manifests.
 const (
 	clusterName = "shop"
 	poolName    = "shop-linux"
@@ -36,7 +36,7 @@ func (s *teller) scale(workers int) {
 // refuses to delete a network in use.
 func (s *teller) remove() {
 	g := NewWithT(s.t)
-	s.kubectl(g, "delete", "--wait=false", "--ignore-not-found", "-f", filepath.Join(s.manifests, shopSample))
+	s.kubectl(g, "delete", "--wait=false", "--ignore-not-found", "-f", filepath.Join(s.manifests, shopManifest))
 	g.Eventually(s.ctx, s.gone).WithPolling(lookInterval).WithTimeout(patience).Should(Succeed())
 	s.kubectl(g, "delete", "--ignore-not-found", "-k", s.manifests)
 }

@@ -29,12 +29,12 @@ var (
 )
 
 const (
-	hosts      = 3
-	bootTime   = 2 * time.Second
-	startsIn   = 3 * time.Minute
-	samples    = "config/samples"
-	sampleNet  = "127.64."
-	shopSample = "shop.yaml"
+	hosts        = 3
+	bootTime     = 2 * time.Second
+	startsIn     = 3 * time.Minute
+	testdata     = "testdata"
+	testdataNet  = "127.64."
+	shopManifest = "shop.yaml"
 )
 
 // world is the environment of the story.
@@ -42,7 +42,7 @@ type world struct {
 	env *demoenv.Env
 	ctx context.Context
 	api client.WithWatch
-	// manifests is a copy of the samples, in a network of their own.
+	// manifests is a copy of those in testdata, in a network of their own.
 	manifests string
 	// retried counts commands that the API server refused because the manager's
 	// webhooks were down.
@@ -86,20 +86,20 @@ func startWorld(t *testing.T) *world {
 	return &world{env: env, ctx: ctx, api: api, manifests: manifests}
 }
 
-// ownManifests copies the samples, with a network that no demo on this machine
+// ownManifests copies the manifests, with a network that no demo on this machine
 // uses, so that both can run at once.
 func ownManifests(t *testing.T) string {
 	t.Helper()
 	g := NewWithT(t)
 	network := ownNetwork(t)
 	copied := t.TempDir()
-	files, err := filepath.Glob(filepath.Join(top, samples, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(testdata, "*.yaml"))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(files).NotTo(BeEmpty())
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		g.Expect(err).NotTo(HaveOccurred())
-		own := strings.ReplaceAll(string(text), sampleNet, network)
+		own := strings.ReplaceAll(string(text), testdataNet, network)
 		g.Expect(os.WriteFile(filepath.Join(copied, filepath.Base(file)), []byte(own), 0o600)).To(Succeed())
 	}
 	return copied
