@@ -34,6 +34,10 @@ func (s *set) statusWritten(before, after Object) {
 }
 
 func (s *set) gone(obj Object) {
+	if !s.stopwatch.watches(obj.GetUID()) {
+		// It was told before, and the cache is late; or nothing had to be waited for.
+		return
+	}
 	if left, took := s.stopwatch.move(obj, phaseDeleting, "", s.now()); left {
 		s.phaseDuration.WithLabelValues(kindOf(obj), string(phaseDeleting)).Observe(took.Seconds())
 	}
@@ -75,6 +79,13 @@ func (w *stopwatch) move(before Object, was, is phase, now time.Time) (left bool
 		w.put(uid, entry{phase: is, at: now})
 	}
 	return was != "" && was != is, max(0, now.Sub(e.at))
+}
+
+func (w *stopwatch) watches(uid types.UID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.entered[uid]
+	return ok
 }
 
 func (w *stopwatch) put(uid types.UID, e entry) {
