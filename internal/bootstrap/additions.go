@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -119,12 +120,16 @@ func (c *cloudConfig) write(f File) {
 // containerd falls back to the registry itself.
 func (c *cloudConfig) mirror(mirrors []RegistryMirror) {
 	for _, m := range mirrors {
-		var b strings.Builder
-		for _, e := range m.Endpoints {
-			fmt.Fprintf(&b, "[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", e)
-		}
-		c.write(File{Path: "/etc/containerd/certs.d/" + m.Host + "/hosts.toml", Content: []byte(b.String())})
+		c.write(File{Path: "/etc/containerd/certs.d/" + m.Host + "/hosts.toml", Content: m.hostsFile()})
 	}
+}
+
+func (m *RegistryMirror) hostsFile() []byte {
+	var b strings.Builder
+	for _, e := range m.Endpoints {
+		fmt.Fprintf(&b, "[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", e)
+	}
+	return []byte(b.String())
 }
 
 // proxy tells containerd, kubelet and people who log in. A password in the URL is
@@ -135,12 +140,7 @@ func (c *cloudConfig) proxy(p Proxy) {
 	}
 	var unit, environment strings.Builder
 	unit.WriteString("[Service]\n")
-	for _, v := range []struct{ name, value string }{
-		{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"NO_PROXY", strings.Join(p.NoProxy, ",")},
-	} {
-		if v.value == "" {
-			continue
-		}
+	for _, v := range p.variables() {
 		// In a unit, % begins a specifier.
 		fmt.Fprintf(&unit, "Environment=\"%s=%s\"\n", v.name, strings.ReplaceAll(v.value, "%", "%%"))
 		for _, name := range []string{v.name, strings.ToLower(v.name)} {
@@ -155,6 +155,15 @@ func (c *cloudConfig) proxy(p Proxy) {
 	}
 	c.write(File{Path: "/etc/environment", Content: []byte(environment.String())})
 	c.WriteFiles[len(c.WriteFiles)-1].Append = true
+}
+
+type variable struct{ name, value string }
+
+// variables are the environment variables that are not empty.
+func (p *Proxy) variables() []variable {
+	return slices.DeleteFunc([]variable{
+		{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"NO_PROXY", strings.Join(p.NoProxy, ",")},
+	}, func(v variable) bool { return v.value == "" })
 }
 
 func (p *Proxy) empty() bool { return p.HTTP == "" && p.HTTPS == "" }

@@ -8,7 +8,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660"
 )
 
-// VolumeLabel is the label by which cloud-init finds the seed.
+// VolumeLabel is the label by which cloud-init and cloudbase-init find the seed.
 const VolumeLabel = "cidata"
 
 // Names of the files of a seed.
@@ -45,6 +45,14 @@ func Seed(in Input) ([]byte, error) {
 }
 
 func (in *Input) files() ([]iso9660.File, error) {
+	if in.OS == Windows {
+		return in.windowsFiles()
+	}
+	return in.linuxFiles()
+}
+
+// linuxFiles are the files of a seed for cloud-init.
+func (in *Input) linuxFiles() ([]iso9660.File, error) {
 	ours, err := in.cloudConfig()
 	if err != nil {
 		return nil, err
@@ -55,11 +63,15 @@ func (in *Input) files() ([]iso9660.File, error) {
 			return nil, err
 		}
 	}
+	return in.seedFiles(userData, in.networkConfig())
+}
+
+func (in *Input) seedFiles(userData []byte, networkConfig any) ([]iso9660.File, error) {
 	metaData, err := yamlFile("", metaData{InstanceID: in.Identity.VM, LocalHostname: in.Identity.Hostname})
 	if err != nil {
 		return nil, err
 	}
-	network, err := yamlFile("", in.networkConfig())
+	network, err := yamlFile("", networkConfig)
 	if err != nil {
 		return nil, err
 	}

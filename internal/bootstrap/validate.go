@@ -30,7 +30,6 @@ var (
 
 func (in *Input) validate() error {
 	var p problems
-	in.validateOS(&p)
 	if !uuidForm.MatchString(in.Identity.VM) {
 		p.add("identity.vm", "%q is not a UUID in lower case", in.Identity.VM)
 	}
@@ -52,6 +51,7 @@ func (in *Input) validate() error {
 	}
 	in.validateUserData(&p)
 	in.Additions.validate(&p)
+	in.validateOS(&p)
 	if in.LoadBalancer != nil && len(in.LoadBalancer.Config) == 0 {
 		p.add("loadBalancer.config", "is empty")
 	}
@@ -61,8 +61,10 @@ func (in *Input) validate() error {
 func (in *Input) validateOS(p *problems) {
 	switch in.OS {
 	case Linux:
+		in.Additions.validateFiles(p)
 	case Windows:
-		p.add("os", "seeds for Windows are %w", ErrNotSupported)
+		in.validateWindows(p)
+		validateWindowsFiles(p, in.Additions.Files)
 	default:
 		p.add("os", "%q is unknown", in.OS)
 	}
@@ -178,7 +180,6 @@ func (a *Additions) validate(p *problems) {
 			}
 		}
 	}
-	a.validateFiles(p)
 }
 
 func (a *Additions) validateMirrors(p *problems) {

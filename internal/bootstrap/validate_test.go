@@ -36,7 +36,6 @@ func TestErrorsNameTheField(t *testing.T) {
 		{"hostname too long", "identity.hostname", func(in *bootstrap.Input) { in.Identity.Hostname = strings.Repeat("a", 64) }},
 		{"hostname with a line break", "identity.hostname", func(in *bootstrap.Input) { in.Identity.Hostname = "a\n" }},
 		{"no OS", "os", func(in *bootstrap.Input) { in.OS = "" }},
-		{"Windows", "os", func(in *bootstrap.Input) { in.OS = bootstrap.Windows }},
 		{"Ignition", "format", func(in *bootstrap.Input) { in.Format = bootstrap.Ignition }},
 		{"unknown format", "format", func(in *bootstrap.Input) { in.Format = "toml" }},
 		{"user data of another kind", "userData", func(in *bootstrap.Input) { in.UserData = []byte("<script>") }},
@@ -107,9 +106,7 @@ func TestAllProblemsAreToldAtOnce(t *testing.T) {
 
 func TestNotSupportedIsToldFromInvalid(t *testing.T) {
 	g := NewWithT(t)
-	_, err := bootstrap.Seed(machine(func(in *bootstrap.Input) { in.OS = bootstrap.Windows }))
-	g.Expect(errors.Is(err, bootstrap.ErrNotSupported)).To(BeTrue())
-	_, err = bootstrap.Seed(machine(func(in *bootstrap.Input) { in.Format = bootstrap.Ignition }))
+	_, err := bootstrap.Seed(machine(func(in *bootstrap.Input) { in.Format = bootstrap.Ignition }))
 	g.Expect(errors.Is(err, bootstrap.ErrNotSupported)).To(BeTrue())
 	_, err = bootstrap.Seed(machine(func(in *bootstrap.Input) { in.OS = "Plan9" }))
 	g.Expect(err).To(HaveOccurred())
