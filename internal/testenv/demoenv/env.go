@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -30,6 +31,12 @@ type Options struct {
 	Hosts int
 	// BootTime is how long a guest takes to boot.
 	BootTime time.Duration
+	// FailoverDelay is how long the failover cluster waits before it restarts the VMs
+	// of a lost host on others; 0 for what the fabric takes by default.
+	FailoverDelay time.Duration
+	// Restart starts the manager and agents again that end by themselves. Otherwise
+	// that is a failure, as the end of any other process is.
+	Restart bool
 	// Report is told what is done, a line each. It may be nil.
 	Report func(line string)
 }
@@ -41,18 +48,31 @@ type Env struct {
 	Config *rest.Config
 	// Admin speaks with the fabric's admin socket.
 	Admin *fabricapi.AdminClient
-	// Manager, Fabric and Agents are the processes that a test may kill.
+	// Manager, Fabric and Agents are the processes that a test may kill. With Restart,
+	// they are those that were started first.
 	Manager *Process
 	Fabric  *Process
 	Agents  map[string]*Process
 
 	server     string
 	supervisor *supervisor
+	restarts   *restarts
 	lock       *os.File
 
 	mu      sync.Mutex
 	running []*Process
+	stopped bool
 }
+
+// errStopped is why a program is not started any more.
+var errStopped = errors.New("the environment is stopped")
+
+// Names of processes that may be started again; an agent's goes on with that of
+// its host.
+const (
+	managerName = "manager"
+	agentPrefix = "agent-"
+)
 
 // New returns an environment in which nothing runs yet. It refuses a folder that
 // another one is using.
@@ -73,6 +93,10 @@ func New(options Options) (*Env, error) {
 	}
 	e.Admin = fabricapi.NewAdminClient(fabricapi.UnixTransport(e.adminSocket()))
 	e.supervisor = newSupervisor(e.Dir)
+	e.restarts = &restarts{now: time.Now, again: func(p *Process) error {
+		_, err := e.again(p)
+		return err
+	}, report: e.Report, short: map[string]int{}}
 	return e, nil
 }
 
@@ -113,7 +137,7 @@ func (e *Env) takeFolder() error {
 // contents is what an environment makes in its folder.
 var contents = []string{
 	"agents", "bin", "etcd", "fabric", "logs", "pki", "cache", "tmp",
-	"kubeconfig", "controller-manager.kubeconfig", "manager.kubeconfig", "shop.kubeconfig",
+	"kubeconfig", "controller-manager.kubeconfig", "manager.kubeconfig", "shop.kubeconfig", "lab.kubeconfig",
 }
 
 // Start brings everything up, in the order in which an administrator would.
@@ -139,6 +163,7 @@ func (e *Env) Start(ctx context.Context) error {
 // Stop ends all processes, the manager first and what it needs last.
 func (e *Env) Stop() {
 	e.mu.Lock()
+	e.stopped = true
 	processes := slices.Clone(e.running)
 	e.mu.Unlock()
 	for _, p := range slices.Backward(processes) {
@@ -170,12 +195,19 @@ func (e *Env) failure() error {
 
 // run starts a program, under the name that its log has.
 func (e *Env) run(name, path string, args ...string) (*Process, error) {
-	p, err := e.supervisor.start(Program{Name: name, Path: path, Args: args, Env: []string{"HOME=" + e.Dir, "TMPDIR=" + e.path("tmp")}})
-	if err != nil {
-		return nil, err
+	program := Program{Name: name, Path: path, Args: args, Env: []string{"HOME=" + e.Dir, "TMPDIR=" + e.path("tmp")}}
+	if e.Restart && (name == managerName || strings.HasPrefix(name, agentPrefix)) {
+		program.ended = e.restarts.ended
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stopped {
+		return nil, fmt.Errorf("starting %s: %w", name, errStopped)
+	}
+	p, err := e.supervisor.start(program)
+	if err != nil {
+		return nil, err
+	}
 	e.running = append(slices.DeleteFunc(e.running, func(old *Process) bool { return old.Name == name }), p)
 	return p, nil
 }

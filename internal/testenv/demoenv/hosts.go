@@ -23,9 +23,11 @@ const fabricDir = "fabric"
 // startFabric starts the simulated physical world, at first or again.
 func (e *Env) startFabric(ctx context.Context) error {
 	var err error
-	e.Fabric, err = e.run("fabric", e.binary("fabric"),
-		"--dir="+fabricDir, fmt.Sprintf("--hosts=%d", e.Hosts), "--boot-time="+e.BootTime.String())
-	if err != nil {
+	args := []string{"--dir=" + fabricDir, fmt.Sprintf("--hosts=%d", e.Hosts), "--boot-time=" + e.BootTime.String()}
+	if e.FailoverDelay > 0 {
+		args = append(args, "--failover-delay="+e.FailoverDelay.String())
+	}
+	if e.Fabric, err = e.run("fabric", e.binary("fabric"), args...); err != nil {
 		return err
 	}
 	err = wait.PollUntilContextCancel(ctx, answerInterval, true, func(ctx context.Context) (bool, error) {
@@ -97,7 +99,7 @@ func hostObjects(name, endpoint string, token pki.Token) []client.Object {
 }
 
 func (e *Env) startAgent(name, address string) error {
-	p, err := e.run("agent-"+name, e.binary("dev-agent"),
+	p, err := e.run(agentPrefix+name, e.binary("dev-agent"),
 		"--name="+name, "--listen="+address, "--state-dir="+filepath.Join("agents", name),
 		"--enrol-token-file="+filepath.Join("agents", name+".token"),
 		"--fabric-socket="+filepath.Join(fabricDir, "hosts", name+".sock"))

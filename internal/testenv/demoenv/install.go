@@ -58,7 +58,7 @@ func (e *Env) StartManager(ctx context.Context) error {
 		return err
 	}
 	webhooks, probes := hostPort(ports[0]), hostPort(ports[1])
-	e.Manager, err = e.run("manager", e.binary("capstan"),
+	e.Manager, err = e.run(managerName, e.binary("capstan"),
 		"--kubeconfig="+e.path("manager.kubeconfig"), "--namespace="+Namespace, "--metrics-bind-address=0",
 		"--health-probe-bind-address="+probes, "--webhook-host="+loopback, fmt.Sprintf("--webhook-port=%d", ports[0]),
 		"--webhook-base-url=https://"+webhooks)

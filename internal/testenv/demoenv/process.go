@@ -20,15 +20,19 @@ type Program struct {
 	Args []string
 	// Env is added to the environment.
 	Env []string
+	// ended, if it is set, is told when the process ends although nobody asked it to;
+	// that is a failure only if it returns an error.
+	ended func(p *Process, cause error) error
 }
 
 // Process is a program that was started, in a process group of its own. Its log
 // is appended to.
 type Process struct {
 	Program
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+	cmd     *exec.Cmd
+	started time.Time
+	done    chan struct{}
+	err     error
 
 	mu sync.Mutex
 	// expected is set before a process is ended on purpose.
@@ -91,7 +95,7 @@ func (s *supervisor) start(program Program) (*Process, error) {
 		return nil, fmt.Errorf("opening the log of %s: %w", program.Name, err)
 	}
 	defer func() { _ = log.Close() }()
-	p := &Process{Program: program, done: make(chan struct{})}
+	p := &Process{Program: program, started: time.Now(), done: make(chan struct{})}
 	p.cmd = exec.Command(program.Path, program.Args...)
 	p.cmd.Dir = s.dir
 	p.cmd.Env = append(os.Environ(), program.Env...)
@@ -115,6 +119,11 @@ func (s *supervisor) watch(p *Process) {
 	err := p.err
 	if err == nil {
 		err = errors.New("it ended by itself")
+	}
+	if p.ended != nil {
+		if err = p.ended(p, err); err == nil {
+			return
+		}
 	}
 	select {
 	case s.failed <- fmt.Errorf("%s: %w; the end of %s:\n%s", p.Name, err, s.logFile(p.Name), tail(s.logFile(p.Name), 10)):
