@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help
 help: ## Say what can be made (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build all binaries into bin/: manager, agents (Windows, too), development tools
@@ -23,6 +23,10 @@ test-story: build ## Tell the demo's story while manager and agents are killed a
 .PHONY: demo
 demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
 	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
+
+.PHONY: bench-scale
+bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts, and say what it took
+	assets=$$(hack/kube-assets.sh); exec bin/scale -assets "$$assets" -clusters $(or $(CLUSTERS),100) $(SCALE_FLAGS)
 
 .PHONY: verify
 verify: ## Lint, generated files in step, Windows build, boundaries, vulnerabilities
@@ -41,8 +45,8 @@ lint: ## Lint the Go code alone (make verify does, too)
 	source hack/env.sh; "$$(hack/tool.sh golangci-lint)" run
 
 .PHONY: clean
-clean: ## Remove bin/ and what demo and story left; built tools stay in .cache/
-	rm -rf bin .demo .story
+clean: ## Remove bin/ and what demo, story and measurements left; built tools stay in .cache/
+	rm -rf bin .bench .demo .story
 
 .PHONY: distclean
 distclean: clean ## Remove .cache/, too: the next run builds its tools again

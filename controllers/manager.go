@@ -101,6 +101,7 @@ func newManager(config *rest.Config, scheme *runtime.Scheme, options *Options, c
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
 		HealthProbeBindAddress:        options.ProbeAddress,
+		PprofBindAddress:              options.PprofAddress,
 		LeaderElection:                options.LeaderElect,
 		LeaderElectionID:              "capstan-manager",
 		LeaderElectionNamespace:       options.Namespace,

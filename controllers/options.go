@@ -16,8 +16,11 @@ type Options struct {
 	// MetricsAddress and ProbeAddress are listened on; "0" means not at all.
 	MetricsAddress string
 	ProbeAddress   string
-	WebhookHost    string
-	WebhookPort    int
+	// PprofAddress serves profiles; it is not served by default, as whoever
+	// reaches it learns what the manager holds in memory.
+	PprofAddress string
+	WebhookHost  string
+	WebhookPort  int
 	// WebhookBaseURL is set for a manager outside the management cluster.
 	WebhookBaseURL string
 	LeaderElect    bool
@@ -45,6 +48,7 @@ func DefaultOptions() *Options {
 		Namespace:               "capstan-system",
 		MetricsAddress:          ":8080",
 		ProbeAddress:            ":8081",
+		PprofAddress:            "0",
 		WebhookPort:             9443,
 		QPS:                     100,
 		Burst:                   200,
@@ -61,6 +65,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the manager's own namespace, for certificates and agents' keys")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "address of the metrics endpoint, 0 for none")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", o.ProbeAddress, "address of /healthz and /readyz, 0 for none")
+	flags.StringVar(&o.PprofAddress, "pprof-bind-address", o.PprofAddress, "address of the profiles at /debug/pprof/, 0 for none; do not let others reach it")
 	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address the webhook server listens on, all if empty")
 	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "port of the webhook server")
 	flags.StringVar(&o.WebhookBaseURL, "webhook-base-url", o.WebhookBaseURL,

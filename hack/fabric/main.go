@@ -53,6 +53,7 @@ type config struct {
 	copyMiB       int64
 	failoverDelay time.Duration
 	verbose       bool
+	pprofAddress  string
 }
 
 func main() {
@@ -81,6 +82,7 @@ func parse(args []string) (config, error) {
 	flags.DurationVar(&c.stopTime, "stop-time", 500*time.Millisecond, "how long a guest takes to shut down")
 	flags.Int64Var(&c.copyMiB, "copy-rate", 2048, "MiB per second at which images are copied; 0 for at once")
 	flags.DurationVar(&c.failoverDelay, "failover-delay", 30*time.Second, "how long a failover cluster waits before it restarts the VMs of a lost host elsewhere")
+	flags.StringVar(&c.pprofAddress, "pprof-bind-address", "", "address of the profiles at /debug/pprof/")
 	flags.BoolVar(&c.verbose, "v", false, "log what guests do")
 	if err := flags.Parse(args); err != nil {
 		return config{}, err
@@ -138,6 +140,11 @@ func run(ctx context.Context, args []string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if c.pprofAddress != "" {
+		if err := serveProfiles(ctx, c.pprofAddress); err != nil {
+			return err
+		}
 	}
 	var names []string
 	for _, h := range topology.Hosts {

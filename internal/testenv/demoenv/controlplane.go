@@ -39,10 +39,8 @@ func (e *Env) startAPIServer(ctx context.Context) error {
 	}
 	client, peer := "http://"+hostPort(ports[0]), "http://"+hostPort(ports[1])
 	if _, err := e.run("etcd", e.asset("etcd"),
-		"--data-dir="+e.path("etcd"), "--listen-client-urls="+client, "--advertise-client-urls="+client,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer,
-		// What is lost with the machine is not missed.
-		"--unsafe-no-fsync"); err != nil {
+		fmt.Sprintf("--unsafe-no-fsync=%t", !e.Fsync), "--data-dir="+e.path("etcd"), "--listen-client-urls="+client, "--advertise-client-urls="+client,
+		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer); err != nil {
 		return err
 	}
 	if _, err := e.run("kube-apiserver", e.asset("kube-apiserver"),

@@ -37,6 +37,11 @@ type Options struct {
 	// Restart starts the manager and agents again that end by themselves. Otherwise
 	// that is a failure, as the end of any other process is.
 	Restart bool
+	// Args are given to a process of this name besides the usual ones.
+	Args map[string][]string
+	// Fsync lets etcd wait for the disk. Without it, what is lost with the machine
+	// is not missed.
+	Fsync bool
 	// Report is told what is done, a line each. It may be nil.
 	Report func(line string)
 }
@@ -178,6 +183,13 @@ func (e *Env) Stop() {
 	_ = e.lock.Close()
 }
 
+// Processes are all that run, in the order in which they were started.
+func (e *Env) Processes() []*Process {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.running)
+}
+
 // Failed tells of a process that ended although nobody asked it to.
 func (e *Env) Failed() <-chan error { return e.supervisor.failed }
 
@@ -195,6 +207,7 @@ func (e *Env) failure() error {
 
 // run starts a program, under the name that its log has.
 func (e *Env) run(name, path string, args ...string) (*Process, error) {
+	args = slices.Concat(args, e.Args[name])
 	program := Program{Name: name, Path: path, Args: args, Env: []string{"HOME=" + e.Dir, "TMPDIR=" + e.path("tmp")}}
 	if e.Restart && (name == managerName || strings.HasPrefix(name, agentPrefix)) {
 		program.ended = e.restarts.ended
@@ -214,7 +227,7 @@ func (e *Env) run(name, path string, args ...string) (*Process, error) {
 
 // again runs a program that has ended once more.
 func (e *Env) again(ended *Process) (*Process, error) {
-	return e.run(ended.Name, ended.Path, ended.Args...)
+	return e.run(ended.Name, ended.Path, ended.Args[:len(ended.Args)-len(e.Args[ended.Name])]...)
 }
 
 func (e *Env) path(name string) string { return filepath.Join(e.Dir, name) }
