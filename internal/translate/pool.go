@@ -42,7 +42,7 @@ func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version,
 		m.OwnerReferences = []metav1.OwnerReference{owner(pool, "NodePool")}
 	}
 	machines := machineDeployment(wlc, pool, version, template.Name, config.Name)
-	machines.Annotations = autoscalingAnnotations(pool, &size, pool.Spec.Taints)
+	machines.Annotations = autoscalingAnnotations(pool, &size, nodeTaints(pool))
 	return PoolObjects{
 		Machines:        machines,
 		HealthCheck:     healthCheck(wlc, pool),
@@ -67,10 +67,11 @@ func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool,
 		TypeMeta:   typeMeta(clusterv1.GroupVersion, "MachineDeployment"),
 		ObjectMeta: meta(wlc, pool.Name, wlc.Name, pool),
 		Spec: clusterv1.MachineDeploymentSpec{
-			ClusterName: wlc.Name,
-			Replicas:    replicas(pool),
-			Paused:      paused(pool),
-			Selector:    metav1.LabelSelector{MatchLabels: MachineLabels(pool)},
+			ClusterName:   wlc.Name,
+			Replicas:      replicas(pool),
+			Paused:        paused(pool),
+			Selector:      metav1.LabelSelector{MatchLabels: MachineLabels(pool)},
+			MachineNaming: machineNaming(pool),
 			Rollout: clusterv1.MachineDeploymentRolloutSpec{Strategy: clusterv1.MachineDeploymentRolloutStrategy{
 				Type: clusterv1.RollingUpdateMachineDeploymentStrategyType,
 				RollingUpdate: clusterv1.MachineDeploymentRolloutStrategyRollingUpdate{
@@ -149,13 +150,14 @@ func poolConfig(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *boots
 		TypeMeta: typeMeta(bootstrapv1.GroupVersion, "KubeadmConfigTemplate"),
 		Spec: bootstrapv1.KubeadmConfigTemplateSpec{Template: bootstrapv1.KubeadmConfigTemplateResource{
 			Spec: bootstrapv1.KubeadmConfigSpec{
-				Format:            bootstrapv1.CloudConfig,
-				JoinConfiguration: bootstrapv1.JoinConfiguration{NodeRegistration: nodeRegistration(nil, pool.Spec.Taints)},
+				Format:              bootstrapv1.CloudConfig,
+				JoinConfiguration:   bootstrapv1.JoinConfiguration{NodeRegistration: poolRegistration(pool, nil)},
+				PostKubeadmCommands: postKubeadmCommands(pool),
 			},
 		}},
 	}
 	config.ObjectMeta = meta(wlc, pool.Name+"-"+contentHash(config.Spec), wlc.Name, pool)
-	config.Spec.Template.Spec.JoinConfiguration.NodeRegistration = nodeRegistration(kubeletLabels(pool), pool.Spec.Taints)
+	config.Spec.Template.Spec.JoinConfiguration.NodeRegistration = poolRegistration(pool, kubeletLabels(pool))
 	return config
 }
 
