@@ -1,8 +1,8 @@
 // Package admission answers bad input at once, field by field, with what to do
 // about it. It holds the rules that need to look at other objects or at both old
-// and new; what a schema or CEL rule can say stands in the API types. Nothing is
-// changed here: defaults are the schema's, so that GitOps tools see no difference
-// between what they apply and what is stored.
+// and new; what a schema or CEL rule can say stands in the API types. One field alone
+// is changed here, the replicas of a NodePool: all other defaults are the schema's,
+// so that GitOps tools see no difference between what they apply and what is stored.
 package admission
 
 import (

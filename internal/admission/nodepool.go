@@ -3,20 +3,15 @@ package admission
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/translate"
 )
 
 // +kubebuilder:webhook:path=/validate-capstan-dev-v1alpha1-nodepool,mutating=false,failurePolicy=fail,sideEffects=None,groups=capstan.dev,resources=nodepools,verbs=create;update,versions=v1alpha1,name=nodepool.capstan.dev,admissionReviewVersions=v1,matchPolicy=Equivalent
@@ -24,6 +19,9 @@ import (
 type nodePoolValidator struct{ live client.Reader }
 
 func setupNodePool(mgr ctrl.Manager, live client.Reader) error {
+	server := mgr.GetWebhookServer()
+	server.Register("/mutate-capstan-dev-v1alpha1-nodepool", &admission.Webhook{Handler: &nodePoolDefaulter{admission.NewDecoder(mgr.GetScheme())}})
+	server.Register("/validate-capstan-dev-v1alpha1-nodepool-scale", &admission.Webhook{Handler: &nodePoolScaleValidator{live}})
 	return ctrl.NewWebhookManagedBy(mgr, &capstanv1.NodePool{}).
 		WithValidator(&nodePoolValidator{live}).Complete()
 }
@@ -31,7 +29,7 @@ func setupNodePool(mgr ctrl.Manager, live client.Reader) error {
 // ValidateCreate refuses a NodePool that could never work. A cluster that is not
 // there yet is no reason: GitOps tools apply in any order.
 func (v *nodePoolValidator) ValidateCreate(ctx context.Context, pool *capstanv1.NodePool) (admission.Warnings, error) {
-	return nil, v.validate(ctx, nil, pool)
+	return v.validate(ctx, nil, pool)
 }
 
 // ValidateUpdate refuses a change that could never work. What goes is not held
@@ -40,7 +38,7 @@ func (v *nodePoolValidator) ValidateUpdate(ctx context.Context, old, pool *capst
 	if !pool.DeletionTimestamp.IsZero() || pool.Generation == old.Generation {
 		return nil, nil
 	}
-	return nil, v.validate(ctx, old, pool)
+	return v.validate(ctx, old, pool)
 }
 
 // ValidateDelete refuses nothing.
@@ -48,22 +46,26 @@ func (v *nodePoolValidator) ValidateDelete(context.Context, *capstanv1.NodePool)
 	return nil, nil
 }
 
-func (v *nodePoolValidator) validate(ctx context.Context, old, pool *capstanv1.NodePool) error {
+func (v *nodePoolValidator) validate(ctx context.Context, old, pool *capstanv1.NodePool) (admission.Warnings, error) {
 	errs, err := v.problems(ctx, pool)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if old != nil && len(errs) > 0 {
 		before, err := v.problems(ctx, old)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		errs = newProblems(before, errs)
 	}
-	if len(errs) > 0 {
-		return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("NodePool").GroupKind(), pool.Name, errs)
+	warnings, addressErrs, err := checkAddresses(ctx, v.live, old, pool)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if errs = append(errs, addressErrs...); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("NodePool").GroupKind(), pool.Name, errs)
+	}
+	return warnings, nil
 }
 
 // problems are what is wrong with a NodePool, whatever it was before.
@@ -86,12 +88,18 @@ func (v *nodePoolValidator) problems(ctx context.Context, pool *capstanv1.NodePo
 	case cluster != nil:
 		errs = append(errs, validateDefaultSize(spec.Child("size"), cluster, image)...)
 	}
-	errs = append(errs, metav1validation.ValidateLabels(pool.Spec.Labels, spec.Child("labels"))...)
-	errs = append(errs, validateNodeLabels(spec.Child("labels"), pool.Spec.Labels)...)
-	for i := range pool.Spec.Taints {
-		errs = append(errs, validateTaint(spec.Child("taints").Index(i), &pool.Spec.Taints[i])...)
+	errs = append(errs, validateReplicas(spec, pool)...)
+	return append(errs, validateNodeMetadata(spec, &pool.Spec)...), nil
+}
+
+// validateReplicas refuses a number of nodes that two want to choose.
+func validateReplicas(spec *field.Path, pool *capstanv1.NodePool) field.ErrorList {
+	if pool.Spec.Autoscaling == nil || pool.Spec.Replicas == nil {
+		return nil
 	}
-	return errs, nil
+	return field.ErrorList{field.Forbidden(spec.Child("replicas"), fmt.Sprintf(
+		"autoscaling chooses the number of nodes, and %s set it, too: remove replicas (\"replicas: null\"), or remove autoscaling",
+		strings.Join(replicasOwners(pool), ", ")))}
 }
 
 // image resolves the pool's image for the version of its cluster, as far as the
@@ -128,31 +136,4 @@ func validateDefaultSize(path *field.Path, cluster *capstanv1.WorkloadCluster, i
 	return field.ErrorList{field.Required(path, fmt.Sprintf(
 		"the boot disk of nodePoolDefaults.size in WorkloadCluster %s is %s, less than the %s of VMImage %s: set size.bootDisk here",
 		cluster.Name, size.BootDisk.String(), image.Spec.Size.String(), image.Name))}
-}
-
-// validateNodeLabels refuses labels that no kubelet would start with.
-func validateNodeLabels(path *field.Path, labels map[string]string) field.ErrorList {
-	var errs field.ErrorList
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		if translate.SetterOf(key) == translate.SetByNobody {
-			errs = append(errs, field.Invalid(path.Key(key), labels[key],
-				"is reserved for Kubernetes itself and kubelets refuse it: use a domain of your own, or node-role.kubernetes.io"))
-		}
-	}
-	return errs
-}
-
-func validateTaint(path *field.Path, taint *corev1.Taint) field.ErrorList {
-	var errs field.ErrorList
-	for _, message := range validation.IsQualifiedName(taint.Key) {
-		errs = append(errs, field.Invalid(path.Child("key"), taint.Key, message))
-	}
-	for _, message := range validation.IsValidLabelValue(taint.Value) {
-		errs = append(errs, field.Invalid(path.Child("value"), taint.Value, message))
-	}
-	effects := []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}
-	if !slices.Contains(effects, taint.Effect) {
-		errs = append(errs, field.NotSupported(path.Child("effect"), taint.Effect, effects))
-	}
-	return errs
 }

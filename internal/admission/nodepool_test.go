@@ -41,6 +41,25 @@ var _ = Describe("A NodePool", func() {
 		Entry("a label that is none", func(p *nodePool) { p.Spec.Labels = map[string]string{"a b": "c"} }, refusal{"spec.labels", "name part must consist of"}),
 		Entry("a label that kubelets refuse", func(p *nodePool) { p.Spec.Labels = map[string]string{"kubernetes.io/role": "web"} },
 			refusal{"spec.labels[kubernetes.io/role]", "kubelets refuse it: use a domain of your own, or node-role.kubernetes.io"}),
+		Entry("the name of its host as a label", func(p *nodePool) { p.Spec.Labels = map[string]string{"kubernetes.io/hostname": "web"} },
+			refusal{"spec.labels[kubernetes.io/hostname]", "is set by each kubelet, to what is the case: leave it out"}),
+		Entry("a label by which machines are found", func(p *nodePool) { p.Spec.Labels = map[string]string{"cluster.x-k8s.io/cluster-name": "market"} },
+			refusal{"spec.labels[cluster.x-k8s.io/cluster-name]", "is reserved for Cluster API and Capstan"}),
+		Entry("an annotation that is none", func(p *nodePool) { p.Spec.Annotations = map[string]string{"a b": "c"} },
+			refusal{"spec.annotations", "name part must consist of"}),
+		Entry("annotations that are too long", func(p *nodePool) { p.Spec.Annotations = map[string]string{"a": strings.Repeat("x", 257*1024)} },
+			refusal{"spec.annotations", "may not be more than 262144 bytes"}),
+		Entry("an annotation that would hold up Cluster API", func(p *nodePool) {
+			p.Spec.Annotations = map[string]string{"pre-drain.delete.hook.machine.cluster.x-k8s.io/x": ""}
+		}, refusal{"spec.annotations[pre-drain.delete.hook.machine.cluster.x-k8s.io/x]", "is reserved for Cluster API and Capstan"}),
+		Entry("a taint that is there twice", func(p *nodePool) {
+			p.Spec.Taints = []corev1.Taint{{Key: "gpu", Value: "a", Effect: corev1.TaintEffectNoSchedule}, {Key: "gpu", Value: "b", Effect: corev1.TaintEffectNoSchedule}}
+		}, refusal{"spec.taints[1]", "Duplicate value: \"gpu:NoSchedule\""}),
+		Entry("a taint that tells the state of a node", func(p *nodePool) {
+			p.Spec.Taints = []corev1.Taint{{Key: "node.kubernetes.io/not-ready", Effect: corev1.TaintEffectNoExecute}}
+		}, refusal{"spec.taints[0].key", "taints of node.kubernetes.io come and go with the state of a node"}),
+		Entry("autoscaling with min above max", withAutoscaling(5, 3), refusal{"spec.autoscaling", "min cannot be above max: lower min or raise max"}),
+		Entry("autoscaling to none at most", withAutoscaling(0, 0), refusal{"spec.autoscaling.max", "should be greater than or equal to 1"}),
 		Entry("a taint without effect", func(p *nodePool) { p.Spec.Taints = []corev1.Taint{{Key: "gpu", Effect: "Never"}} },
 			refusal{"spec.taints[0].effect", "supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""}),
 		Entry("a taint that is none", func(p *nodePool) { p.Spec.Taints = []corev1.Taint{{Key: "a b", Effect: corev1.TaintEffectNoSchedule}} },
@@ -88,6 +107,13 @@ var _ = Describe("A NodePool", func() {
 			"spec.size", "the boot disk of nodePoolDefaults.size in WorkloadCluster shop is 10Gi, less than the 20Gi of VMImage linux-136: set size.bootDisk here",
 		}))
 		Expect(tryCreate(ctx, testenv.NewNodePool(namespace, "shop-linux", "shop", testenv.WithSize(testenv.NewSize(2, "4Gi", "40Gi"))))).To(Succeed())
+	})
+
+	It("accepts one taint key with several effects, and annotations of any domain but ours", func(ctx SpecContext) {
+		Expect(tryCreate(ctx, testenv.NewNodePool("default", "shop-linux", "shop", func(p *nodePool) {
+			p.Spec.Taints = []corev1.Taint{{Key: "gpu", Effect: corev1.TaintEffectNoSchedule}, {Key: "gpu", Effect: corev1.TaintEffectNoExecute}}
+			p.Spec.Annotations = map[string]string{"example.org/Owner": "somebody, somewhere", "plain": ""}
+		}))).To(Succeed())
 	})
 
 	It("accepts labels that are set by kubelets or Cluster API", func(ctx SpecContext) {
