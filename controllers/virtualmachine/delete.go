@@ -36,10 +36,14 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (*wait, error) {
 	}
 	before := s.vm.DeepCopy()
 	controllerutil.RemoveFinalizer(s.vm, capstanv1.VirtualMachineFinalizer)
-	if err := r.record(ctx, before, s.vm); client.IgnoreNotFound(err) != nil {
+	switch err := r.record(ctx, before, s.vm); {
+	case apierrors.IsNotFound(err):
+		// The cache is late: it was let go before.
+	case err != nil:
 		return nil, fmt.Errorf("removing the finalizer from VirtualMachine %s: %w", s.vm.Name, err)
+	default:
+		ctrllog.FromContext(ctx).Info("VM deleted")
 	}
-	ctrllog.FromContext(ctx).Info("VM deleted")
 	return nil, nil
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 	"github.com/capstan-k8s/capstan/internal/fabric/guest/seed"
 	"github.com/capstan-k8s/capstan/internal/hostclient"
+	"github.com/capstan-k8s/capstan/internal/logs"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
@@ -79,6 +80,8 @@ type lab struct {
 	*testenv.Env
 	world  *fabric.World
 	agents map[string]*agenttest.Host
+	// log is that of the manager and of all agents.
+	log *logbook
 }
 
 func newLab(t testing.TB, env *testenv.Env) *lab {
@@ -90,7 +93,8 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(world.Close)
-	l := &lab{Env: env, world: world, agents: map[string]*agenttest.Host{}}
+	l := &lab{Env: env, world: world, agents: map[string]*agenttest.Host{}, log: &logbook{}}
+	env.Log = l.log.manager()
 
 	pins := &trust.Pins{Client: env.Client, Live: env.Client}
 	keeper := &trust.CAKeeper{Client: env.Client, Live: env.Client, Namespace: testenv.ManagerNamespace, Clock: clock.RealClock{}}
@@ -98,7 +102,7 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	Expect(err).NotTo(HaveOccurred())
 	installation, err := trust.Installation(context.Background(), env.Client)
 	Expect(err).NotTo(HaveOccurred())
-	pool := hostclient.NewPool(identity, 100)
+	pool := hostclient.NewPool(identity, 100, logs.HostCalls{})
 	DeferCleanup(pool.Close)
 	reach := &hypervhost.Agents{Pool: pool, Pins: pins, Namespace: testenv.ManagerNamespace}
 
@@ -137,7 +141,7 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	for _, name := range []string{"hv1", "hv2"} {
 		l.agents[name] = agenttest.Start(t, agenttest.Options{
 			Driver: simulated.New(fabricapi.NewHostClient(within{world.Host(name).Handler()})),
-			Name:   name, Manager: identity, NotEnrolled: true,
+			Name:   name, Manager: identity, NotEnrolled: true, Log: l.log.agent(name),
 		})
 	}
 	return l

@@ -39,6 +39,8 @@ type Env struct {
 	Scheme *runtime.Scheme
 	// Client reads and writes with no cache.
 	Client client.Client
+	// Log is what managers log to, nothing unless a test sets it.
+	Log logr.Logger
 
 	webhooks *envtest.WebhookInstallOptions
 }
@@ -72,8 +74,9 @@ func Start(t T, options ...Option) *Env {
 	must(t, "starting the API server", err)
 	e.webhooks = &server.WebhookInstallOptions
 	t.Cleanup(func() { must(t, "stopping the API server", server.Stop()) })
-	// Tests wait for results, not for turns.
+	// Tests wait for results, not for turns, and ask for warnings that they want.
 	e.Config.QPS = -1
+	e.Config.WarningHandler = rest.NoWarnings{}
 	e.Client, err = client.New(e.Config, client.Options{Scheme: e.Scheme})
 	must(t, "making a client", err)
 	must(t, "creating the manager's namespace", e.Client.Create(context.Background(),
@@ -97,6 +100,7 @@ func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) 
 	mgr, err := manager.New(e.Config, manager.Options{
 		WebhookServer: e.webhookServer(),
 		Scheme:        e.Scheme,
+		Logger:        e.Log,
 		Metrics:       metricsserver.Options{BindAddress: "0"},
 		// Several managers of one suite may have controllers of one name.
 		Controller: config.Controller{SkipNameValidation: &unnamed},
