@@ -1,6 +1,6 @@
 // Command demo brings the whole product up on one machine, with simulated
-// Hyper-V hosts, and tells the story of a workload cluster from its manifest to
-// its deletion.
+// Hyper-V hosts, and tells the story of workload clusters from their manifests to
+// their deletion.
 package main
 
 import (
@@ -36,7 +36,8 @@ func main() {
 	flag.StringVar(&s.Assets, "assets", os.Getenv("KUBEBUILDER_ASSETS"), "`folder` of etcd, kube-apiserver, kube-controller-manager and kubectl (default $KUBEBUILDER_ASSETS)")
 	flag.IntVar(&s.Hosts, "hosts", 3, "how many Hyper-V hosts are simulated")
 	flag.DurationVar(&s.BootTime, "boot-time", 2*time.Second, "how long a simulated VM takes to boot")
-	flag.BoolVar(&s.once, "once", false, "go on to scale and delete the cluster, check that nothing is left, and end")
+	flag.DurationVar(&s.FailoverDelay, "failover-delay", 5*time.Second, "how long the failover cluster waits before it restarts the VMs of a lost host elsewhere")
+	flag.BoolVar(&s.once, "once", false, "go on to a second cluster, scaling, a version roll, a host that is lost and deletion, check that nothing is left, and end")
 	flag.DurationVar(&s.timeout, "timeout", 3*time.Minute, "how long each part of the story may take")
 	flag.Parse()
 	if flag.NArg() > 0 || s.Assets == "" {
@@ -59,12 +60,12 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	screen := newScreen(os.Stdout)
-	s.Report = screen.step
+	s.Report, s.Restart = screen.step, true
 	env, err := demoenv.New(s.Options)
 	if err != nil {
 		return err
 	}
-	// What ends a process by itself ends the story.
+	// A process that ends by itself and is not started again ends the story.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {

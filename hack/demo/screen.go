@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
 // screen is what the person at the terminal sees. Every line begins with the
 // time since the present chapter began.
 type screen struct {
+	// Who starts programs again speaks at any time.
+	mu    sync.Mutex
 	out   io.Writer
 	began time.Time
 }
@@ -20,24 +23,38 @@ type screen struct {
 func newScreen(out io.Writer) *screen { return &screen{out: out, began: time.Now()} }
 
 func (s *screen) chapter(title string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.began = time.Now()
 	fmt.Fprintf(s.out, "\n%s\n", title)
 }
 
-func (s *screen) elapsed() time.Duration { return time.Since(s.began) }
+func (s *screen) elapsed() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.began)
+}
 
 func (s *screen) step(line string) {
-	fmt.Fprintf(s.out, "%6.1fs  %s\n", s.elapsed().Seconds(), line)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.began).Seconds(), line)
 }
 
 // text prints several lines, indented.
 func (s *screen) text(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for line := range strings.Lines(text) {
 		fmt.Fprintf(s.out, "         %s", line)
 	}
 }
 
-func (s *screen) plain(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+func (s *screen) plain(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.out, format+"\n", args...)
+}
 
 const (
 	errorLinesPerLog = 8

@@ -7,128 +7,126 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 )
 
-// The objects of config/samples that the story is about.
+// What the story is about, in config/samples.
 const (
-	namespace   = metav1.NamespaceDefault
-	clusterName = "shop"
-	poolName    = "shop-linux"
+	samples    = "config/samples"
+	shopSample = samples + "/shop.yaml"
+	labSample  = samples + "/lab.yaml"
 
-	samples     = "config/samples"
-	shopSample  = samples + "/shop.yaml"
-	cleanWithin = 30 * time.Second
+	poolName    = "shop-linux"
+	nextVersion = "v1.36.4"
 )
 
+var (
+	shop = client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "shop"}
+	lab  = client.ObjectKey{Namespace: "lab", Name: "lab"}
+)
+
+// story is what all chapters share.
 type story struct {
 	env     *demoenv.Env
+	api     client.Client
 	screen  *screen
 	watcher *watcher
 	timeout time.Duration
+	auditor *demoenv.Auditor
+	// ready is how long the first cluster took to become Ready.
+	ready time.Duration
+}
+
+// chapter is a part of the story, with a title that a person could type where
+// that is how it begins.
+type chapter struct {
+	title string
+	tell  func(context.Context, *story) error
 }
 
 // tell tells the story to its happy end, or until something fails.
 func (s *story) tell(ctx context.Context, once bool) error {
-	s.screen.chapter(fmt.Sprintf("A management cluster and %d simulated Hyper-V hosts", s.env.Hosts))
-	if err := s.within(ctx, s.env.Start); err != nil {
-		return err
-	}
-	s.screen.step("all hosts are Ready")
-	auditor, err := s.env.NewAuditor(ctx)
-	if err != nil {
-		return err
-	}
-	if s.watcher, err = newWatcher(ctx, s.env); err != nil {
-		return err
-	}
-	seconds, err := s.create(ctx)
-	if err != nil {
+	if err := s.read(ctx, begin(s.env.Hosts), create()); err != nil {
 		return err
 	}
 	if !once {
-		s.screen.plain("\nIt stays up until Ctrl-C. In another terminal:\n")
-		s.screen.plain("  export KUBECONFIG=%s PATH=%s/bin:$PATH", s.env.Kubeconfig(), s.env.Dir)
-		s.screen.plain("  kubectl get capstan")
-		s.screen.plain("  kubectl --kubeconfig %s get nodes\n", s.workloadKubeconfig())
-		s.result(seconds)
-		<-ctx.Done()
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			return cause
-		}
-		s.screen.plain("\nGone with all its processes. What is left is in %s.", s.env.Dir)
-		return nil
+		return s.stay(ctx)
 	}
-	for _, replicas := range []int{3, 1} {
-		if err := s.scale(ctx, replicas); err != nil {
+	if err := s.read(ctx, createSecond(), scale(6), scale(1), upgrade(), loseHost(), remove()); err != nil {
+		return err
+	}
+	s.result()
+	return nil
+}
+
+func (s *story) read(ctx context.Context, chapters ...chapter) error {
+	for _, c := range chapters {
+		s.screen.chapter(c.title)
+		if err := c.tell(ctx, s); err != nil {
 			return err
 		}
 	}
-	if err := s.remove(ctx, auditor); err != nil {
-		return err
-	}
-	s.result(seconds)
 	return nil
 }
 
-func (s *story) result(seconds time.Duration) {
-	s.screen.plain("RESULT demo=ok ready_seconds=%.1f", seconds.Seconds())
+func (s *story) result() {
+	s.screen.plain("RESULT demo=ok ready_seconds=%.1f", s.ready.Seconds())
 }
 
-// create applies the samples and follows them until all is Ready.
-func (s *story) create(ctx context.Context) (time.Duration, error) {
-	s.screen.chapter("kubectl apply -k " + samples)
-	if _, err := s.env.RunKubectl(ctx, "apply", "-k", samples); err != nil {
-		return 0, err
-	}
-	if err := s.follow(ctx, func(p picture) bool { return p.ready(1) }); err != nil {
-		return 0, err
-	}
-	seconds := s.screen.elapsed()
-	s.screen.step("all Ready")
-	if err := s.showTables(ctx); err != nil {
-		return 0, err
-	}
-	if err := s.writeWorkloadKubeconfig(ctx); err != nil {
-		return 0, err
-	}
-	return seconds, s.showNodes(ctx, 2)
+// begin brings up all that is there before a user comes.
+func begin(hosts int) chapter {
+	return chapter{fmt.Sprintf("A management cluster and %d simulated Hyper-V hosts", hosts), func(ctx context.Context, s *story) error {
+		if err := s.within(ctx, s.env.Start); err != nil {
+			return err
+		}
+		s.screen.step("all hosts are Ready")
+		var err error
+		if s.api, err = s.env.Client(); err != nil {
+			return err
+		}
+		if s.auditor, err = s.env.NewAuditor(ctx); err != nil {
+			return err
+		}
+		s.watcher, err = newWatcher(ctx, s.env)
+		return err
+	}}
 }
 
-func (s *story) scale(ctx context.Context, replicas int) error {
-	s.screen.chapter(fmt.Sprintf("kubectl scale nodepool %s --replicas=%d", poolName, replicas))
-	if _, err := s.env.RunKubectl(ctx, "scale", "nodepool", poolName, fmt.Sprintf("--replicas=%d", replicas)); err != nil {
-		return err
-	}
-	if err := s.follow(ctx, func(p picture) bool { return p.ready(int32(replicas)) }); err != nil {
-		return err
-	}
-	s.screen.step(fmt.Sprintf("all Ready with %d workers", replicas))
-	return s.showNodes(ctx, replicas+1)
-}
+// stay leaves it all to the person at the terminal.
+func (s *story) stay(ctx context.Context) error {
+	s.screen.plain(`
+It stays up until Ctrl-C. In another terminal:
 
-func (s *story) remove(ctx context.Context, auditor *demoenv.Auditor) error {
-	s.screen.chapter("kubectl delete -f " + shopSample)
-	if _, err := s.env.RunKubectl(ctx, "delete", "--wait=false", "-f", shopSample); err != nil {
-		return err
+  export KUBECONFIG=%s PATH=%s/bin:$PATH
+  kubectl get capstan -A
+  kubectl --kubeconfig %s get nodes
+
+  kubectl scale nodepool %s --replicas=6
+  kubectl apply -f %s
+  %s
+`, s.env.Kubeconfig(), s.env.Dir, s.kubeconfig(shop), poolName, labSample, patchVersion)
+	s.result()
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
 	}
-	if err := s.follow(ctx, func(p picture) bool { return p.empty() && len(p.machines) == 0 }); err != nil {
-		return err
-	}
-	if _, err := s.env.RunKubectl(ctx, "delete", "--ignore-not-found", "-k", samples); err != nil {
-		return err
-	}
-	s.screen.step("auditing the hosts and the management cluster")
-	if err := auditor.WaitClean(ctx, cleanWithin); err != nil {
-		return err
-	}
-	s.screen.step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
+	s.screen.plain("\nGone with all its processes. What is left is in %s.", s.env.Dir)
 	return nil
 }
 
-// follow prints what happens until done says so; if that takes too long, it tells
-// what is not Ready and why.
+// settle follows what happens until everything is as it was asked for. If that
+// takes too long, it tells what is not, and why.
+func (s *story) settle(ctx context.Context) error {
+	wanted, err := readSpecs(ctx, s.api)
+	if err != nil {
+		return err
+	}
+	return s.follow(ctx, func(p picture) bool { return p.lack(wanted) == "" })
+}
+
+// follow prints what happens until done says so.
 func (s *story) follow(ctx context.Context, done func(picture) bool) error {
 	return s.within(ctx, func(limited context.Context) error {
 		err := s.watcher.until(limited, s.screen, done)

@@ -7,32 +7,17 @@ import (
 	"path/filepath"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 )
 
-// ready tells whether everything is Ready, with so many workers.
-func (p picture) ready(workers int32) bool {
-	if len(p.clusters) != 1 || len(p.pools) != 1 {
-		return false
-	}
-	for _, object := range []demoenv.Conditioned{&p.clusters[0], &p.pools[0]} {
-		if demoenv.ReadyOf(object).Status != metav1.ConditionTrue {
-			return false
-		}
-	}
-	status := p.pools[0].Status
-	return status.Replicas == workers && status.ReadyReplicas == workers
-}
-
-// showTables prints clusters, pools, and machines with their host and volumes.
-func (s *story) showTables(ctx context.Context) error {
+// showTables prints objects as kubectl lists them, a table for each kind.
+func (s *story) showTables(ctx context.Context, kinds ...string) error {
 	s.screen.plain("")
-	for _, kinds := range []string{"workloadclusters", "nodepools", "loadbalancers", "virtualmachines"} {
-		table, err := s.env.RunKubectl(ctx, "get", kinds)
+	for _, kind := range kinds {
+		table, err := s.env.RunKubectl(ctx, "get", kind, "--all-namespaces")
 		if err != nil {
 			return err
 		}
@@ -42,55 +27,80 @@ func (s *story) showTables(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) workloadKubeconfig() string {
-	return filepath.Join(s.env.Dir, clusterName+".kubeconfig")
+// kubeconfig is where the kubeconfig of a cluster lies for whoever wants it.
+func (s *story) kubeconfig(cluster client.ObjectKey) string {
+	return filepath.Join(s.env.Dir, cluster.Name+".kubeconfig")
 }
 
-func (s *story) writeWorkloadKubeconfig(ctx context.Context) error {
-	api, err := s.env.Client()
+// showNodes prints the nodes as a workload cluster itself tells them, through its
+// VIP, and fails unless all that should be there are Ready.
+func (s *story) showNodes(ctx context.Context, cluster client.ObjectKey) error {
+	table, err := s.getNodes(ctx, cluster)
 	if err != nil {
 		return err
 	}
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}
-	if err := api.Get(ctx, key, secret); err != nil {
-		return fmt.Errorf("reading the kubeconfig of cluster %s: %w", clusterName, err)
+	s.screen.plain("\n         kubectl --kubeconfig %s get nodes", filepath.Base(s.kubeconfig(cluster)))
+	s.screen.text(table)
+	return s.judgeNodes(ctx, cluster, table)
+}
+
+// checkNodes does so without printing them.
+func (s *story) checkNodes(ctx context.Context, cluster client.ObjectKey) error {
+	table, err := s.getNodes(ctx, cluster)
+	if err != nil {
+		return err
 	}
-	if err := os.WriteFile(s.workloadKubeconfig(), secret.Data["value"], 0o600); err != nil {
-		return fmt.Errorf("writing the kubeconfig of cluster %s: %w", clusterName, err)
+	return s.judgeNodes(ctx, cluster, table)
+}
+
+func (s *story) getNodes(ctx context.Context, cluster client.ObjectKey) (string, error) {
+	kubeconfig, err := s.readKubeconfig(ctx, cluster)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(s.kubeconfig(cluster), kubeconfig, 0o600); err != nil {
+		return "", fmt.Errorf("writing the kubeconfig of cluster %s: %w", cluster.Name, err)
+	}
+	return s.env.RunKubectl(ctx, "--kubeconfig", s.kubeconfig(cluster), "get", "nodes")
+}
+
+func (s *story) judgeNodes(ctx context.Context, cluster client.ObjectKey, table string) error {
+	p, err := look(ctx, s.api)
+	if err != nil {
+		return err
+	}
+	want, version := p.nodes(cluster)
+	if ready, all := countNodes(table, version); ready != want || all != want {
+		return fmt.Errorf("workload cluster %s has %d nodes, %d of them Ready at %s: %d are wanted\n%s", cluster.Name, all, ready, version, want, table)
 	}
 	return nil
 }
 
-// showNodes prints the nodes as the workload cluster itself tells them, through
-// its VIP, and fails unless all that should be there are Ready.
-func (s *story) showNodes(ctx context.Context, want int) error {
-	table, err := s.env.RunKubectl(ctx, "--kubeconfig", s.workloadKubeconfig(), "get", "nodes")
-	if err != nil {
-		return err
-	}
-	s.screen.plain("\n         kubectl --kubeconfig %s get nodes", filepath.Base(s.workloadKubeconfig()))
-	s.screen.text(table)
-	ready := 0
+// countNodes counts the lines of a table of nodes.
+func countNodes(table, version string) (ready, all int) {
 	for line := range strings.Lines(table) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[1] == "Ready" {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] == "NAME" {
+			continue
+		}
+		all++
+		if fields[1] == "Ready" && fields[len(fields)-1] == version {
 			ready++
 		}
 	}
-	if ready != want {
-		return fmt.Errorf("the workload cluster has %d Ready nodes: %d are wanted", ready, want)
-	}
-	return nil
+	return ready, all
 }
 
 // showWhatIsMissing says of everything that is not Ready what it waits for.
 func (s *story) showWhatIsMissing(ctx context.Context) {
-	p, err := s.watcher.look(ctx)
+	p, err := look(ctx, s.api)
 	if err != nil {
 		s.screen.step(err.Error())
 		return
 	}
-	s.screen.plain("\nNot Ready:")
+	if wanted, err := readSpecs(ctx, s.api); err == nil {
+		s.screen.plain("\nMissing: %s", p.lack(wanted))
+	}
 	for _, object := range p.ours() {
 		if demoenv.ReadyOf(object).Status != metav1.ConditionTrue || object.GetDeletionTimestamp() != nil {
 			s.screen.text(describe(object) + deletion(object) + "\n")

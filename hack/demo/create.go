@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// create makes the first cluster and shows what a user sees of it.
+func create() chapter {
+	return chapter{"kubectl apply -k " + samples, func(ctx context.Context, s *story) error {
+		if _, err := s.env.RunKubectl(ctx, "apply", "-k", samples); err != nil {
+			return err
+		}
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+		s.ready = s.screen.elapsed()
+		s.screen.step("all Ready")
+		if err := s.showTables(ctx, "workloadclusters", "nodepools", "loadbalancers", "virtualmachines"); err != nil {
+			return err
+		}
+		return s.showNodes(ctx, shop)
+	}}
+}
+
+// createSecond makes a cluster in another namespace, which shares hosts and
+// network with the first.
+func createSecond() chapter {
+	return chapter{"kubectl apply -f " + labSample, func(ctx context.Context, s *story) error {
+		if _, err := s.env.RunKubectl(ctx, "apply", "-f", labSample); err != nil {
+			return err
+		}
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+		s.screen.step("both clusters are Ready")
+		if err := s.showTables(ctx, "workloadclusters", "hypervhosts"); err != nil {
+			return err
+		}
+		return s.showNodes(ctx, lab)
+	}}
+}
+
+// scale changes the size of a pool.
+func scale(replicas int) chapter {
+	return chapter{fmt.Sprintf("kubectl scale nodepool %s --replicas=%d", poolName, replicas), func(ctx context.Context, s *story) error {
+		if _, err := s.env.RunKubectl(ctx, "scale", "nodepool", poolName, fmt.Sprintf("--replicas=%d", replicas)); err != nil {
+			return err
+		}
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+		s.screen.step(fmt.Sprintf("all Ready with %d nodes in %s", replicas, poolName))
+		return s.checkNodes(ctx, shop)
+	}}
+}
