@@ -18,6 +18,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/hypervcluster"
 	"github.com/capstan-k8s/capstan/controllers/hypervhost"
 	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
+	"github.com/capstan-k8s/capstan/controllers/hypervmachinetemplate"
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
 	"github.com/capstan-k8s/capstan/controllers/nodepool"
@@ -61,6 +62,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 			Client: c, Live: r, Events: e, Clock: shared.clock, RolloutQuietPeriod: options.RolloutQuietPeriod,
 		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e}},
+		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
 		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Manager: shared.identity, Pins: shared.pins,
