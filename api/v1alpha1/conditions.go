@@ -5,6 +5,9 @@ const (
 	// ReadyCondition sums up all others of an object.
 	ReadyCondition = "Ready"
 
+	// PausedCondition: work on the object stands still because somebody asked for it.
+	PausedCondition = "Paused"
+
 	// LoadBalancerReadyCondition: the API server's VIP is carried by at least one
 	// load-balancer VM.
 	LoadBalancerReadyCondition = "LoadBalancerReady"
@@ -19,6 +22,12 @@ const (
 	VIPAllocatedCondition = "VIPAllocated"
 	// InstancesReadyCondition: all VMs of a LoadBalancer carry its plan.
 	InstancesReadyCondition = "InstancesReady"
+	// InstancesApartCondition: no two VMs of a LoadBalancer are on one host.
+	InstancesApartCondition = "InstancesApart"
+	// InstancesUpToDateCondition: all VMs of a LoadBalancer are as its spec says.
+	InstancesUpToDateCondition = "InstancesUpToDate"
+	// AddressesAvailableCondition: each range of a LogicalNetwork has a free address.
+	AddressesAvailableCondition = "AddressesAvailable"
 	// VMReadyCondition: the VirtualMachine of a HyperVMachine is ready.
 	VMReadyCondition = "VirtualMachineReady"
 	// AddressesAllocatedCondition: a VirtualMachine has all its addresses.
@@ -54,6 +63,7 @@ const (
 	ReasonWaitingForMachines         = "WaitingForMachines"
 	ReasonRolloutPending             = "RolloutPending"
 	ReasonRolloutPaused              = "RolloutPaused"
+	ReasonVersionQueued              = "VersionQueued"
 	ReasonWaitingForCluster          = "WaitingForCluster"
 	ReasonWaitingForClusterInfra     = "WaitingForClusterInfrastructure"
 	ReasonWaitingForBootstrapData    = "WaitingForBootstrapData"
@@ -74,6 +84,10 @@ const (
 	ReasonStaged                     = "Staged"
 	ReasonRetired                    = "Retired"
 	ReasonConnected                  = "Connected"
+	ReasonAvailable                  = "Available"
+	ReasonApart                      = "Apart"
+	ReasonUpToDate                   = "UpToDate"
+	ReasonNotRolledOut               = "NotRolledOut"
 	ReasonWaitingForChildrenToBeGone = "WaitingForChildrenToBeGone"
 	ReasonWaitingForHostConfirmation = "WaitingForHostConfirmation"
 	ReasonReleasedToTombstone        = "ReleasedToTombstone"
@@ -99,6 +113,10 @@ const (
 	ReasonVMNotFound               = "VirtualMachineNotFound"
 	ReasonVMFailed                 = "VirtualMachineFailed"
 	ReasonPoweredOff               = "PoweredOff"
+	ReasonBootTimeout              = "BootTimeout"
+	ReasonAgentSilent              = "AgentSilent"
+	ReasonTokenLost                = "EnrolmentTokenLost"
+	ReasonSharedHost               = "SharedHost"
 	ReasonInternalError            = "InternalError"
 	ReasonInvalidSpec              = "InvalidSpec"
 )

@@ -23,6 +23,13 @@ const (
 	AddressRangeNodes      = "nodes"
 	AddressRangeVIPs       = "vips"
 
+	// DeletionProtectedLabel on a Namespace says that a WorkloadCluster with
+	// spec.deletionProtection is in it. Admission looks at such Namespaces alone.
+	DeletionProtectedLabel = "capstan.dev/deletion-protected"
+
+	// ReplacedAnnotation on a VirtualMachine says why it is being replaced.
+	ReplacedAnnotation = "capstan.dev/replaced"
+
 	// WorkloadClusterFinalizer and its siblings hold an object until what was made
 	// for it is confirmed to be gone.
 	WorkloadClusterFinalizer = "workloadcluster.capstan.dev"

@@ -88,6 +88,14 @@ type VirtualMachineSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	FailureDomain string `json:"failureDomain,omitempty"`
 
+	// avoidHosts are HyperVHosts that the VM is only placed on if no other has
+	// room: what it replaces did not work there.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=253
+	AvoidHosts []string `json:"avoidHosts,omitempty"`
+
 	// bootstrapSecret is the name of the Secret whose key value is the guest's
 	// first configuration. Nothing is created before it is there.
 	// +optional

@@ -1404,6 +1404,11 @@ func (in *VirtualMachineSpec) DeepCopyInto(out *VirtualMachineSpec) {
 		*out = make([]VMNetwork, len(*in))
 		copy(*out, *in)
 	}
+	if in.AvoidHosts != nil {
+		in, out := &in.AvoidHosts, &out.AvoidHosts
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	in.GuestSettings.DeepCopyInto(&out.GuestSettings)
 	if in.Placement != nil {
 		in, out := &in.Placement, &out.Placement

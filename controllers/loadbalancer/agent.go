@@ -46,6 +46,8 @@ type agent struct {
 	err      error
 	failures int
 	next     time.Time
+	// silent is since when it has not answered, zero if it does or was never asked.
+	silent time.Time
 	// met is whether it has answered since the manager started.
 	met bool
 	// taken is whether it refused a generation because it has another plan of that
@@ -123,7 +125,15 @@ func (a *agent) wait(now time.Time) (time.Duration, error) {
 func (a *agent) answered(status lbapi.Status) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.status, a.err, a.failures, a.met = &status, nil, 0, true
+	a.status, a.err, a.failures, a.met, a.silent = &status, nil, 0, true, time.Time{}
+	a.follow()
+}
+
+// greeted takes that the agent answers; whoever follows it learns how it is.
+func (a *agent) greeted() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.err, a.failures, a.met, a.silent = nil, 0, true, time.Time{}
 	a.follow()
 }
 
@@ -144,6 +154,7 @@ func (a *agent) failed(err error, now time.Time) time.Duration {
 		a.follow()
 	default:
 		a.status = nil
+		a.fallSilent(now)
 	}
 	return delay
 }
@@ -199,8 +210,12 @@ func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
 		return
 	}
 	a.status = status
+	if status != nil {
+		a.silent = time.Time{}
+	}
 	if err != nil {
 		a.err = err
+		a.fallSilent(a.all.clock.Now())
 	}
 	a.mu.Unlock()
 	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: a.lb.Namespace, Name: a.lb.Name}}
@@ -208,6 +223,24 @@ func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
 	case a.all.changed <- event.GenericEvent{Object: lb}:
 	case <-ctx.Done():
 	}
+}
+
+// fallSilent notes when the silence began. The agent is locked.
+func (a *agent) fallSilent(now time.Time) {
+	if a.silent.IsZero() {
+		a.silent = now
+	}
+}
+
+// silence returns since when the agent does not answer, and why not. It begins anew
+// with the manager, who cannot know how long nobody has asked.
+func (a *agent) silence() (since time.Time, why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.status != nil {
+		return time.Time{}, nil
+	}
+	return a.silent, a.err
 }
 
 func (a *agent) isTokenForgotten() bool {

@@ -27,6 +27,7 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers/status;loadbalancers/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=capstan.dev,resources=tombstones,verbs=get;list;watch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
@@ -45,6 +46,8 @@ type Reconciler struct {
 	Clock clock.WithTicker
 	// Random returns a random suffix of n characters for the name of a VM.
 	Random func(n int) string
+	// Timeouts are how long VMs may be of no use. What is zero has its default.
+	Timeouts Timeouts
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -59,6 +62,11 @@ type scope struct {
 	// vms are all VMs, those that are being deleted included.
 	vms       []capstanv1.VirtualMachine
 	instances []*instance
+	hosts     []capstanv1.HyperVHost
+	// candidates are the VMs with what is to become of them, and made those that
+	// were made just now.
+	candidates []candidate
+	made       []capstanv1.VirtualMachine
 	// behind tells that the API server knows more than this reconcile.
 	behind bool
 	// left says what a deletion still waits for.
@@ -118,7 +126,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if s.behind {
 		return ctrl.Result{RequeueAfter: retryBehind}, nil
 	}
-	return ctrl.Result{RequeueAfter: s.soonest()}, conditions.UnlessTold(reasonOf(s.err), s.err)
+	return ctrl.Result{RequeueAfter: s.soonest(r.Clock.Now())}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }
 
 // retryBehind is when a reconcile is tried again whose cache was out of date.
@@ -139,9 +147,9 @@ func (r *Reconciler) findCluster(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// soonest is when the first instance wants to be tried again, or 0.
-func (s *scope) soonest() time.Duration {
-	var least time.Duration
+// soonest is when the first instance wants to be tried again or judged, or 0.
+func (s *scope) soonest(now time.Time) time.Duration {
+	least := due(s.candidates, now)
 	for _, i := range s.instances {
 		if i.retry > 0 && (least == 0 || i.retry < least) {
 			least = i.retry

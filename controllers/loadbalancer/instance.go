@@ -31,6 +31,10 @@ type instance struct {
 	status *lbapi.Status
 	// current tells that it carries the newest plan.
 	current bool
+	// stranger is a VM that must know of this one before this one is given a plan.
+	stranger string
+	// verdict is what is to become of the VM.
+	verdict verdict
 	// reason and message say why it cannot be asked at all, err why it could not be
 	// asked now.
 	reason, message string
@@ -48,6 +52,11 @@ func (r *Reconciler) findInstances(s *scope) {
 		i.agent = r.agents.of(key, i.vm)
 		i.status = i.agent.observed()
 		i.reason, i.message = whyNotAsked(i)
+		for _, c := range s.candidates {
+			if c.vm.UID == i.vm.UID {
+				i.verdict = c.verdict
+			}
+		}
 		s.instances = append(s.instances, i)
 	}
 }
@@ -79,7 +88,9 @@ func (r *Reconciler) carryOut(ctx context.Context, i *instance, plan lbapi.Plan)
 	if i.retry, i.err = i.agent.wait(now); i.retry > 0 {
 		return
 	}
-	status, err := r.give(ctx, i, plan)
+	status, err := r.trusted(ctx, i, func(ctx context.Context, c *lbclient.Client) (lbapi.Status, error) {
+		return c.Apply(ctx, plan)
+	})
 	if err != nil {
 		i.err = err
 		i.retry = i.agent.failed(err, now)
@@ -92,13 +103,44 @@ func (r *Reconciler) carryOut(ctx context.Context, i *instance, plan lbapi.Plan)
 	i.carries(plan.Generation, hash)
 }
 
+// hasCarried tells whether the VM has ever had a plan.
+func (i *instance) hasCarried(lb *capstanv1.LoadBalancer) bool {
+	return i.status != nil && i.status.Generation > 0 || hasCarried(lb, i.vm)
+}
+
+func hasCarried(lb *capstanv1.LoadBalancer, vm *capstanv1.VirtualMachine) bool {
+	was := instanceStatus(lb, vm.Name)
+	return vm.Spec.RetireSeed || was != nil && was.AppliedGeneration > 0
+}
+
+// meet makes sure of a VM that is not given a plan yet: that it is the manager's,
+// and answers.
+func (r *Reconciler) meet(ctx context.Context, i *instance) {
+	if i.status != nil {
+		return
+	}
+	now := r.Clock.Now()
+	if i.retry, i.err = i.agent.wait(now); i.retry > 0 {
+		return
+	}
+	_, i.err = r.trusted(ctx, i, func(ctx context.Context, c *lbclient.Client) (lbapi.Status, error) {
+		_, err := c.Hello(ctx, "")
+		return lbapi.Status{}, err
+	})
+	if i.err != nil {
+		i.retry = i.agent.failed(i.err, now)
+		return
+	}
+	i.agent.greeted()
+}
+
 func (i *instance) carries(generation int64, hash string) bool {
 	i.current = i.status != nil && i.status.Generation == generation && i.status.Hash == hash
 	return i.current
 }
 
-// give puts a plan in force in a VM, which is enrolled first if need be.
-func (r *Reconciler) give(ctx context.Context, i *instance, plan lbapi.Plan) (lbapi.Status, error) {
+// trusted asks the agent of a VM, which is enrolled first if need be.
+func (r *Reconciler) trusted(ctx context.Context, i *instance, ask question) (lbapi.Status, error) {
 	pin, err := r.Pins.Pin(ctx, i.agent.identity)
 	if err != nil {
 		return lbapi.Status{}, err
@@ -112,7 +154,7 @@ func (r *Reconciler) give(ctx context.Context, i *instance, plan lbapi.Plan) (lb
 			return lbapi.Status{}, err
 		}
 	}
-	status, err := r.send(ctx, i, target, plan)
+	status, err := put(ctx, i, target, ask)
 	switch lbapi.ClassOf(err) {
 	case lbapi.NotEnrolled:
 		// The manager ended between recording the pin and installing the certificate.
@@ -125,18 +167,21 @@ func (r *Reconciler) give(ctx context.Context, i *instance, plan lbapi.Plan) (lb
 	if err != nil {
 		return lbapi.Status{}, err
 	}
-	return r.send(ctx, i, target, plan)
+	return put(ctx, i, target, ask)
 }
 
-// send sends a plan to a VM that is enrolled.
-func (r *Reconciler) send(ctx context.Context, i *instance, target lbclient.Target, plan lbapi.Plan) (lbapi.Status, error) {
+// question is what an agent is asked, once there is a connection.
+type question func(context.Context, *lbclient.Client) (lbapi.Status, error)
+
+// put puts a question to a VM that is enrolled.
+func put(ctx context.Context, i *instance, target lbclient.Target, ask question) (lbapi.Status, error) {
 	c, err := i.agent.connection(target)
 	if err != nil {
 		return lbapi.Status{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
-	return c.Apply(ctx, plan)
+	return ask(ctx, c)
 }
 
 // enrol makes the VM the manager's. The pin is on record before the VM is bound,
@@ -170,6 +215,8 @@ func (r *Reconciler) renew(ctx context.Context, i *instance, target lbclient.Tar
 func reasonOfInstance(i *instance) string {
 	var typed *lbapi.Error
 	switch {
+	case i.verdict.isDead():
+		return i.verdict.reason
 	case i.reason != "":
 		return i.reason
 	case i.err == nil || !errors.As(i.err, &typed):

@@ -2,59 +2,55 @@ package loadbalancer
 
 import (
 	"context"
-	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // +kubebuilder:rbac:groups=capstan.dev,resources=hypervhosts,verbs=get;list;watch
 
-// isDead tells a VM that is known to never come back: its host is declared lost,
-// or its host says that the VM is gone and its seed is spent. One that merely does
-// not answer is not among them.
-func isDead(vm *capstanv1.VirtualMachine, lost map[string]bool) bool {
-	if !vm.DeletionTimestamp.IsZero() {
-		return false
-	}
-	if lost[hostOf(vm)] {
-		return true
-	}
-	ready := conditions.Get(vm, capstanv1.ReadyCondition)
-	return vm.Spec.RetireSeed && ready != nil && ready.Status != metav1.ConditionTrue && ready.Reason == capstanv1.ReasonVMNotFound
-}
-
-// lostHosts returns the hosts that are declared lost and whose VMs no other node
-// of a failover cluster can have taken over.
-func (r *Reconciler) lostHosts(ctx context.Context) (map[string]bool, error) {
-	hosts := &capstanv1.HyperVHostList{}
-	if err := r.Client.List(ctx, hosts); err != nil {
-		return nil, fmt.Errorf("listing HyperVHosts: %w", err)
-	}
-	lost := map[string]bool{}
-	for i := range hosts.Items {
-		if isLost(&hosts.Items[i]) {
-			lost[hosts.Items[i].Name] = true
+// isHostLost tells whether a host that had the VM is declared lost, and no other
+// host has it or may turn out to have it: another node of a failover cluster takes
+// VMs over.
+func isHostLost(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) bool {
+	place := placeOf(vm)
+	lost := false
+	for i := range hosts {
+		host := &hosts[i]
+		switch {
+		case host.SpeaksFor(place.FailoverCluster, place.Host):
+			if !host.Spec.Lost {
+				return false
+			}
+			lost = true
+		case place.FailoverCluster != "" && !host.Spec.Lost && host.Status.Memory == nil:
+			return false
 		}
 	}
-	return lost, nil
+	return lost
+}
+
+// placeOf is where a VM is, or is to be.
+func placeOf(vm *capstanv1.VirtualMachine) capstanv1.Placement {
+	if vm.Spec.Placement != nil {
+		return *vm.Spec.Placement
+	}
+	return capstanv1.Placement{Host: vm.Status.Host}
+}
+
+// hostOf is the host that has the VM, or is to have it, or "".
+func hostOf(vm *capstanv1.VirtualMachine) string {
+	if vm.Status.Host != "" {
+		return vm.Status.Host
+	}
+	return placeOf(vm).Host
 }
 
 func isLost(obj client.Object) bool {
 	host, ok := obj.(*capstanv1.HyperVHost)
-	return ok && host.Spec.Lost && host.Status.FailoverCluster == ""
-}
-
-// hostOf is where a VM is, or is to be, or "".
-func hostOf(vm *capstanv1.VirtualMachine) string {
-	if vm.Status.Host == "" && vm.Spec.Placement != nil {
-		return vm.Spec.Placement.Host
-	}
-	return vm.Status.Host
+	return ok && host.Spec.Lost
 }
 
 // ofLostHost are all LoadBalancers, once a host is declared lost.

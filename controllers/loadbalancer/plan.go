@@ -2,14 +2,16 @@ package loadbalancer
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbplan"
 )
@@ -39,22 +41,64 @@ func (r *Reconciler) reconcilePlan(ctx context.Context, s *scope) error {
 		plan.Generation = s.lb.Status.PlanGeneration
 		byName[plan.Self] = plan
 	}
-	// At once: one that does not answer shall not keep the others waiting.
-	var all sync.WaitGroup
+	// Those that may hold the VIP first: they must know of a new one before it comes.
+	var newcomers []*instance
+	r.atOnce(s.instances, byName, func(i *instance, plan lbapi.Plan) {
+		if i.hasCarried(s.lb) {
+			r.carryOut(ctx, i, plan)
+		}
+	})
 	for _, i := range s.instances {
-		if plan, ok := byName[i.vm.Name]; ok && i.reason == "" {
-			all.Go(func() { r.carryOut(ctx, i, plan) })
+		if !i.hasCarried(s.lb) {
+			i.stranger = r.strangerOf(s, i)
+			newcomers = append(newcomers, i)
+		}
+	}
+	r.atOnce(newcomers, byName, func(i *instance, plan lbapi.Plan) {
+		if i.stranger == "" {
+			r.carryOut(ctx, i, plan)
+		} else {
+			r.meet(ctx, i)
+		}
+	})
+	return nil
+}
+
+// atOnce does something for each VM that can be asked: one that does not answer
+// shall not keep the others waiting.
+func (r *Reconciler) atOnce(instances []*instance, plans map[string]lbapi.Plan, do func(*instance, lbapi.Plan)) {
+	var all sync.WaitGroup
+	for _, i := range instances {
+		if plan, ok := plans[i.vm.Name]; ok && i.reason == "" {
+			all.Go(func() { do(i, plan) })
 		}
 	}
 	all.Wait()
+}
+
+// strangerOf returns a VM that may hold the VIP and has not been told of a new one,
+// or "". The two would not hear each other, and both would hold it. It is waited
+// for as long as the VIP is carried by one that does know, or may soon be known to
+// be carried by nobody.
+func (r *Reconciler) strangerOf(s *scope, newcomer *instance) string {
+	carried := slices.ContainsFunc(s.instances, func(i *instance) bool { return i.current })
+	patience := r.Timeouts.withDefaults().Silence
 	for _, i := range s.instances {
-		if errors.Is(i.err, errTokenLost) {
-			if err := r.deleteVM(ctx, i.vm); err != nil {
-				return err
-			}
+		if i == newcomer || i.current || !i.hasCarried(s.lb) || isOff(i.vm) {
+			continue
+		}
+		since, _ := i.agent.silence()
+		if carried || since.IsZero() || r.Clock.Since(since) < patience {
+			return i.vm.Name
 		}
 	}
-	return nil
+	return ""
+}
+
+// isOff tells that a VM's host says that it does not run.
+func isOff(vm *capstanv1.VirtualMachine) bool {
+	ready := conditions.Get(vm, capstanv1.ReadyCondition)
+	return ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason == capstanv1.ReasonVMNotFound
 }
 
 // inputOf gathers what a plan is made of. The generation is given later: it is no
@@ -77,13 +121,30 @@ func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error
 		Machines:   members,
 	}
 	// A VM that is being deleted may still hold the VIP: it stays a peer until it
-	// is gone.
+	// is gone. So does one that is buried, whose host may come back with it running.
 	for i := range s.vms {
 		if addresses := s.vms[i].Status.Addresses; len(addresses) > 0 {
 			input.VMs = append(input.VMs, lbplan.VM{Name: s.vms[i].Name, Address: addresses[0]})
 		}
 	}
-	return input, nil
+	input.VMs, err = r.withBuried(ctx, s.lb, input.VMs)
+	return input, err
+}
+
+// withBuried adds the VMs of which only their tombstones are left.
+func (r *Reconciler) withBuried(ctx context.Context, lb *capstanv1.LoadBalancer, vms []lbplan.VM) ([]lbplan.VM, error) {
+	tombstones := &capstanv1.TombstoneList{}
+	if err := r.Client.List(ctx, tombstones, client.MatchingLabels{capstanv1.LoadBalancerLabel: lb.Name}); err != nil {
+		return nil, fmt.Errorf("listing Tombstones: %w", err)
+	}
+	for i := range tombstones.Items {
+		buried := &tombstones.Items[i].Spec
+		known := slices.ContainsFunc(vms, func(vm lbplan.VM) bool { return vm.Name == buried.VMRef.Name })
+		if buried.VMRef.Namespace == lb.Namespace && len(buried.Addresses) > 0 && !known {
+			vms = append(vms, lbplan.VM{Name: buried.VMRef.Name, Address: buried.Addresses[0].Address})
+		}
+	}
+	return vms, nil
 }
 
 // number records the number of the newest plan before anybody sees it, so that

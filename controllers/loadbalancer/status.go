@@ -42,6 +42,8 @@ func setStatus(s *scope, now time.Time) {
 	if s.instances != nil || s.err == nil {
 		setInstances(s, now)
 	}
+	setApart(s)
+	setUpToDate(s)
 	setReady(s)
 }
 
@@ -69,12 +71,12 @@ func setInstances(s *scope, now time.Time) {
 		present = append(present, statusOf(i, instanceStatus(lb, i.vm.Name), now))
 		switch {
 		case !i.vm.DeletionTimestamp.IsZero():
-			behind = append(behind, i.vm.Name+" is being deleted")
+			behind = append(behind, whyDeleted(i.vm))
 		case i.current:
 			ready++
 			continue
 		default:
-			behind = append(behind, i.vm.Name+": "+whyBehind(s, i))
+			behind = append(behind, i.vm.Name+": "+whyBehind(s, i)+i.verdict.outlook())
 		}
 		if why := reasonOfInstance(i); reason == "" || reason == capstanv1.ReasonWaitingForInstances {
 			reason = why
@@ -110,6 +112,9 @@ func statusOf(i *instance, was *capstanv1.LoadBalancerInstance, now time.Time) c
 	if i.err != nil {
 		is.Message = i.err.Error()
 	}
+	if i.stranger != "" {
+		is.Message = waitsFor(i.stranger)
+	}
 	if was == nil || was.Role != is.Role || was.AppliedGeneration != is.AppliedGeneration {
 		is.Since = ptr.To(metav1.NewTime(now))
 	}
@@ -132,12 +137,36 @@ func roleOf(status *lbapi.Status) string {
 	return role
 }
 
+func whyDeleted(vm *capstanv1.VirtualMachine) string {
+	if why := vm.Annotations[capstanv1.ReplacedAnnotation]; why != "" {
+		return vm.Name + " is being replaced: " + why
+	}
+	return vm.Name + " is being deleted"
+}
+
+// outlook says what will become of a VM if nothing changes.
+func (v verdict) outlook() string {
+	switch {
+	case v.isDead():
+		return "; it is replaced once another one can take its place"
+	case v.until.IsZero():
+		return ""
+	}
+	return "; unless that changes, it is replaced at " + v.until.UTC().Format(time.RFC3339)
+}
+
+func waitsFor(stranger string) string {
+	return fmt.Sprintf("waiting for %s, which may hold the VIP, to know of it or to be gone", stranger)
+}
+
 func whyBehind(s *scope, i *instance) string {
 	switch {
 	case i.message != "":
 		return i.message
 	case i.err != nil:
 		return i.err.Error()
+	case i.stranger != "":
+		return waitsFor(i.stranger)
 	case !s.vip.isAllocated():
 		return "waiting for the VIP"
 	}

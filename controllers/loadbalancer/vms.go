@@ -1,7 +1,6 @@
 package loadbalancer
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,47 +18,55 @@ import (
 // suffixLength is the length of the random end of a VM's name.
 const suffixLength = 5
 
-// reconcileVMs makes VMs that are missing and deletes those that are too many or
-// can never work again.
+// reconcileVMs makes VMs that are missing, and deletes those that are too many or
+// that must be replaced.
 func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
-	var err error
-	if s.vms, err = r.vmsOf(ctx, r.Client, s.lb); err != nil {
-		return err
+	hosts := &capstanv1.HyperVHostList{}
+	if err := r.Client.List(ctx, hosts); err != nil {
+		return fmt.Errorf("listing HyperVHosts: %w", err)
 	}
-	lost, err := r.lostHosts(ctx)
-	if err != nil {
+	s.hosts = hosts.Items
+	next, err := r.nextStep(ctx, s, r.Client)
+	if err != nil || next.isNothing() {
 		return err
-	}
-	wanted := int(ptr.Deref(s.lb.Spec.Replicas, 2))
-	if len(s.vms) == wanted && !slices.ContainsFunc(s.vms, func(vm capstanv1.VirtualMachine) bool { return isDead(&vm, lost) }) {
-		return nil
 	}
 	// Before anything is made or deleted, what is there is read past the cache: one
 	// VM that it has not seen yet would be made twice.
-	if s.vms, err = r.vmsOf(ctx, r.Live, s.lb); err != nil {
+	if next, err = r.nextStep(ctx, s, r.Live); err != nil {
 		return err
 	}
-	for i := range s.vms {
-		if isDead(&s.vms[i], lost) {
-			if err := r.deleteVM(ctx, &s.vms[i]); err != nil {
-				return err
-			}
-		}
-	}
-	for len(s.vms) < wanted {
+	for range next.missing {
 		vm := &capstanv1.VirtualMachine{}
-		if err := r.applier.Object(ctx, s.lb, virtualMachine(s.lb, r.freeName(s)), vm); err != nil {
+		wanted := virtualMachine(s.lb, r.freeName(s))
+		wanted.Spec.AvoidHosts = next.avoid
+		if err := r.applier.Object(ctx, s.lb, wanted, vm); err != nil {
 			return err
 		}
-		s.vms = append(s.vms, *vm)
+		s.made = append(s.made, *vm)
+	}
+	if next.replaced != nil {
+		if err := r.replace(ctx, s, next.replaced); err != nil {
+			return err
+		}
 	}
 	// Those that go already go first, so that they are counted and not deleted too.
-	for _, vm := range r.expendable(s)[:len(s.vms)-wanted] {
+	for _, vm := range r.expendable(s, s.candidates)[:next.surplus] {
 		if err := r.deleteVM(ctx, vm); err != nil {
 			return err
 		}
 	}
+	s.vms = append(s.vms, s.made...)
 	return nil
+}
+
+// nextStep reads the VMs and works out what to do about their number.
+func (r *Reconciler) nextStep(ctx context.Context, s *scope, reader client.Reader) (step, error) {
+	var err error
+	if s.vms, err = r.vmsOf(ctx, reader, s.lb); err != nil {
+		return step{}, err
+	}
+	s.candidates = r.candidates(s)
+	return decide(s.candidates, int(ptr.Deref(s.lb.Spec.Replicas, 2))), nil
 }
 
 // vmsOf returns the VMs of the load balancer in the order of their names.
@@ -85,50 +92,11 @@ func (r *Reconciler) deleteVM(ctx context.Context, vm *capstanv1.VirtualMachine)
 	return nil
 }
 
-// expendable returns the VMs in the order in which they are given up: those that
-// go anyway, those that carry nothing, the silent, the standbys, and the active
-// one last. Of equals, the youngest goes first.
-func (r *Reconciler) expendable(s *scope) []*capstanv1.VirtualMachine {
-	rank := map[string]int{}
-	order := make([]*capstanv1.VirtualMachine, len(s.vms))
-	for i := range s.vms {
-		order[i] = &s.vms[i]
-		rank[order[i].Name] = r.worth(s.lb, order[i])
-	}
-	slices.SortStableFunc(order, func(a, b *capstanv1.VirtualMachine) int {
-		return cmp.Or(cmp.Compare(rank[a.Name], rank[b.Name]), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
-	})
-	return order
-}
-
-// worth goes by what the agent says, or else by what the status remembers: a
-// manager that has just started has heard nobody yet.
-func (r *Reconciler) worth(lb *capstanv1.LoadBalancer, vm *capstanv1.VirtualMachine) int {
-	role, generation := "", int64(0)
-	if was := instanceStatus(lb, vm.Name); was != nil {
-		role, generation = was.Role, was.AppliedGeneration
-	}
-	if status := r.agents.of(client.ObjectKeyFromObject(lb), vm).observed(); status != nil {
-		role, generation = roleOf(status), status.Generation
-	}
-	switch {
-	case !vm.DeletionTimestamp.IsZero():
-		return 0
-	case generation == 0:
-		return 1
-	case role == roleUnknown:
-		return 2
-	case role == roleStandby:
-		return 3
-	default:
-		return 4
-	}
-}
-
 func (r *Reconciler) freeName(s *scope) string {
 	for {
 		name := s.lb.Name + "-lb-" + r.Random(suffixLength)
-		if !slices.ContainsFunc(s.vms, func(vm capstanv1.VirtualMachine) bool { return vm.Name == name }) {
+		taken := func(vm capstanv1.VirtualMachine) bool { return vm.Name == name }
+		if !slices.ContainsFunc(s.vms, taken) && !slices.ContainsFunc(s.made, taken) {
 			return name
 		}
 	}

@@ -56,6 +56,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&capstanv1.VirtualMachine{}, r.of(clusterOfMember), builder.WithPredicates(planChanged(firstAddress))).
 		Watches(&corev1.Secret{}, r.of(clusterOfCA)).
 		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(r.withoutVRID), builder.WithPredicates(conditions.OnlyDeletions())).
+		Watches(&capstanv1.Tombstone{}, handler.EnqueueRequestsFromMapFunc(ofTombstone), builder.WithPredicates(predicate.Funcs{
+			UpdateFunc: func(event.UpdateEvent) bool { return false },
+		})).
 		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofLostHost), builder.WithPredicates(planChanged(isLost))).
 		WatchesRawSource(source.Channel(r.agents.changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
@@ -102,6 +105,15 @@ func (r *Reconciler) withoutVRID(ctx context.Context, obj client.Object) []recon
 		}
 	}
 	return requests
+}
+
+// ofTombstone is the LoadBalancer that a buried VM belonged to.
+func ofTombstone(_ context.Context, obj client.Object) []reconcile.Request {
+	tombstone, ok := obj.(*capstanv1.Tombstone)
+	if name := obj.GetLabels()[capstanv1.LoadBalancerLabel]; ok && name != "" {
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: tombstone.Spec.VMRef.Namespace, Name: name}}}
+	}
+	return nil
 }
 
 func clusterOfMachine(obj client.Object) string {

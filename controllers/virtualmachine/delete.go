@@ -104,7 +104,7 @@ func reaches(host *capstanv1.HyperVHost, volume string) bool {
 func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 	vm := s.vm
 	tombstone := &capstanv1.Tombstone{
-		ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID, Finalizers: []string{capstanv1.TombstoneFinalizer}},
+		ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID, Finalizers: []string{capstanv1.TombstoneFinalizer}, Labels: labelsOfBuried(vm)},
 		Spec: capstanv1.TombstoneSpec{
 			ID: vm.Spec.ID, VMRef: capstanv1.VMReference{Namespace: vm.Namespace, Name: vm.Name},
 			Host: vm.Spec.Placement.Host, FailoverCluster: vm.Spec.Placement.FailoverCluster, Disks: vm.Spec.Placement.Disks,
@@ -128,5 +128,14 @@ func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 		return fmt.Errorf("writing Tombstone %s of VirtualMachine %s/%s: %w", tombstone.Name, vm.Namespace, vm.Name, err)
 	}
 	ctrllog.FromContext(ctx).Info("Tombstone written", "host", vm.Spec.Placement.Host)
+	return nil
+}
+
+// labelsOfBuried let the LoadBalancer of a buried VM find it: its other VMs must go
+// on speaking to it until it is known to be dead.
+func labelsOfBuried(vm *capstanv1.VirtualMachine) map[string]string {
+	if name := vm.Labels[capstanv1.LoadBalancerLabel]; name != "" {
+		return map[string]string{capstanv1.LoadBalancerLabel: name}
+	}
 	return nil
 }

@@ -78,7 +78,7 @@ func request(s *scope) placement.Request {
 	size := s.vm.Spec.Size
 	req := placement.Request{
 		VM: string(s.vm.UID), Group: group(s.vm), Role: placement.Role(s.vm.Spec.Role), Processors: size.CPUs,
-		MemoryMiB: memoryMiB(size.Memory), FailureDomain: s.vm.Spec.FailureDomain,
+		MemoryMiB: memoryMiB(size.Memory), FailureDomain: s.vm.Spec.FailureDomain, Avoid: s.vm.Spec.AvoidHosts,
 		Disks: []placement.Disk{{Name: bootDisk, Bytes: bootBytes(s), Image: &placement.Image{
 			SHA256: s.image.Spec.SHA256, Bytes: s.image.Spec.Size.Value(), Stageable: s.image.Spec.Source != "",
 		}}},

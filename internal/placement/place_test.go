@@ -270,7 +270,7 @@ func TestTraceTellsWhyHereAndWhyNotThere(t *testing.T) {
 	g.Expect(trace).To(ContainSubstring("hv1: HostUnschedulable (host state: Maintenance)"))
 	g.Expect(trace).To(ContainSubstring("hv2: OutOfMemory (memory: asked 4096 MiB, has 1024 MiB (hv2))"))
 	g.Expect(trace).To(ContainSubstring("hv3: fits\n  csv1: VolumeFault (Dismounted)\n  csv2: fits\n"))
-	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(10), "one line for each score")
+	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(11), "one line for each score")
 
 	quick, err := placement.NewPlanner(snap).Place(worker("a"))
 	g.Expect(err).NotTo(HaveOccurred())
@@ -289,4 +289,25 @@ func TestRemoveGivesBackWhatAddTook(t *testing.T) {
 	p.Remove("a")
 	_, err = p.Place(worker("b", memory(60000)))
 	g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestAHostToAvoidIsTakenIfNoOtherHasRoom(t *testing.T) {
+	g := NewWithT(t)
+	avoiding := vm("b", placement.LoadBalancer, "shop", func(r *placement.Request) { r.Avoid = []string{"hv1"} })
+	member := placement.Placement{VM: "a", Group: "shop", Role: placement.LoadBalancer, Host: "hv2"}
+
+	snap := world(3, 1, func(s *placement.Snapshot) { s.Placements = []placement.Placement{member} })
+	d, err := placement.Place(avoiding, snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(d.Host).To(Equal("hv3"))
+
+	snap.Hosts[2].Unschedulable = placement.HostMaintenance
+	d, err = placement.Place(avoiding, snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(d.Host).To(Equal("hv2"), "beside its peer rather than where it did not work")
+
+	snap.Hosts[1].MemoryMiB = 1024
+	d, err = placement.Place(avoiding, snap)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(d.Host).To(Equal("hv1"))
 }

@@ -33,6 +33,8 @@ type Request struct {
 	Switches []string
 	// FailureDomain is binding if it is set.
 	FailureDomain string
+	// Avoid are hosts that are taken only if no other fits.
+	Avoid []string
 }
 
 // Disk is one disk that wants a place.

@@ -1,6 +1,9 @@
 package placement
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // score ranks candidates by one point of view. Exactly one of host and volume is
 // set; lower is better.
@@ -14,6 +17,15 @@ type score struct {
 
 // The scores, in no order. Lower is better.
 var (
+	untried = score{
+		name: "not to be avoided",
+		host: func(p *Planner, a *ask, h int32) float64 {
+			if slices.Contains(a.Avoid, p.hosts[h].name) {
+				return 1
+			}
+			return 0
+		},
+	}
 	directIO = score{
 		name: "direct I/O",
 		volume: func(p *Planner, _ *ask, v int32) float64 {
@@ -80,9 +92,10 @@ var (
 )
 
 // apartScores are for members of a quorum or a failover pair, in their order:
-// nothing but a redirected volume is worse than one fault that hits two of them.
+// nothing but a host that failed before and a redirected volume is worse than one
+// fault that hits two of them.
 var apartScores = []*score{
-	&directIO, &domainApart, &hostApart, &volumeApart, &evenBytes, &evenDisks, &evenSizes, &leastBytes, &imageThere, &evenMemory,
+	&untried, &directIO, &domainApart, &hostApart, &volumeApart, &evenBytes, &evenDisks, &evenSizes, &leastBytes, &imageThere, &evenMemory,
 }
 
 // evenScores are for workers, in their order. Of a pool no two go to one host
@@ -91,7 +104,7 @@ var apartScores = []*score{
 // ahead of the others in fill, then all of about the same fill get the same
 // number of disks.
 var evenScores = []*score{
-	&directIO, &hostApart, &evenBytes, &evenDisks, &domainApart, &volumeApart, &evenSizes, &leastBytes, &imageThere, &evenMemory,
+	&untried, &directIO, &hostApart, &evenBytes, &evenDisks, &domainApart, &volumeApart, &evenSizes, &leastBytes, &imageThere, &evenMemory,
 }
 
 func scoresFor(r Role) []*score {

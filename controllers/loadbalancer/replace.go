@@ -1,0 +1,203 @@
+package loadbalancer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+// mostAvoided is how many hosts a VM avoids at most.
+const mostAvoided = 8
+
+// candidate is a VM that may have to be replaced.
+type candidate struct {
+	verdict
+
+	vm *capstanv1.VirtualMachine
+	// answers tells that its agent answers, carries that it says that it has a plan,
+	// carried that it has ever had one.
+	answers, carries, carried bool
+	// rising tells that it is new and may be up at any moment.
+	rising bool
+}
+
+// step is the next thing to do about the number of VMs.
+type step struct {
+	// missing is how many VMs are to be made, and avoid where not.
+	missing int
+	avoid   []string
+	// replaced is the VM that must go because something is wrong with it.
+	replaced *candidate
+	// surplus is how many VMs are too many.
+	surplus int
+}
+
+func (st step) isNothing() bool { return st.missing == 0 && st.replaced == nil && st.surplus == 0 }
+
+// candidates judges all VMs.
+func (r *Reconciler) candidates(s *scope) []candidate {
+	now, limits := r.Clock.Now(), r.Timeouts.withDefaults()
+	all := make([]candidate, len(s.vms))
+	for i := range s.vms {
+		vm := &s.vms[i]
+		agent := r.agents.of(client.ObjectKeyFromObject(s.lb), vm)
+		e := evidence{vm: vm, lost: isHostLost(vm, s.hosts), carried: hasCarried(s.lb, vm)}
+		status := agent.observed()
+		e.answers = status != nil
+		e.silentSince, e.trouble = agent.silence()
+		c := candidate{vm: vm, verdict: judge(e, limits, now), answers: e.answers, carried: e.carried}
+		c.carries = status != nil && status.Generation > 0
+		c.rising = !c.carried && !c.answers && !c.isDead() && now.Sub(vm.CreationTimestamp.Time) < limits.Boot
+		all[i] = c
+	}
+	return all
+}
+
+// decide works out the next step. Of two VMs that are dead the second is left alone
+// until the first is replaced, and one that may still carry the VIP until another
+// one can take it.
+func decide(all []candidate, wanted int) step {
+	missing := max(wanted-len(all), 0)
+	c := choose(all)
+	if c == nil {
+		surplus := len(all) - wanted
+		if slices.ContainsFunc(all, func(c candidate) bool { return c.isDead() && c.mayLive }) {
+			// The one that shall take its place is not too many.
+			surplus--
+		}
+		return step{missing: missing, surplus: max(surplus, 0)}
+	}
+	others := len(all) - 1
+	st := step{missing: max(wanted-others, 0), avoid: c.avoid()}
+	if !c.mayLive {
+		st.replaced = c
+		return st
+	}
+	isOther := func(has func(*candidate) bool) bool {
+		return slices.ContainsFunc(all, func(o candidate) bool { return o.vm.UID != c.vm.UID && has(&o) })
+	}
+	standsIn := isOther(func(o *candidate) bool { return o.answers })
+	carried := isOther(func(o *candidate) bool { return o.carries })
+	if standsIn && (others >= wanted || !carried) {
+		st.missing, st.replaced = 0, c
+	}
+	return st
+}
+
+// choose returns the VM to replace next, or nil: one that never was up before one
+// that is gone, and one that may live last. It waits for whatever goes or comes.
+func choose(all []candidate) *candidate {
+	var best *candidate
+	for i := range all {
+		c := &all[i]
+		switch {
+		case !c.vm.DeletionTimestamp.IsZero(), c.rising:
+			return nil
+		case c.isDead() && (best == nil || c.urgency() < best.urgency()):
+			best = c
+		}
+	}
+	return best
+}
+
+func (c *candidate) urgency() int {
+	switch {
+	case c.mayLive:
+		return 2
+	case c.carried:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// avoid are the hosts that did not do for the VM and those that it replaced.
+func (c *candidate) avoid() []string {
+	hosts := slices.Clone(c.vm.Spec.AvoidHosts)
+	if host := hostOf(c.vm); host != "" && !slices.Contains(hosts, host) {
+		hosts = append(hosts, host)
+	}
+	return hosts[max(len(hosts)-mostAvoided, 0):]
+}
+
+// replace gives a VM up. The API server refuses to if somebody has said something
+// new of the VM since it was judged.
+func (r *Reconciler) replace(ctx context.Context, s *scope, c *candidate) error {
+	before := c.vm.DeepCopy()
+	if c.vm.Annotations == nil {
+		c.vm.Annotations = map[string]string{}
+	}
+	c.vm.Annotations[capstanv1.ReplacedAnnotation] = c.message
+	err := r.Client.Patch(ctx, c.vm, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(capstanv1.FieldOwner))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("giving VirtualMachine %s up: %w", c.vm.Name, err)
+	}
+	if err := r.deleteVM(ctx, c.vm); err != nil {
+		return err
+	}
+	if r.Events != nil {
+		r.Events.Eventf(s.lb, c.vm, corev1.EventTypeWarning, c.reason, "Replace", "VirtualMachine %s is replaced: %s", c.vm.Name, c.message)
+	}
+	return nil
+}
+
+// expendable returns the VMs in the order in which they are given up: those that
+// go anyway, the dead, those that carry nothing, the silent, the standbys, and the
+// active one last. Of equals, the youngest goes first.
+func (r *Reconciler) expendable(s *scope, all []candidate) []*capstanv1.VirtualMachine {
+	rank := map[string]int{}
+	order := make([]*capstanv1.VirtualMachine, len(all))
+	for i := range all {
+		order[i] = all[i].vm
+		rank[order[i].Name] = r.worth(s.lb, &all[i])
+	}
+	slices.SortStableFunc(order, func(a, b *capstanv1.VirtualMachine) int {
+		return cmp.Or(cmp.Compare(rank[a.Name], rank[b.Name]), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
+	})
+	return order
+}
+
+// worth goes by what the agent says, or else by what the status remembers: a
+// manager that has just started has heard nobody yet.
+func (r *Reconciler) worth(lb *capstanv1.LoadBalancer, c *candidate) int {
+	role, generation := "", int64(0)
+	if was := instanceStatus(lb, c.vm.Name); was != nil {
+		role, generation = was.Role, was.AppliedGeneration
+	}
+	if status := r.agents.of(client.ObjectKeyFromObject(lb), c.vm).observed(); status != nil {
+		role, generation = roleOf(status), status.Generation
+	}
+	switch {
+	case !c.vm.DeletionTimestamp.IsZero():
+		return 0
+	case c.isDead():
+		return 1
+	case generation == 0:
+		return 2
+	case role == roleUnknown:
+		return 3
+	case role == roleStandby:
+		return 4
+	default:
+		return 5
+	}
+}
+
+// due is when the first VM will have to be replaced if nothing changes, from now,
+// or 0.
+func due(all []candidate, now time.Time) time.Duration {
+	var first time.Duration
+	for _, c := range all {
+		if !c.until.IsZero() && (first == 0 || c.until.Sub(now) < first) {
+			first = c.until.Sub(now)
+		}
+	}
+	return first
+}

@@ -1,0 +1,135 @@
+package loadbalancer
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+func memory() *resource.Quantity {
+	q := resource.MustParse("64Gi")
+	return &q
+}
+
+// member is a VM named after its state, on a host of its own.
+func member(name string, with ...func(*candidate)) candidate {
+	c := candidate{vm: &capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}}
+	c.vm.Status.Host = "host-of-" + name
+	for _, f := range with {
+		f(&c)
+	}
+	return c
+}
+
+func well(c *candidate)    { c.answers, c.carries, c.carried = true, true, true }
+func waiting(c *candidate) { c.answers = true }
+func rising(c *candidate)  { c.rising = true }
+func going(c *candidate)   { c.vm.DeletionTimestamp = &metav1.Time{Time: now} }
+func gone(c *candidate) {
+	c.carried, c.verdict = true, verdict{reason: capstanv1.ReasonHostLost, message: "gone"}
+}
+
+func silent(c *candidate) {
+	c.carried, c.verdict = true, verdict{reason: capstanv1.ReasonAgentSilent, message: "silent", mayLive: true}
+}
+func failed(c *candidate) {
+	c.verdict = verdict{reason: capstanv1.ReasonOutOfCapacity, message: "failed"}
+}
+func soon(c *candidate) {
+	c.carried, c.verdict = true, verdict{reason: capstanv1.ReasonAgentSilent, mayLive: true, until: now.Add(time.Minute)}
+}
+
+func TestWhatIsDoneAboutVMs(t *testing.T) {
+	for name, tc := range map[string]struct {
+		all      []candidate
+		wanted   int
+		missing  int
+		replaced string
+		surplus  int
+	}{
+		"there are none yet":                           {wanted: 2, missing: 2},
+		"all are well":                                 {all: []candidate{member("a", well), member("b", well)}, wanted: 2},
+		"one goes, whoever deleted it":                 {all: []candidate{member("a", going), member("b", well)}, wanted: 2},
+		"there are too many":                           {all: []candidate{member("a", well), member("b", well)}, wanted: 1, surplus: 1},
+		"one is silent, and not for long":              {all: []candidate{member("a", soon), member("b", well)}, wanted: 2},
+		"one is gone":                                  {all: []candidate{member("a", gone), member("b", well)}, wanted: 2, missing: 1, replaced: "a"},
+		"one is gone, and so many are not wanted":      {all: []candidate{member("a", gone), member("b", well)}, wanted: 1, replaced: "a"},
+		"the only one is gone":                         {all: []candidate{member("a", gone)}, wanted: 1, missing: 1, replaced: "a"},
+		"one is gone while its successor boots":        {all: []candidate{member("a", gone), member("b", rising)}, wanted: 1, surplus: 1},
+		"both are gone":                                {all: []candidate{member("a", gone), member("b", gone)}, wanted: 2, missing: 1, replaced: "a"},
+		"the second is gone while the first is going":  {all: []candidate{member("a", going), member("b", gone), member("c", rising)}, wanted: 2, surplus: 1},
+		"the second is gone and the first is replaced": {all: []candidate{member("b", gone), member("c", well)}, wanted: 2, missing: 1, replaced: "b"},
+		"one never came up":                            {all: []candidate{member("a", well), member("b", failed)}, wanted: 2, missing: 1, replaced: "b"},
+		"neither ever came up":                         {all: []candidate{member("a", failed), member("b", failed)}, wanted: 2, missing: 1, replaced: "a"},
+		"one never came up and one is silent":          {all: []candidate{member("a", silent), member("b", failed)}, wanted: 2, missing: 1, replaced: "b"},
+		"one is silent":                                {all: []candidate{member("a", silent), member("b", well)}, wanted: 2, missing: 1},
+		"one is silent and its successor boots":        {all: []candidate{member("a", silent), member("b", well), member("c", rising)}, wanted: 2},
+		"one is silent and its successor is there":     {all: []candidate{member("a", silent), member("b", well), member("c", waiting)}, wanted: 2, replaced: "a"},
+		"the only one is silent":                       {all: []candidate{member("a", silent)}, wanted: 1, missing: 1},
+		"the only one's successor is there":            {all: []candidate{member("a", silent), member("b", waiting)}, wanted: 1, replaced: "a"},
+		"both are silent":                              {all: []candidate{member("a", silent), member("b", silent)}, wanted: 2, missing: 1},
+		"both are silent and a successor is there":     {all: []candidate{member("a", silent), member("b", silent), member("c", waiting)}, wanted: 2, replaced: "a"},
+		"the second silent one holds up its successor": {all: []candidate{member("b", silent), member("c", waiting)}, wanted: 2, replaced: "b"},
+		"the silent one answers again":                 {all: []candidate{member("a", well), member("b", well), member("c", waiting)}, wanted: 2, surplus: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			st := decide(tc.all, tc.wanted)
+			g.Expect(st.missing).To(Equal(tc.missing))
+			g.Expect(st.surplus).To(Equal(tc.surplus))
+			replaced := ""
+			if st.replaced != nil {
+				replaced = st.replaced.vm.Name
+			}
+			g.Expect(replaced).To(Equal(tc.replaced))
+			g.Expect(st.isNothing()).To(Equal(tc.missing == 0 && tc.surplus == 0 && tc.replaced == ""))
+		})
+	}
+}
+
+// TestNeverTwoAtATime holds the rules for any set of VMs.
+func TestNeverTwoAtATime(t *testing.T) {
+	states := []func(*candidate){well, waiting, rising, going, gone, silent, failed, soon}
+	rapid.Check(t, func(t *rapid.T) {
+		wanted := rapid.IntRange(1, 5).Draw(t, "wanted")
+		var all []candidate
+		for i, state := range rapid.SliceOfN(rapid.IntRange(0, len(states)-1), 0, 7).Draw(t, "states") {
+			all = append(all, member(fmt.Sprintf("vm-%d", i), states[state]))
+		}
+		g := NewWithT(t)
+		st := decide(all, wanted)
+		busy := slices.ContainsFunc(all, func(c candidate) bool { return c.rising || !c.vm.DeletionTimestamp.IsZero() })
+		answering := slices.ContainsFunc(all, func(c candidate) bool { return c.answers })
+		if st.replaced != nil {
+			g.Expect(busy).To(BeFalse(), "one comes or goes already")
+			g.Expect(st.replaced.isDead()).To(BeTrue())
+			g.Expect(st.surplus).To(BeZero(), "nothing else is deleted in the same round")
+			if st.replaced.mayLive {
+				g.Expect(answering).To(BeTrue(), "nobody could take the VIP")
+			}
+		}
+		g.Expect(len(all) + st.missing - st.surplus).To(BeNumerically("<=", max(wanted+1, len(all))))
+		g.Expect(st.missing == 0 || st.surplus == 0).To(BeTrue())
+	})
+}
+
+func TestASuccessorAvoidsWhereItsPredecessorsFailed(t *testing.T) {
+	g := NewWithT(t)
+	c := member("b", failed)
+	c.vm.Spec.AvoidHosts = []string{"hv1", "hv2"}
+	c.vm.Status.Host = "hv3"
+	g.Expect(decide([]candidate{c}, 1).avoid).To(Equal([]string{"hv1", "hv2", "hv3"}))
+	c.vm.Spec.AvoidHosts = []string{"1", "2", "3", "4", "5", "6", "7", "8"}
+	g.Expect(decide([]candidate{c}, 1).avoid).To(Equal([]string{"2", "3", "4", "5", "6", "7", "8", "hv3"}))
+	c.vm.Spec.AvoidHosts = []string{"hv3", "hv1"}
+	g.Expect(decide([]candidate{c}, 1).avoid).To(Equal([]string{"hv3", "hv1"}))
+}

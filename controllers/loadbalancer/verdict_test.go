@@ -1,0 +1,146 @@
+package loadbalancer
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+var (
+	now    = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	limits = Timeouts{Boot: 10 * time.Minute, Silence: 6 * time.Minute}
+)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// says is what a VM's own condition says.
+func says(status metav1.ConditionStatus, reason string) func(*evidence) {
+	return func(e *evidence) {
+		e.vm.Status.Conditions = append(e.vm.Status.Conditions, metav1.Condition{Type: capstanv1.ReadyCondition, Status: status, Reason: reason, Message: "because"})
+	}
+}
+
+func silentFor(d time.Duration) func(*evidence) {
+	return func(e *evidence) { e.carried, e.vm.Spec.RetireSeed, e.silentSince = true, true, ago(d) }
+}
+
+func placedFor(d time.Duration) func(*evidence) {
+	return func(e *evidence) {
+		e.vm.Spec.Placement = &capstanv1.Placement{Host: "hv1"}
+		e.vm.Status.Conditions = append(e.vm.Status.Conditions, metav1.Condition{
+			Type: capstanv1.PlacedCondition, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(ago(d)),
+		})
+	}
+}
+
+func stagedFor(d time.Duration) func(*evidence) {
+	return func(e *evidence) {
+		e.vm.Status.Conditions = append(e.vm.Status.Conditions, metav1.Condition{
+			Type: capstanv1.ImageStagedCondition, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(ago(d)),
+		})
+	}
+}
+
+func TestWhichVMsMustBeReplaced(t *testing.T) {
+	with := func(all ...func(*evidence)) []func(*evidence) { return all }
+	lost := func(e *evidence) { e.lost = true }
+	answers := func(e *evidence) { e.answers = true }
+	tokenLost := func(e *evidence) { e.trouble = errTokenLost }
+	for name, tc := range map[string]struct {
+		evidence []func(*evidence)
+		reason   string
+		mayLive  bool
+		in       time.Duration
+	}{
+		"one that nothing is known of":                   {evidence: nil},
+		"one that is being deleted":                      {evidence: with(lost, func(e *evidence) { e.vm.DeletionTimestamp = &metav1.Time{Time: now} })},
+		"one on a host that is lost":                     {evidence: with(lost, silentFor(0)), reason: "HostLost"},
+		"one that answers from a host called lost":       {evidence: with(lost, answers)},
+		"one that its host has no more":                  {evidence: with(silentFor(0), says("False", "VirtualMachineNotFound")), reason: "VirtualMachineNotFound"},
+		"one that its host has no more, yet answers":     {evidence: with(silentFor(0), answers, says("False", "VirtualMachineNotFound"))},
+		"one that its host will make again":              {evidence: with(placedFor(0), says("False", "VirtualMachineNotFound")), reason: "VirtualMachineNotFound", in: 10 * time.Minute},
+		"one whose token is lost before it was used":     {evidence: with(tokenLost), reason: "EnrolmentTokenLost"},
+		"one whose token is lost and that has a plan":    {evidence: with(tokenLost, silentFor(0)), reason: "EnrolmentTokenLost", mayLive: true},
+		"one that fell silent a moment ago":              {evidence: with(silentFor(time.Minute), says("True", "Ready")), reason: "AgentSilent", mayLive: true, in: 5 * time.Minute},
+		"one that has been silent for long":              {evidence: with(silentFor(6*time.Minute), says("True", "Ready")), reason: "AgentSilent", mayLive: true},
+		"one that nobody has asked yet":                  {evidence: with(silentFor(0), says("True", "Ready"), func(e *evidence) { e.silentSince = time.Time{} })},
+		"one that is off and is being started":           {evidence: with(silentFor(0), says("False", "PoweredOff")), reason: "PoweredOff", mayLive: true, in: 6 * time.Minute},
+		"one that is off and cannot be started":          {evidence: with(silentFor(7*time.Minute), says("False", "OutOfCapacity")), reason: "OutOfCapacity", mayLive: true},
+		"one that lost its storage":                      {evidence: with(silentFor(7*time.Minute), says("False", "VirtualMachineFailed")), reason: "VirtualMachineFailed", mayLive: true},
+		"one whose host is silent, however long":         {evidence: with(silentFor(100*time.Hour), says("Unknown", "HostUnreachable"))},
+		"one whose host is lost in a failover cluster":   {evidence: with(silentFor(100*time.Hour), says("Unknown", "HostLost"))},
+		"one whose host failed to tell":                  {evidence: with(silentFor(100*time.Hour), says("False", "TransientError"))},
+		"a paused one":                                   {evidence: with(silentFor(100*time.Hour), says("False", "Paused"))},
+		"a new one without a place":                      {evidence: with(says("False", "Unplaceable"))},
+		"a new one that boots":                           {evidence: with(placedFor(time.Minute), says("False", "WaitingForGuest")), reason: "WaitingForGuest", in: 9 * time.Minute},
+		"a new one that never came up":                   {evidence: with(placedFor(10*time.Minute), says("False", "WaitingForGuest")), reason: "WaitingForGuest"},
+		"a new one whose image took long":                {evidence: with(placedFor(time.Hour), stagedFor(time.Minute), says("False", "WaitingForGuest")), reason: "WaitingForGuest", in: 9 * time.Minute},
+		"a new one whose image is on the way":            {evidence: with(placedFor(time.Hour), says("False", "StagingImage"))},
+		"a new one that its host has no room for":        {evidence: with(placedFor(11*time.Minute), says("False", "OutOfCapacity")), reason: "OutOfCapacity"},
+		"a new one whose host fails again and again":     {evidence: with(placedFor(11*time.Minute), says("False", "TransientError")), reason: "TransientError"},
+		"a new one whose agent never answered":           {evidence: with(placedFor(11*time.Minute), says("True", "Ready")), reason: "BootTimeout"},
+		"a new one whose host is silent, however long":   {evidence: with(placedFor(100*time.Hour), says("Unknown", "HostUnreachable"))},
+		"a new one that another would fare no better":    {evidence: with(placedFor(100*time.Hour), says("False", "ImageNotFound"))},
+		"a new one whose agent answers, but has no plan": {evidence: with(placedFor(100*time.Hour), says("True", "Ready"), answers)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			e := evidence{vm: &capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(ago(200 * time.Hour))}}}
+			for _, f := range tc.evidence {
+				f(&e)
+			}
+			v := judge(e, limits, now)
+			g.Expect(v.reason).To(Equal(tc.reason))
+			g.Expect(v.mayLive).To(Equal(tc.mayLive))
+			g.Expect(v.isDead()).To(Equal(tc.reason != "" && tc.in == 0))
+			if tc.in > 0 {
+				g.Expect(v.until).To(Equal(now.Add(tc.in)))
+			}
+			if tc.reason != "" {
+				g.Expect(v.message).NotTo(BeEmpty())
+			}
+		})
+	}
+}
+
+func TestASilentVMSaysWhyItsAgentCannotBeAsked(t *testing.T) {
+	e := evidence{vm: &capstanv1.VirtualMachine{}, trouble: errors.New("connection refused")}
+	placedFor(time.Hour)(&e)
+	says("True", "Ready")(&e)
+	NewWithT(t).Expect(judge(e, limits, now).message).To(ContainSubstring("connection refused"))
+}
+
+func TestAHostIsLostOnlyIfNobodyElseCanHaveItsVMs(t *testing.T) {
+	host := func(name, cluster string, lost bool) capstanv1.HyperVHost {
+		h := capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: capstanv1.HyperVHostSpec{Lost: lost}}
+		h.Status.FailoverCluster = cluster
+		return h
+	}
+	unknown := host("hv9", "", false)
+	known := host("hv3", "", false)
+	known.Status.Memory = memory()
+	for name, tc := range map[string]struct {
+		cluster string
+		hosts   []capstanv1.HyperVHost
+		want    bool
+	}{
+		"no host is known":                       {hosts: nil},
+		"its host is well":                       {hosts: []capstanv1.HyperVHost{host("hv1", "", false)}},
+		"its host is lost":                       {hosts: []capstanv1.HyperVHost{host("hv1", "", true), known}, want: true},
+		"another host is lost":                   {hosts: []capstanv1.HyperVHost{host("hv1", "", false), host("hv2", "", true)}},
+		"a node of its failover cluster is lost": {cluster: "fc", hosts: []capstanv1.HyperVHost{host("hv1", "fc", true), host("hv2", "fc", false)}},
+		"all of its failover cluster are lost":   {cluster: "fc", hosts: []capstanv1.HyperVHost{host("hv1", "fc", true), host("hv2", "fc", true), known}, want: true},
+		"a host has not said where it belongs":   {cluster: "fc", hosts: []capstanv1.HyperVHost{host("hv1", "fc", true), unknown}},
+		"a new host is of no failover cluster":   {hosts: []capstanv1.HyperVHost{host("hv1", "", true), unknown}, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vm := &capstanv1.VirtualMachine{Spec: capstanv1.VirtualMachineSpec{Placement: &capstanv1.Placement{Host: "hv1", FailoverCluster: tc.cluster}}}
+			NewWithT(t).Expect(isHostLost(vm, tc.hosts)).To(Equal(tc.want))
+		})
+	}
+}
