@@ -15,7 +15,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -100,7 +99,7 @@ func newManager(config *rest.Config, scheme *runtime.Scheme, options *Options, c
 	gracePeriod := 10 * time.Second
 	managerOptions := ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
+		Metrics:                       metricsOptions(options, certificates),
 		HealthProbeBindAddress:        options.ProbeAddress,
 		PprofBindAddress:              options.PprofAddress,
 		LeaderElection:                options.LeaderElect,

@@ -16,6 +16,8 @@ type Options struct {
 	// MetricsAddress and ProbeAddress are listened on; "0" means not at all.
 	MetricsAddress string
 	ProbeAddress   string
+	// MetricsInsecure serves metrics over plain HTTP to whoever asks.
+	MetricsInsecure bool
 	// PprofAddress serves profiles; it is not served by default, as whoever
 	// reaches it learns what the manager holds in memory.
 	PprofAddress string
@@ -46,7 +48,7 @@ type Options struct {
 func DefaultOptions() *Options {
 	return &Options{
 		Namespace:               "capstan-system",
-		MetricsAddress:          ":8080",
+		MetricsAddress:          ":8443",
 		ProbeAddress:            ":8081",
 		PprofAddress:            "0",
 		WebhookPort:             9443,
@@ -64,6 +66,8 @@ func DefaultOptions() *Options {
 func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the manager's own namespace, for certificates and agents' keys")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "address of the metrics endpoint, 0 for none")
+	flags.BoolVar(&o.MetricsInsecure, "metrics-insecure", o.MetricsInsecure,
+		"serve metrics over plain HTTP to whoever asks; otherwise over TLS to those whom the API server lets read /metrics")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", o.ProbeAddress, "address of /healthz and /readyz, 0 for none")
 	flags.StringVar(&o.PprofAddress, "pprof-bind-address", o.PprofAddress, "address of the profiles at /debug/pprof/, 0 for none; do not let others reach it")
 	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address the webhook server listens on, all if empty")
