@@ -148,8 +148,9 @@ type Proxy struct {
 
 // LoadBalancerSettings is what can be said about a cluster's load balancer.
 type LoadBalancerSettings struct {
-	// replicas is how many load-balancer VMs carry the VIP. Defaults to 2, or to 1
-	// where the control plane has one replica.
+	// replicas is how many load-balancer VMs there are, of which one carries the
+	// VIP. With 1, the VIP is gone while that VM or its host is.
+	// Defaults to 2.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=5

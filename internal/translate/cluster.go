@@ -65,16 +65,11 @@ func HyperVCluster(wlc *capstanv1.WorkloadCluster, images ClusterImages) *infrav
 	}
 }
 
-// loadBalancerReplicas is 2, so that the VIP survives a host, or 1 where the
-// control plane behind it would not survive it anyway.
+// loadBalancerReplicas is 2 unless told otherwise, whatever is behind it: the VIP
+// is also that of Services, and one that goes away with one host or one patched VM
+// must be somebody's decision.
 func loadBalancerReplicas(wlc *capstanv1.WorkloadCluster) int32 {
-	if r := wlc.Spec.LoadBalancer.Replicas; r != nil {
-		return *r
-	}
-	if ptr.Deref(wlc.Spec.ControlPlane.Replicas, 3) == 1 {
-		return 1
-	}
-	return 2
+	return ptr.Deref(wlc.Spec.LoadBalancer.Replicas, 2)
 }
 
 // ControlPlane returns the KubeadmControlPlane of a WorkloadCluster and the

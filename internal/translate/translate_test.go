@@ -218,15 +218,16 @@ func TestNoTimeoutIsUnlimited(t *testing.T) {
 	}
 }
 
-func TestLoadBalancerReplicasDefaultByControlPlane(t *testing.T) {
+func TestLoadBalancersAreTwoUnlessToldOtherwise(t *testing.T) {
 	for what, tc := range map[string]struct {
 		controlPlane, said *int32
 		want               int32
 	}{
-		"one member":          {ptr.To[int32](1), nil, 1},
+		"one member":          {ptr.To[int32](1), nil, 2},
 		"three members":       {ptr.To[int32](3), nil, 2},
 		"the default of 3":    {nil, nil, 2},
 		"said, whatever else": {ptr.To[int32](1), ptr.To[int32](3), 3},
+		"one is said":         {ptr.To[int32](3), ptr.To[int32](1), 1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			infra := translate.HyperVCluster(newCluster(func(c *capstanv1.WorkloadCluster) {
