@@ -68,7 +68,8 @@ type Frontend struct {
 	// AllowedSources are the networks, in CIDR form, that may connect. Empty allows
 	// everyone.
 	AllowedSources []string `json:"allowedSources,omitempty"`
-	// Backends may be empty: then connections are refused.
+	// Backends may be empty: then connections are refused. One that was there before
+	// and is not any more loses the connections that it has.
 	Backends []Backend `json:"backends,omitempty"`
 	Check    Check     `json:"check"`
 }

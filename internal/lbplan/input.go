@@ -49,6 +49,9 @@ const (
 	// Leaving machines are being removed: they keep their connections and get no new
 	// ones.
 	Leaving State = "Leaving"
+	// Left machines have been leaving for long enough: the connections that they still
+	// have end, while the machine could yet serve what is asked on them.
+	Left State = "Left"
 )
 
 // Machine is a control-plane machine.

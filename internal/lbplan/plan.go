@@ -85,15 +85,22 @@ func frontendsOf(in Input) ([]lbapi.Frontend, error) {
 	}}, nil
 }
 
-// backendsOf drains the machines that leave, but never the last that could answer:
-// as long as there is no other, turning clients away helps nobody.
+// backendsOf drains the machines that leave and then leaves them out, but never the
+// last that could answer: as long as there is no other, turning clients away helps
+// nobody.
 func backendsOf(machines []Machine, port int32) []lbapi.Backend {
-	spare := slices.ContainsFunc(machines, func(m Machine) bool { return m.State == Ready && m.Address != "" })
+	spare := HasSpare(machines)
 	var backends []lbapi.Backend
 	for _, m := range machines {
-		if m.Address != "" {
-			backends = append(backends, lbapi.Backend{Name: m.Name, Address: m.Address, Port: port, Drain: spare && m.State == Leaving})
+		if m.Address == "" || spare && m.State == Left {
+			continue
 		}
+		backends = append(backends, lbapi.Backend{Name: m.Name, Address: m.Address, Port: port, Drain: spare && m.State == Leaving})
 	}
 	return backends
+}
+
+// HasSpare tells whether a machine may leave, because another one answers.
+func HasSpare(machines []Machine) bool {
+	return slices.ContainsFunc(machines, func(m Machine) bool { return m.State == Ready && m.Address != "" })
 }

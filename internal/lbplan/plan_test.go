@@ -61,7 +61,7 @@ func anyInput() *rapid.Generator[lbplan.Input] {
 			in.VMs = append(in.VMs, vm)
 		}
 		for i := range rapid.IntRange(0, 7).Draw(t, "machines") {
-			m := lbplan.Machine{Name: fmt.Sprintf("cp-%d", i), State: rapid.SampledFrom([]lbplan.State{lbplan.Joining, lbplan.Ready, lbplan.Leaving}).Draw(t, "state")}
+			m := lbplan.Machine{Name: fmt.Sprintf("cp-%d", i), State: rapid.SampledFrom([]lbplan.State{lbplan.Joining, lbplan.Ready, lbplan.Leaving, lbplan.Left}).Draw(t, "state")}
 			if rapid.IntRange(0, 3).Draw(t, "addressed") > 0 {
 				m.Address = fmt.Sprintf("192.0.2.%d", 50+i)
 			}
@@ -140,7 +140,7 @@ func TestTheHashIsOfTheContent(t *testing.T) {
 	g.Expect(hash(func(in *lbplan.Input) { in.VMs = in.VMs[:1] })).NotTo(Equal(hash()))
 }
 
-func TestLeavingMachinesAreDrainedButNeverTheLast(t *testing.T) {
+func TestLeavingMachinesAreDrainedAndLeftOutButNeverTheLast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := NewWithT(t)
 		in := anyInput().Draw(t, "input")
@@ -157,9 +157,10 @@ func TestLeavingMachinesAreDrainedButNeverTheLast(t *testing.T) {
 				ready++
 			}
 		}
+		g.Expect(lbplan.HasSpare(in.Machines)).To(Equal(ready > 0))
 		for _, m := range in.Machines {
 			drain, listed := drained[m.Name]
-			g.Expect(listed).To(Equal(m.Address != ""), m.Name)
+			g.Expect(listed).To(Equal(m.Address != "" && (m.State != lbplan.Left || ready == 0)), m.Name)
 			g.Expect(drain).To(Equal(listed && m.State == lbplan.Leaving && ready > 0), m.Name)
 		}
 	})

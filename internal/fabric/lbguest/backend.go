@@ -3,7 +3,6 @@ package lbguest
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -23,7 +22,7 @@ type server struct {
 	id       backendID
 	check    lbapi.Check
 	address  string
-	sessions *atomic.Int64
+	sessions *sessions
 	stop     context.CancelFunc
 	stopped  chan struct{}
 
@@ -41,7 +40,7 @@ func newServer(c clock.Clock, id backendID, address string, check lbapi.Check, b
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{id: id, check: check, address: address, stop: stop, stopped: make(chan struct{}), sessions: new(atomic.Int64), health: lbapi.HealthUnknown, since: c.Now()}
+	s := &server{id: id, check: check, address: address, stop: stop, stopped: make(chan struct{}), sessions: newSessions(), health: lbapi.HealthUnknown, since: c.Now()}
 	if before != nil {
 		s.sessions = before.sessions
 		s.health, s.since, s.message = before.state()

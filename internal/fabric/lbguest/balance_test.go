@@ -76,10 +76,31 @@ func TestADrainedBackendKeepsWhatItHas(t *testing.T) {
 			l.Expect(b.Sessions).To(Equal(int64(1)))
 		}
 	}
-	a.apply(l.plan(3, []*vm{a}, other.Backend))
-	l.Expect(held.echo()).To(Succeed(), "removed from the plan")
-	a.apply(l.plan(4, []*vm{a}, s.drained()))
+	a.apply(l.plan(3, []*vm{a}, s.drained()))
 	l.Expect(l.ask()).To(BeNil(), "a drained backend is never the last resort")
+}
+
+func TestABackendThatIsTakenAwayLosesWhatItHas(t *testing.T) {
+	l := newLab(t)
+	s, other := l.newServer(10), l.newServer(11)
+	a := running(l, s, other)
+	gone, stays := holdOn(l, s), holdOn(l, other)
+	a.apply(l.plan(2, []*vm{a}, other.Backend))
+	l.Expect(gone.echo()).NotTo(Succeed())
+	l.Expect(stays.echo()).To(Succeed())
+	a.apply(l.plan(3, []*vm{a}, s.Backend, other.Backend))
+	l.Expect(holdOn(l, s).echo()).To(Succeed(), "one that comes back begins anew")
+}
+
+func TestABackendThatIsCheckedInAnotherWayKeepsWhatItHas(t *testing.T) {
+	l := newLab(t)
+	s := l.newServer(10)
+	a := running(l, s)
+	held := holdOn(l, s)
+	plan := l.plan(2, []*vm{a}, s.Backend)
+	plan.Frontends[0].Check.Interval *= 2
+	a.apply(plan)
+	l.Expect(held.echo()).To(Succeed())
 }
 
 func TestARemovedFrontendKeepsItsConnectionsUntilItsVIPGoes(t *testing.T) {
@@ -125,8 +146,8 @@ func TestOnlyAllowedSourcesAreCarried(t *testing.T) {
 func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	l := newLab(t)
 	s, other := l.newServer(10), l.newServer(11)
-	a := running(l, s)
-	held := holdOn(l, s)
+	a := running(l, s, other)
+	held := holdOn(l, other)
 	const connections = 200
 	answered, failed := make(chan struct{}, connections), make(chan error, connections)
 	go func() {

@@ -102,10 +102,13 @@ func (b *Balancer) Apply(ctx context.Context, plan lbapi.Plan) error {
 	b.replaceRouters(plan)
 	before := maps.Clone(b.unbound)
 	b.bind(ctx)
-	// Nobody is sent to a server any more that is not in the plan; its checks may
-	// end, and whoever is connected stays.
+	// Nobody is sent to a server any more that is not in the plan: its checks may
+	// end.
 	for _, s := range old {
 		s.close()
+		if b.isTakenAway(s.id) {
+			s.sessions.end()
+		}
 	}
 	// What could not be bound before is no fault of this plan.
 	var errs []error
@@ -149,6 +152,13 @@ func (b *Balancer) replaceServers(plan lbapi.Plan) (old []*server, err error) {
 	}
 	b.servers = servers
 	return old, nil
+}
+
+// isTakenAway tells whether the plan has the backend's frontend and not the backend.
+// Its connections end, as they must before HAProxy lets go of a server. Those of a
+// frontend that is gone stay with the process that was reloaded.
+func (b *Balancer) isTakenAway(id backendID) bool {
+	return b.servers[id] == nil && slices.ContainsFunc(b.plan.Frontends, func(f lbapi.Frontend) bool { return f.Name == id.frontend })
 }
 
 func (b *Balancer) replaceFrontends(plan lbapi.Plan) {

@@ -152,8 +152,10 @@ func (f *frontend) serve(ctx context.Context, conn net.Conn) {
 		return
 	}
 	defer f.forget(upstream)
-	s.sessions.Add(1)
-	defer s.sessions.Add(-1)
+	if !s.sessions.begin(upstream) {
+		return
+	}
+	defer s.sessions.finish(upstream)
 	carry(conn, upstream)
 }
 

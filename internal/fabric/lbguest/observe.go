@@ -35,7 +35,7 @@ func (b *Balancer) Observe() (lbagent.Observation, <-chan struct{}) {
 			if !ok {
 				continue
 			}
-			status := lbapi.BackendStatus{Frontend: f.Name, Backend: backend.Name, Draining: backend.Drain, Sessions: s.sessions.Load()}
+			status := lbapi.BackendStatus{Frontend: f.Name, Backend: backend.Name, Draining: backend.Drain, Sessions: s.sessions.count()}
 			status.Health, status.Since, status.Message = s.state()
 			seen.Backends = append(seen.Backends, status)
 		}
