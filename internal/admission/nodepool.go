@@ -65,7 +65,8 @@ func (v *nodePoolValidator) validate(ctx context.Context, old, pool *capstanv1.N
 	if errs = append(errs, addressErrs...); len(errs) > 0 {
 		return nil, apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("NodePool").GroupKind(), pool.Name, errs)
 	}
-	return warnings, nil
+	more, err := warnWindowsPool(ctx, v.live, pool)
+	return append(warnings, more...), err
 }
 
 // problems are what is wrong with a NodePool, whatever it was before.
@@ -79,9 +80,7 @@ func (v *nodePoolValidator) problems(ctx context.Context, pool *capstanv1.NodePo
 	if err != nil {
 		return nil, err
 	}
-	if pool.Spec.OS == capstanv1.OSWindows {
-		errs = append(errs, field.NotSupported(spec.Child("os"), pool.Spec.OS, []capstanv1.OS{capstanv1.OSLinux}))
-	}
+	errs = append(errs, validateWindowsPool(pool, cluster)...)
 	switch {
 	case pool.Spec.Size != nil:
 		errs = append(errs, validateSize(spec.Child("size"), pool.Spec.Size, sizes, image)...)

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -33,7 +34,7 @@ var (
 )
 
 // The world that every spec finds and none changes: the network lan, images for
-// v1.35.0, v1.36.3 and v1.37.0, and one host of 16 processors, 64Gi and a volume
+// v1.35.0, v1.36.3 and v1.37.0, of Windows for v1.35.0 alone, and one host of 16 processors, 64Gi and a volume
 // of 1Ti.
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT(), testenv.WithWebhooks(GinkgoT()))
@@ -41,7 +42,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	host := testenv.NewHyperVHost("hv1")
 	inventory := host.Status
 	env.Create(ctx, testenv.NewLogicalNetwork("lan"), host,
-		testenv.NewVMImage("linux-135", "v1.35.0"), testenv.NewVMImage("linux-136", "v1.36.3"), testenv.NewVMImage("linux-137", "v1.37.0"))
+		testenv.NewVMImage("linux-135", "v1.35.0"), testenv.NewVMImage("linux-136", "v1.36.3"), testenv.NewVMImage("linux-137", "v1.37.0"),
+		testenv.NewVMImage("windows-135", "v1.35.0", func(i *capstanv1.VMImage) { i.Spec.OS, i.Spec.Size = capstanv1.OSWindows, resource.MustParse("48Gi") }))
 	testenv.UpdateStatus(ctx, env, host, func(h *capstanv1.HyperVHost) { h.Status = inventory })
 	kubeconfig = writeKubeconfig()
 })

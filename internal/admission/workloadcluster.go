@@ -86,6 +86,11 @@ func (v *workloadClusterValidator) problems(ctx context.Context, wlc *capstanv1.
 		}
 		errs = append(errs, imageErrs...)
 	}
+	windowsErrs, err := checkWindowsPools(ctx, v.live, wlc)
+	if err != nil {
+		return nil, err
+	}
+	errs = append(errs, windowsErrs...)
 	errs = append(errs, validateNetworkSizes(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork)...)
 	errs = append(errs, validateDisjoint(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork, network)...)
 	errs = append(errs, validateSize(spec.Child("nodePoolDefaults", "size"), &wlc.Spec.NodePoolDefaults.Size, sizes, nil)...)
@@ -135,8 +140,11 @@ func (v *workloadClusterValidator) validateImages(ctx context.Context, wlc *caps
 				lbImage = &images[i]
 			}
 		}
-		if lbImage == nil || lbImage.Spec.OS != capstanv1.OSLinux {
-			errs = append(errs, field.Invalid(loadBalancer.Child("image"), name, "no Linux VMImage has this name: add it, or leave image out"))
+		if lbImage == nil {
+			errs = append(errs, field.Invalid(loadBalancer.Child("image"), name, "no VMImage has this name: add it, or leave image out"))
+		} else if lbImage.Spec.OS != capstanv1.OSLinux {
+			errs = append(errs, field.Invalid(loadBalancer.Child("image"), name,
+				fmt.Sprintf("has os %s, but load balancers run on Linux: name another image, or leave image out", lbImage.Spec.OS)))
 		}
 	}
 	errs = append(errs, validateSize(loadBalancer.Child("size"), &wlc.Spec.LoadBalancer.Size, sizes, lbImage)...)
