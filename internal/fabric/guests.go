@@ -24,6 +24,7 @@ func (w *World) startGuest(v *vm, power int) {
 	defer v.guestMu.Unlock()
 	var machine Machine
 	var seed string
+	var halted error
 	ctx, cut := context.WithCancel(context.Background())
 	if err := w.locked(func() error {
 		if v.power != power {
@@ -31,9 +32,15 @@ func (w *World) startGuest(v *vm, power int) {
 		}
 		v.cut = cut
 		machine, seed = w.machine(v)
+		halted = checkSecureBoot(v.SecureBoot, machine.OS)
 		return nil
 	}); err != nil {
 		cut()
+		return
+	}
+	if halted != nil {
+		// The VM stays on, with nothing in it that could answer.
+		w.heard(v, power, Report{Console: []string{"firmware: " + halted.Error()}})
 		return
 	}
 	machine.Seed, _ = readSeed(seed)

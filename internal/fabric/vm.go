@@ -93,6 +93,9 @@ func (h *Host) DefineVM(_ context.Context, req fabricapi.DefineVMRequest) (out f
 		if err := checkProcessors(h.host, req.Processors); err != nil {
 			return err
 		}
+		if err := checkTemplate(req.SecureBoot); err != nil {
+			return err
+		}
 		if _, err := h.volume(req.ConfigVolume); err != nil {
 			return err
 		}
@@ -104,6 +107,7 @@ func (h *Host) DefineVM(_ context.Context, req fabricapi.DefineVMRequest) (out f
 		v := &vm{site: h.site, VM: fabricapi.VM{
 			GUID: h.w.NewID(), Name: req.Name, Stamp: req.Stamp, Notes: req.Notes, ConfigVolume: req.ConfigVolume,
 			Role: req.Role, Host: h.Name, State: fabricapi.Off, Processors: req.Processors, MemoryMiB: req.MemoryMiB,
+			SecureBoot: req.SecureBoot,
 		}}
 		h.site.vms[v.GUID] = v
 		t.saveVM(h.site, v)
@@ -113,8 +117,8 @@ func (h *Host) DefineVM(_ context.Context, req fabricapi.DefineVMRequest) (out f
 	return out, err
 }
 
-// ModifyVM changes settings. The number of processors is fixed while the VM is
-// on; memory is given and taken at run time as well.
+// ModifyVM changes settings. The number of processors and the firmware's settings
+// are fixed while the VM is on; memory is given and taken at run time as well.
 func (h *Host) ModifyVM(_ context.Context, req fabricapi.ModifyVMRequest) (fabricapi.VM, error) {
 	return h.changeVM(req.GUID, func(_ *tx, v *vm) error {
 		if err := checkSize(req.Processors, req.MemoryMiB); err != nil {
@@ -127,6 +131,15 @@ func (h *Host) ModifyVM(_ context.Context, req fabricapi.ModifyVMRequest) (fabri
 			if err := checkProcessors(v.node(), req.Processors); err != nil {
 				return err
 			}
+		}
+		if req.SecureBoot != "" && req.SecureBoot != v.SecureBoot {
+			if v.State != fabricapi.Off {
+				return wrongState(v, "its secure boot template cannot be changed")
+			}
+			if err := checkTemplate(req.SecureBoot); err != nil {
+				return err
+			}
+			v.SecureBoot = req.SecureBoot
 		}
 		if more := req.MemoryMiB - v.MemoryMiB; v.holdsMemory() {
 			if err := checkMemory(v.node(), more); err != nil {

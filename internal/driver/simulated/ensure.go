@@ -155,21 +155,32 @@ func (e *ensuring) config(ctx context.Context) (err error) {
 	if have == nil {
 		e.now, err = e.host.DefineVM(ctx, fabricapi.DefineVMRequest{
 			Name: e.req.Name, Stamp: stampOf(e.req.Stamp), Notes: notesOf(e.req), ConfigVolume: e.req.Disks[0].Volume,
-			Role: string(e.id), Processors: e.req.Processors, MemoryMiB: e.req.MemoryMiB,
+			Role: string(e.id), Processors: e.req.Processors, MemoryMiB: e.req.MemoryMiB, SecureBoot: secureBoot(e.req.OS),
 		})
 		return e.typed("define the configuration", err)
 	}
 	e.now = *have
 	want := fabricapi.ModifyVMRequest{
-		GUID: have.GUID, Notes: notesOf(e.req), Processors: e.req.Processors, MemoryMiB: e.req.MemoryMiB,
+		GUID: have.GUID, Notes: notesOf(e.req), Processors: e.req.Processors, MemoryMiB: e.req.MemoryMiB, SecureBoot: have.SecureBoot,
+	}
+	if have.State == fabricapi.Off {
+		want.SecureBoot = secureBoot(e.req.OS)
 	}
 	if want == (fabricapi.ModifyVMRequest{
-		GUID: have.GUID, Notes: have.Notes, Processors: have.Processors, MemoryMiB: have.MemoryMiB,
+		GUID: have.GUID, Notes: have.Notes, Processors: have.Processors, MemoryMiB: have.MemoryMiB, SecureBoot: have.SecureBoot,
 	}) {
 		return nil
 	}
 	e.now, err = e.host.ModifyVM(ctx, want)
 	return e.typed("change the settings", err)
+}
+
+// secureBoot is the template that the boot loaders of an OS are signed for.
+func secureBoot(os hostapi.OS) fabricapi.SecureBootTemplate {
+	if os == hostapi.Windows {
+		return fabricapi.SecureBootWindows
+	}
+	return fabricapi.SecureBootUEFI
 }
 
 func (e *ensuring) attachDisks(ctx context.Context) (err error) {

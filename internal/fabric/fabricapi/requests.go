@@ -28,6 +28,8 @@ type DefineVMRequest struct {
 	Role       string `json:"role,omitempty"`
 	Processors int32  `json:"processors"`
 	MemoryMiB  int64  `json:"memoryMiB"`
+	// SecureBoot is SecureBootWindows if it is not given.
+	SecureBoot SecureBootTemplate `json:"secureBoot,omitempty"`
 }
 
 // ModifyVMRequest changes a VM's settings.
@@ -36,6 +38,8 @@ type ModifyVMRequest struct {
 	Notes      string `json:"notes,omitempty"`
 	Processors int32  `json:"processors"`
 	MemoryMiB  int64  `json:"memoryMiB"`
+	// SecureBoot stays as it is if it is not given.
+	SecureBoot SecureBootTemplate `json:"secureBoot,omitempty"`
 }
 
 // AddNICRequest adds a network adapter.

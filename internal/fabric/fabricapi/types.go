@@ -108,6 +108,18 @@ type PublishedImage struct {
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
 }
 
+// SecureBootTemplate says whose boot loaders the firmware of a VM starts.
+type SecureBootTemplate string
+
+// Secure boot templates, by the identifiers that Hyper-V has for them.
+const (
+	// SecureBootWindows is what a VM has that was told nothing else.
+	SecureBootWindows SecureBootTemplate = "1734c6e8-3154-4dda-ba5f-a874cc483422"
+	// SecureBootUEFI is for boot loaders that Microsoft has signed for others, such
+	// as those of Linux distributions.
+	SecureBootUEFI SecureBootTemplate = "272e7447-90a4-4563-a4b9-8e4ab00526ce"
+)
+
 // NIC is a network adapter of a VM.
 type NIC struct {
 	Switch string `json:"switch"`
@@ -131,12 +143,14 @@ type VM struct {
 	// Role is the clustered role the VM belongs to, if it does.
 	Role string `json:"role,omitempty"`
 	// Host is the owner node.
-	Host       string    `json:"host"`
-	State      State     `json:"state"`
-	Processors int32     `json:"processors"`
-	MemoryMiB  int64     `json:"memoryMiB"`
-	Disks      []FileRef `json:"disks,omitempty"`
-	NICs       []NIC     `json:"nics,omitempty"`
+	Host       string `json:"host"`
+	State      State  `json:"state"`
+	Processors int32  `json:"processors"`
+	MemoryMiB  int64  `json:"memoryMiB"`
+	// SecureBoot is heeded when the VM is switched on.
+	SecureBoot SecureBootTemplate `json:"secureBoot,omitempty"`
+	Disks      []FileRef          `json:"disks,omitempty"`
+	NICs       []NIC              `json:"nics,omitempty"`
 	// ISO is in the DVD drive, if anything is.
 	ISO       *FileRef  `json:"iso,omitempty"`
 	Heartbeat Heartbeat `json:"heartbeat,omitempty"`
