@@ -51,7 +51,7 @@ func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctr
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = float32(options.QPS), options.Burst
 	config.UserAgent = "capstan-manager"
-	config.WarningHandler = warnings()
+	config.WarningHandler = warnings(ctrl.Log.WithName("apiserver"))
 	live, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("reaching the management cluster: %w", err)
