@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -100,15 +101,44 @@ func release(ctx context.Context, machine *clusterv1.Machine) {
 	Expect(k8s.Patch(ctx, machine, client.MergeFrom(before))).To(Succeed())
 }
 
+// departureHook is what holds a Machine that is deleted.
+const departureHook = "pre-drain.delete.hook.machine.cluster.x-k8s.io/capstan-load-balancer"
+
+// hooks are what hold a Machine that is deleted.
+func hooks(ctx context.Context, machine *clusterv1.Machine) []string {
+	GinkgoHelper()
+	now := &clusterv1.Machine{}
+	Expect(k8s.Get(ctx, client.ObjectKeyFromObject(machine), now)).To(Succeed())
+	var hooks []string
+	for name := range now.Annotations {
+		if strings.HasPrefix(name, clusterv1.PreDrainDeleteHookAnnotationPrefix) {
+			hooks = append(hooks, name)
+		}
+	}
+	return hooks
+}
+
 // ask returns which member answers a new connection to the VIP, or why none does.
-func (s *site) ask() string {
-	client := &http.Client{
+func (s *site) ask() string { return s.get(s.newClient(true)) }
+
+// keep returns a function that asks on one connection as long as that holds.
+func (s *site) keep() func() string {
+	client := s.newClient(false)
+	DeferCleanup(client.CloseIdleConnections)
+	return func() string { return s.get(client) }
+}
+
+func (s *site) newClient(anew bool) *http.Client {
+	return &http.Client{
 		Timeout: 2 * time.Second,
 		Transport: &http.Transport{
-			DisableKeepAlives: true,
+			DisableKeepAlives: anew,
 			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: s.ca.pool, ServerName: "kubernetes.default.svc"},
 		},
 	}
+}
+
+func (s *site) get(client *http.Client) string {
 	answer, err := client.Get("https://" + net.JoinHostPort(s.vip(), strconv.Itoa(apiPort)) + "/")
 	if err != nil {
 		return err.Error()

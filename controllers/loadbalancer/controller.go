@@ -7,6 +7,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -18,6 +19,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/lbplan"
 	"github.com/capstan-k8s/capstan/internal/logs"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/trust"
@@ -49,20 +51,31 @@ type Reconciler struct {
 	// Timeouts are how long VMs may be of no use. What is zero has its default.
 	Timeouts Timeouts
 
-	applier *apply.Applier
-	writer  *conditions.Writer
-	agents  *agents
+	applier    *apply.Applier
+	writer     *conditions.Writer
+	agents     *agents
+	departures departures
 }
 
 // scope is what one reconcile knows.
 type scope struct {
 	lb      *capstanv1.LoadBalancer
 	cluster *clusterv1.Cluster
-	vip     vip
+	// now is when the reconcile began: what it plans and what it concludes must be of
+	// one time.
+	now time.Time
+	// again is when something wants to be looked at again, or 0.
+	again time.Duration
+	vip   vip
 	// vms are all VMs, those that are being deleted included.
 	vms       []capstanv1.VirtualMachine
 	instances []*instance
-	hosts     []capstanv1.HyperVHost
+	// machines are the control-plane Machines, and members what a plan makes of them;
+	// leaving is since when some of them are known to leave.
+	machines []clusterv1.Machine
+	members  []lbplan.Machine
+	leaving  map[types.UID]time.Time
+	hosts    []capstanv1.HyperVHost
 	// candidates are the VMs with what is to become of them, and made those that
 	// were made just now.
 	candidates []candidate
@@ -81,10 +94,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if err := r.Client.Get(ctx, req.NamespacedName, lb); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.agents.keepOnly(req.NamespacedName, nil)
+			r.departures.note(req.NamespacedName, nil, time.Time{})
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	s := &scope{lb: lb}
+	s := &scope{lb: lb, now: r.Clock.Now()}
 	if err := r.findCluster(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -123,6 +137,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			break
 		}
 	}
+	// Nothing that fails above may hold a machine for longer than it has time.
+	if err := r.reconcileDepartures(ctx, s); err != nil {
+		s.err = errors.Join(s.err, err)
+	}
 	if s.behind {
 		return ctrl.Result{RequeueAfter: retryBehind}, nil
 	}
@@ -149,11 +167,19 @@ func (r *Reconciler) findCluster(ctx context.Context, s *scope) error {
 
 // soonest is when the first instance wants to be tried again or judged, or 0.
 func (s *scope) soonest(now time.Time) time.Duration {
-	least := due(s.candidates, now)
+	if at := due(s.candidates, now); at > 0 {
+		s.tryAgainIn(at)
+	}
 	for _, i := range s.instances {
-		if i.retry > 0 && (least == 0 || i.retry < least) {
-			least = i.retry
+		if i.retry > 0 {
+			s.tryAgainIn(i.retry)
 		}
 	}
-	return least
+	return s.again
+}
+
+func (s *scope) tryAgainIn(wait time.Duration) {
+	if s.again == 0 || wait < s.again {
+		s.again = wait
+	}
 }

@@ -24,6 +24,9 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	if s.vms, err = r.vmsOf(ctx, r.Live, s.lb); err != nil {
 		return err
 	}
+	if err := r.releaseAll(ctx, s.lb); err != nil {
+		return err
+	}
 	// Nobody is given a plan any more.
 	r.agents.keepOnly(client.ObjectKeyFromObject(s.lb), nil)
 	for i := range s.vms {

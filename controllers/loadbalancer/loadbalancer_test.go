@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -54,6 +55,47 @@ var _ = Describe("A LoadBalancer", func() {
 		release(ctx, first)
 		Eventually(func() int64 { return fetch(ctx, lb).Status.PlanGeneration }).Should(BeNumerically(">", drained))
 		Eventually(condition(ctx, lb, capstanv1.InstancesReadyCondition)).Should(Equal("True Ready"))
+	})
+
+	It("lets a machine go once the connections to it have ended, and no sooner", func(ctx SpecContext) {
+		s := newSite(ctx)
+		s.newLoadBalancer(ctx)
+		s.boot(ctx, s.waitForVMs(ctx, 1)[0])
+		s.newCA(ctx)
+		first := s.newMember(ctx, "cp-1")
+		kept := s.keep()
+		Eventually(kept).Should(Equal("cp-1"))
+		Expect(hooks(ctx, first)).To(BeEmpty(), "nobody could stand in for it")
+		second := s.newMember(ctx, "cp-2")
+		for _, machine := range []*clusterv1.Machine{first, second} {
+			Eventually(func() []string { return hooks(ctx, machine) }).Should(ConsistOf(departureHook))
+		}
+		Eventually(s.ask).Should(Equal("cp-2"))
+
+		Expect(k8s.Delete(ctx, first)).To(Succeed())
+		Eventually(s.ask).Should(Equal("cp-2"))
+		Expect(kept()).To(Equal("cp-1"), "it has a moment to end what it is at")
+		Expect(hooks(ctx, first)).NotTo(BeEmpty())
+		Eventually(func() []string { return hooks(ctx, first) }).Should(BeEmpty())
+		Expect(kept()).To(Equal("cp-2"), "the connection was ended before the machine might go")
+		release(ctx, first)
+
+		Expect(k8s.Delete(ctx, second)).To(Succeed())
+		Eventually(func() []string { return hooks(ctx, second) }).Should(BeEmpty(), "the last one is held by nobody")
+		Expect(s.ask()).To(Equal("cp-2"))
+	})
+
+	It("holds no machine once it is deleted itself", func(ctx SpecContext) {
+		s := newSite(ctx)
+		lb := s.newLoadBalancer(ctx)
+		machines := []*clusterv1.Machine{s.newMember(ctx, "cp-1"), s.newMember(ctx, "cp-2")}
+		for _, machine := range machines {
+			Eventually(func() []string { return hooks(ctx, machine) }).Should(ConsistOf(departureHook))
+		}
+		Expect(k8s.Delete(ctx, lb)).To(Succeed())
+		for _, machine := range machines {
+			Eventually(func() []string { return hooks(ctx, machine) }).Should(BeEmpty())
+		}
 	})
 
 	It("spends the token once and forgets it when the seed is destroyed", func(ctx SpecContext) {

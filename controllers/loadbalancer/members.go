@@ -32,26 +32,37 @@ func (r *Reconciler) clusterCA(ctx context.Context, lb *capstanv1.LoadBalancer) 
 	return ca.Data[secret.TLSCrtDataName], nil
 }
 
-// members returns the control-plane machines of the cluster.
-func (r *Reconciler) members(ctx context.Context, lb *capstanv1.LoadBalancer) ([]lbplan.Machine, error) {
-	machines := &clusterv1.MachineList{}
-	if err := r.Client.List(ctx, machines, client.InNamespace(lb.Namespace),
+// machines returns the control-plane Machines of the cluster.
+func (r *Reconciler) machines(ctx context.Context, lb *capstanv1.LoadBalancer) ([]clusterv1.Machine, error) {
+	list := &clusterv1.MachineList{}
+	if err := r.Client.List(ctx, list, client.InNamespace(lb.Namespace),
 		client.MatchingLabels{clusterv1.ClusterNameLabel: lb.Spec.ClusterName}, client.HasLabels{clusterv1.MachineControlPlaneLabel}); err != nil {
 		return nil, fmt.Errorf("listing the control-plane Machines of Cluster %s: %w", lb.Spec.ClusterName, err)
 	}
-	members := make([]lbplan.Machine, 0, len(machines.Items))
-	for i := range machines.Items {
-		member := memberOfMachine(&machines.Items[i])
-		if member.Address == "" {
-			address, err := r.addressOfVM(ctx, &machines.Items[i])
-			if err != nil {
-				return nil, err
-			}
-			member.Address = address
-		}
-		members = append(members, member)
+	return list.Items, nil
+}
+
+// findMembers finds the control-plane machines, and what a plan makes of them.
+func (r *Reconciler) findMembers(ctx context.Context, s *scope) error {
+	var err error
+	if s.machines, err = r.machines(ctx, s.lb); err != nil {
+		return err
 	}
-	return members, nil
+	s.leaving = r.departures.note(client.ObjectKeyFromObject(s.lb), s.machines, s.now)
+	s.members = make([]lbplan.Machine, 0, len(s.machines))
+	for i := range s.machines {
+		member := memberOfMachine(&s.machines[i])
+		if member.State == lbplan.Leaving && s.now.Sub(s.leaving[s.machines[i].UID]) >= drainTime {
+			member.State = lbplan.Left
+		}
+		if member.Address == "" {
+			if member.Address, err = r.addressOfVM(ctx, &s.machines[i]); err != nil {
+				return err
+			}
+		}
+		s.members = append(s.members, member)
+	}
+	return nil
 }
 
 // memberOfMachine is a Machine as a plan sees it.

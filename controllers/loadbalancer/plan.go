@@ -108,8 +108,7 @@ func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error
 	if err != nil {
 		return lbplan.Input{}, err
 	}
-	members, err := r.members(ctx, s.lb)
-	if err != nil {
+	if err := r.findMembers(ctx, s); err != nil {
 		return lbplan.Input{}, err
 	}
 	address := s.vip.address.Addr().String()
@@ -118,7 +117,7 @@ func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error
 		Cluster:    s.lb.Namespace + "/" + s.lb.Spec.ClusterName,
 		VIPs:       []lbapi.VIP{{Address: address, Network: s.vip.address.Masked().String(), VRID: s.vip.vrid}},
 		API:        lbplan.API{VIP: address, Port: s.lb.Spec.APIServerPort, CA: ca},
-		Machines:   members,
+		Machines:   s.members,
 	}
 	// A VM that is being deleted may still hold the VIP: it stays a peer until it
 	// is gone. So does one that is buried, whose host may come back with it running.
