@@ -32,8 +32,12 @@ type NodePoolSpec struct {
 	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
 
 	// version is the Kubernetes version of the nodes. Defaults to the cluster's:
-	// the pool follows once the control plane has it. A pool may stay behind by up
-	// to three minor versions, and is never ahead.
+	// the pool follows once the control plane has it. Otherwise it is the version
+	// that the pool has, which holds it there while the cluster goes on by up to
+	// three minor versions, or any patch of the control plane's minor version. It is
+	// never ahead: a version that the cluster is being raised to is waited for. A
+	// pool that is behind by a minor version keeps its nodes and can get no new ones,
+	// since nodes join a control plane in its own minor version only.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^v[0-9]+[.][0-9]+[.][0-9]+$')",message="version must be of the form vX.Y.Z, such as v1.36.3"

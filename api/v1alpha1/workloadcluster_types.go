@@ -7,8 +7,14 @@ import (
 
 // WorkloadClusterSpec is the wanted state of a workload cluster.
 type WorkloadClusterSpec struct {
-	// version is the Kubernetes version of the cluster, such as v1.36.3. It can be
-	// raised by one minor version at a time, never lowered.
+	// version is the Kubernetes version of the cluster, such as v1.36.3. The control
+	// plane is rolled to it first, then every NodePool that does not say otherwise.
+	// It can be raised by one minor version at a time. While a roll-out goes on, a
+	// change to the next minor version is queued until the control plane has settled
+	// and no node would be too old for it; another patch of the same minor version
+	// takes the roll-out's place at once. What is queued, and a patch that not every
+	// control-plane machine has yet, can be taken back; otherwise the version cannot
+	// be lowered.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
@@ -59,13 +65,14 @@ type WorkloadClusterSpec struct {
 	// +optional
 	Addons Addons `json:"addons,omitzero"`
 
-	// paused holds all work on the cluster and its NodePools: roll-outs, scaling
-	// and repair stand still until it is false again. What runs goes on running.
+	// paused holds all work on the cluster and its NodePools: roll-outs, scaling,
+	// repair and deletion stand still until it is false again. What runs goes on
+	// running.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 
-	// deletionProtection refuses the deletion of the cluster, and of the namespace
-	// it is in, until it is false again.
+	// deletionProtection refuses the deletion of the cluster, of the Cluster that
+	// stands for it, and of the namespace it is in, until it is false again.
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
@@ -207,6 +214,11 @@ type WorkloadClusterStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
+	// targetVersion is the version that the control plane has, or is being brought
+	// to: spec.version, unless that is queued.
+	// +optional
+	TargetVersion string `json:"targetVersion,omitempty"`
+
 	// endpoint is where the API server is reached.
 	// +optional
 	Endpoint *Endpoint `json:"endpoint,omitempty"`
@@ -246,7 +258,8 @@ type ReplicaCounts struct {
 // +kubebuilder:resource:shortName=wlc,categories=capstan
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
-// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.spec.version`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Wanted",type=string,JSONPath=`.spec.version`
 // +kubebuilder:printcolumn:name="Control Plane",type=string,JSONPath=`.status.controlPlane.summary`
 // +kubebuilder:printcolumn:name="Nodes",type=string,JSONPath=`.status.nodes.summary`
 // +kubebuilder:printcolumn:name="Endpoint",type=string,JSONPath=`.status.endpoint.host`

@@ -34,12 +34,15 @@ func (r *Reconciler) decide(ctx context.Context, s *scope) error {
 	if s.existing != nil {
 		existing = s.existing
 	}
-	version := wantedVersion(s.cluster, existing)
-	image, err := r.resolveImage(ctx, s, version, existing)
+	var err error
+	if s.version, err = planVersion(s.pool, s.cluster, existing.Spec.Template.Spec.Version); err != nil {
+		return err
+	}
+	image, err := r.resolveImage(ctx, s, s.version.version, existing)
 	if err != nil {
 		return err
 	}
-	s.objects = translate.NodePool(s.cluster, s.pool, version, image)
+	s.objects = translate.NodePool(s.cluster, s.pool, s.version.version, image)
 	return nil
 }
 

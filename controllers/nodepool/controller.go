@@ -77,6 +77,7 @@ type scope struct {
 	cluster *capstanv1.WorkloadCluster
 	// existing is the MachineDeployment as it was found, or nil.
 	existing *clusterv1.MachineDeployment
+	version  versionPlan
 	// objects are what shall stand for the pool.
 	objects    translate.PoolObjects
 	deployment *clusterv1.MachineDeployment

@@ -48,11 +48,14 @@ func reasonOf(err error) string {
 	var notOwned *apply.NotOwnedError
 	var noImage *vmimage.NotFoundError
 	var noCluster *noClusterError
+	var version *versionError
 	switch {
 	case err == nil:
 		return ""
 	case errors.As(err, &noCluster):
 		return capstanv1.ReasonWaitingForWorkloadCluster
+	case errors.As(err, &version):
+		return capstanv1.ReasonInvalidSpec
 	case errors.As(err, &notOwned):
 		return capstanv1.ReasonConflict
 	case errors.As(err, &noImage):
@@ -100,12 +103,16 @@ func setMachinesReady(s *scope) {
 }
 
 func setSettled(s *scope, wanted int32) {
-	if s.pool.Status.Version != s.cluster.Spec.Version {
-		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForControlPlane,
-			"%d nodes ready at %s; waiting for the control plane to be at %s", wanted, s.pool.Status.Version, s.cluster.Spec.Version)
+	if s.version.waits != "" {
+		conditions.False(s.pool, capstanv1.MachinesReadyCondition, s.version.reason,
+			"%d nodes ready at %s; %s", wanted, s.pool.Status.Version, s.version.waits)
 		return
 	}
-	conditions.True(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonReady, "%d nodes ready", wanted)
+	message := fmt.Sprintf("%d nodes ready", wanted)
+	if behind := lag(s.pool.Status.Version, s.cluster); behind != "" {
+		message += "; " + behind
+	}
+	conditions.True(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonReady, "%s", message)
 }
 
 func waitingMessage(s *scope, wanted int32) string {
@@ -116,6 +123,9 @@ func waitingMessage(s *scope, wanted int32) string {
 	}
 	if s.pool.Spec.Rollout.Paused {
 		message += "; the roll-out is paused"
+	}
+	if behind := lag(status.Version, s.cluster); behind != "" {
+		message += "; " + behind
 	}
 	for i := range s.machines {
 		m := &s.machines[i]

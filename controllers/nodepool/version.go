@@ -10,11 +10,76 @@ import (
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/kubeversion"
 	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
 
+// versionError says that no node could be made at the version of the spec.
+type versionError struct{ message string }
+
+// Error implements error.
+func (e *versionError) Error() string { return e.message }
+
+// versionPlan is the version that the nodes shall have now.
+type versionPlan struct {
+	version string
+	// reason and waits say why that is not the one they shall have in the end.
+	reason, waits string
+}
+
+// planVersion decides from what the nodes have, which is "" before there are any.
+// They are never ahead of the oldest control-plane machine, and follow the cluster
+// only once the whole control plane is where it shall be. Only a version of the
+// pool's own takes them back. Nodes join in the minor version of the control plane
+// alone, so a pool that is behind by more than a patch stays what it is until it is
+// brought there.
+func planVersion(pool *capstanv1.NodePool, cluster *capstanv1.WorkloadCluster, have string) (versionPlan, error) {
+	target := cmp.Or(cluster.Status.TargetVersion, cluster.Spec.Version)
+	lowest := cmp.Or(cluster.Status.Version, target)
+	wanted := pool.Spec.Version
+	switch {
+	case wanted == "":
+		return followCluster(cluster, lowest, target, have), nil
+	case wanted == have:
+		return versionPlan{version: have}, nil
+	case kubeversion.Less(lowest, wanted):
+		return waitForControlPlane(cmp.Or(have, lowest), wanted), nil
+	case kubeversion.SameMinor(wanted, lowest):
+		return versionPlan{version: wanted}, nil
+	}
+	message := fmt.Sprintf("no node at %s could join the control plane at %s: set spec.version to a patch of that minor version, or leave it out", wanted, lowest)
+	if have == "" {
+		return versionPlan{}, &versionError{message}
+	}
+	return versionPlan{have, capstanv1.ReasonInvalidSpec, message}, nil
+}
+
+func waitForControlPlane(version, wanted string) versionPlan {
+	return versionPlan{version, capstanv1.ReasonWaitingForControlPlane, "waiting for the control plane to be at " + wanted}
+}
+
+func followCluster(cluster *capstanv1.WorkloadCluster, lowest, target, have string) versionPlan {
+	version := cmp.Or(have, lowest)
+	if cluster.Status.Version == target && kubeversion.Less(version, target) {
+		version = target
+	}
+	if kubeversion.Less(version, cluster.Spec.Version) {
+		return waitForControlPlane(version, cluster.Spec.Version)
+	}
+	return versionPlan{version: version}
+}
+
+// lag warns of what a pool cannot do that is behind by a minor version or more.
+func lag(version string, cluster *capstanv1.WorkloadCluster) string {
+	if cluster.Status.Version == "" || version == "" || kubeversion.SameMinor(version, cluster.Status.Version) {
+		return ""
+	}
+	return fmt.Sprintf("at %s none can be added or repaired, since nodes join the control plane in its own minor version only: raise spec.version to %s",
+		version, cluster.Status.Version)
+}
+
 // resolveImage chooses the image for a version. While that is held back, an image
-// named for the cluster's next version waits, and the nodes keep theirs.
+// named for the next version waits, and the nodes keep theirs.
 func (r *Reconciler) resolveImage(ctx context.Context, s *scope, version string, existing *clusterv1.MachineDeployment) (string, error) {
 	images := &capstanv1.VMImageList{}
 	if err := r.Client.List(ctx, images); err != nil {
@@ -26,7 +91,8 @@ func (r *Reconciler) resolveImage(ctx context.Context, s *scope, version string,
 		return image, nil
 	}
 	present := existing.Spec.Template.Spec.InfrastructureRef.Name
-	if _, later := vmimage.Find(images.Items, spec.OS, s.cluster.Spec.Version, spec.Image); later != nil || present == "" {
+	next := cmp.Or(spec.Version, s.cluster.Spec.Version)
+	if _, later := vmimage.Find(images.Items, spec.OS, next, spec.Image); later != nil || present == "" {
 		return "", fmt.Errorf("spec.image: %w", err)
 	}
 	template := &infrav1.HyperVMachineTemplate{}
@@ -34,14 +100,4 @@ func (r *Reconciler) resolveImage(ctx context.Context, s *scope, version string,
 		return "", fmt.Errorf("reading HyperVMachineTemplate %s: %w", present, err)
 	}
 	return template.Spec.Template.Spec.Image, nil
-}
-
-// wantedVersion is the cluster's, once every control-plane machine has it:
-// kubelet must never be newer than the API server. Until then the pool stays at
-// what it has, and a new one begins with the oldest control-plane machine's.
-func wantedVersion(cluster *capstanv1.WorkloadCluster, existing *clusterv1.MachineDeployment) string {
-	if cluster.Status.Version == cluster.Spec.Version {
-		return cluster.Spec.Version
-	}
-	return cmp.Or(existing.Spec.Template.Spec.Version, cluster.Status.Version, cluster.Spec.Version)
 }

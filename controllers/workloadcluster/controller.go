@@ -71,9 +71,11 @@ type scope struct {
 	cluster      *clusterv1.Cluster
 	infra        *infrav1.HyperVCluster
 	controlPlane *controlplanev1.KubeadmControlPlane
-	// machines are the control plane's.
-	machines []infrav1.HyperVMachine
-	pools    []capstanv1.NodePool
+	version      versionPlan
+	// machines are known only as long as something is waited for.
+	machines      []clusterv1.Machine
+	infraMachines []infrav1.HyperVMachine
+	pools         []capstanv1.NodePool
 	// left says what a deletion still waits for.
 	left string
 	// err is why a phase could not be finished.
@@ -109,6 +111,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	}
 	for _, phase := range []func(context.Context, *scope) error{
 		r.reconcileOwnership,
+		r.decideVersion,
 		r.reconcileChildren,
 		r.pruneTemplates,
 		r.observe,

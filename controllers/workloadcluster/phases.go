@@ -12,9 +12,9 @@ import (
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/templates"
 	"github.com/capstan-k8s/capstan/internal/translate"
-	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
 
 // clusterGoingError says that somebody deleted the Cluster, and not its
@@ -58,7 +58,7 @@ func (r *Reconciler) reconcileOwnership(ctx context.Context, s *scope) error {
 // given a second by Cluster API itself, which limits its rounds, before it looks
 // for them.
 func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
-	images, err := r.resolveImages(ctx, s.wlc)
+	now, err := r.resolveImages(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -68,37 +68,19 @@ func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 	}
 	s.cluster = cluster
 
-	infra := translate.HyperVCluster(s.wlc, images)
+	infra := translate.HyperVCluster(s.wlc, now)
 	translate.BelongTo(infra, cluster)
 	s.infra = &infrav1.HyperVCluster{}
 	if err := r.applier.Object(ctx, s.wlc, infra, s.infra); err != nil {
 		return err
 	}
-	controlPlane, template := translate.ControlPlane(s.wlc, images)
+	controlPlane, template := translate.ControlPlane(s.wlc, now)
 	if err := r.applier.Object(ctx, s.wlc, template, &infrav1.HyperVMachineTemplate{}); err != nil {
 		return err
 	}
 	translate.BelongTo(controlPlane, cluster)
 	s.controlPlane = &controlplanev1.KubeadmControlPlane{}
 	return r.applier.Object(ctx, s.wlc, controlPlane, s.controlPlane)
-}
-
-func (r *Reconciler) resolveImages(ctx context.Context, wlc *capstanv1.WorkloadCluster) (translate.ClusterImages, error) {
-	list := &capstanv1.VMImageList{}
-	if err := r.Client.List(ctx, list); err != nil {
-		return translate.ClusterImages{}, fmt.Errorf("listing VMImages: %w", err)
-	}
-	controlPlane, err := vmimage.Find(list.Items, capstanv1.OSLinux, wlc.Spec.Version, wlc.Spec.ControlPlane.Image)
-	if err != nil {
-		return translate.ClusterImages{}, fmt.Errorf("spec.controlPlane.image: %w", err)
-	}
-	loadBalancer := wlc.Spec.LoadBalancer.Image
-	if loadBalancer == "" {
-		if loadBalancer, err = vmimage.Find(list.Items, capstanv1.OSLinux, wlc.Spec.Version, ""); err != nil {
-			return translate.ClusterImages{}, fmt.Errorf("spec.loadBalancer.image: %w", err)
-		}
-	}
-	return translate.ClusterImages{ControlPlane: controlPlane, LoadBalancer: loadBalancer}, nil
 }
 
 // pruneTemplates removes templates of control-plane machines that nothing refers
@@ -110,21 +92,26 @@ func (r *Reconciler) pruneTemplates(ctx context.Context, s *scope) error {
 
 // observe reads what the status is made from.
 func (r *Reconciler) observe(ctx context.Context, s *scope) error {
-	machines := &infrav1.HyperVMachineList{}
-	if err := r.Client.List(ctx, machines, client.InNamespace(s.wlc.Namespace),
-		client.MatchingLabels{clusterv1.ClusterNameLabel: s.wlc.Name},
-		client.HasLabels{clusterv1.MachineControlPlaneLabel}); err != nil {
-		return fmt.Errorf("listing control-plane machines: %w", err)
-	}
-	s.machines = machines.Items
 	pools := &capstanv1.NodePoolList{}
 	if err := r.Client.List(ctx, pools, client.InNamespace(s.wlc.Namespace)); err != nil {
 		return fmt.Errorf("listing NodePools: %w", err)
 	}
+	settled := controlPlaneSettled(s.controlPlane)
 	for i := range pools.Items {
-		if pools.Items[i].Spec.ClusterName == s.wlc.Name {
-			s.pools = append(s.pools, pools.Items[i])
+		if pool := &pools.Items[i]; pool.Spec.ClusterName == s.wlc.Name {
+			s.pools = append(s.pools, *pool)
+			settled = settled && conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition)
 		}
 	}
-	return nil
+	if settled {
+		return nil
+	}
+	infra := &infrav1.HyperVMachineList{}
+	if err := r.Client.List(ctx, infra, client.InNamespace(s.wlc.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: s.wlc.Name}); err != nil {
+		return fmt.Errorf("listing HyperVMachines: %w", err)
+	}
+	s.infraMachines = infra.Items
+	var err error
+	s.machines, err = r.machinesOf(ctx, s.wlc)
+	return err
 }

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/utils/ptr"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -84,26 +83,37 @@ func setControlPlane(s *scope) {
 	ready := ptr.Deref(kcp.Status.ReadyReplicas, 0)
 	s.wlc.Status.ControlPlane = counts(wanted, ready)
 	s.wlc.Status.Version = lowestVersion(kcp.Status.Versions)
+	s.wlc.Status.TargetVersion = s.version.effective
 	if ptr.Deref(kcp.Status.Initialization.ControlPlaneInitialized, false) {
 		s.wlc.Status.KubeconfigSecret = secret.Name(s.wlc.Name, secret.Kubeconfig)
 	}
-	if controlPlaneSettled(kcp) {
+	switch {
+	case s.version.queued != "":
+		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonVersionQueued, "%s", s.version.queued)
+	case controlPlaneSettled(kcp):
 		conditions.True(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonReady, "%d of %d machines ready at %s", ready, wanted, kcp.Spec.Version)
-		return
+	default:
+		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonWaitingForControlPlane, "%s", controlPlaneWaits(s))
 	}
-	message := fmt.Sprintf("control plane %d/%d ready at %s", min(ready, ptr.Deref(kcp.Status.UpToDateReplicas, 0)), wanted, kcp.Spec.Version)
-	for i := range s.machines {
-		m := &s.machines[i]
-		if c := conditions.Get(m, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
-			message += fmt.Sprintf("; %s: %s", m.Name, c.Message)
-			conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonWaitingForControlPlane, "%s", message)
-			return
+}
+
+// controlPlaneWaits tells how far the control plane is, which pools wait for it,
+// and what it waits for itself.
+func controlPlaneWaits(s *scope) string {
+	message := controlPlaneProgress(s.controlPlane, s.machines)
+	if waiting := whoWaits(s.pools, s.version.effective); waiting != "" {
+		message += "; " + waiting
+	}
+	for i := range s.infraMachines {
+		m := &s.infraMachines[i]
+		if _, is := m.Labels[clusterv1.MachineControlPlaneLabel]; is && isWaiting(m) {
+			return message + "; " + tellWait(m)
 		}
 	}
-	if c := meta.FindStatusCondition(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneAvailableCondition); c != nil && c.Status != metav1.ConditionTrue {
+	if c := meta.FindStatusCondition(s.controlPlane.Status.Conditions, controlplanev1.KubeadmControlPlaneAvailableCondition); c != nil && c.Status != metav1.ConditionTrue {
 		message += "; " + c.Message
 	}
-	conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonWaitingForControlPlane, "%s", message)
+	return message
 }
 
 // controlPlaneSettled tells whether all members are there, ready and as the spec
@@ -128,11 +138,7 @@ func setNodePools(s *scope) {
 		if current && conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition) {
 			continue
 		}
-		message := "not looked at yet"
-		if c := conditions.Get(pool, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
-			message = c.Message
-		}
-		waiting = append(waiting, pool.Name+": "+message)
+		waiting = append(waiting, poolWaits(s, pool))
 	}
 	s.wlc.Status.Nodes = counts(wanted, ready)
 	if len(waiting) > 0 {
@@ -142,21 +148,21 @@ func setNodePools(s *scope) {
 	conditions.True(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonReady, "%d node pools, %d nodes ready", len(s.pools), ready)
 }
 
-func counts(wanted, ready int32) *capstanv1.ReplicaCounts {
-	return &capstanv1.ReplicaCounts{Wanted: wanted, Ready: ready, Summary: fmt.Sprintf("%d/%d", ready, wanted)}
+// poolWaits tells how far a pool is, or else in its own words what it waits for.
+func poolWaits(s *scope, pool *capstanv1.NodePool) string {
+	c := conditions.Get(pool, capstanv1.ReadyCondition)
+	switch {
+	case c == nil || c.Status == metav1.ConditionTrue:
+		return pool.Name + ": not looked at yet"
+	case waitsFor(pool, s.version.effective):
+		return pool.Name + " waits"
+	case c.Reason == capstanv1.ReasonWaitingForMachines:
+		return poolProgress(pool, s.machines, s.infraMachines)
+	default:
+		return pool.Name + ": " + c.Message
+	}
 }
 
-// lowestVersion returns the lowest of the versions that the control plane's
-// machines have, or "" before there are any.
-func lowestVersion(versions []clusterv1.StatusVersion) string {
-	var lowest *version.Version
-	for _, v := range versions {
-		if parsed, err := version.ParseSemantic(v.Version); err == nil && (lowest == nil || parsed.LessThan(lowest)) {
-			lowest = parsed
-		}
-	}
-	if lowest == nil {
-		return ""
-	}
-	return "v" + lowest.String()
+func counts(wanted, ready int32) *capstanv1.ReplicaCounts {
+	return &capstanv1.ReplicaCounts{Wanted: wanted, Ready: ready, Summary: fmt.Sprintf("%d/%d", ready, wanted)}
 }

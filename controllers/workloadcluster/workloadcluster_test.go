@@ -56,7 +56,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("load balancer: lan is full"))
 
 		s.infrastructureReady(ctx)
-		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane, Equal("control plane 0/3 ready at v1.36.3"))
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane, Equal("control plane 0/3 at v1.36.3"))
 		Eventually(testenv.Get(ctx, env, s.wlc)).WithContext(ctx).Should(HaveField("Status.Endpoint", Equal(&capstanv1.Endpoint{Host: "10.20.0.100", Port: 6443})))
 
 		By("passing on what the first machine waits for")
@@ -71,7 +71,7 @@ var _ = Describe("A WorkloadCluster", func() {
 			conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonOutOfCapacity, "no host has 4Gi of memory free")
 		})
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane,
-			Equal("control plane 0/3 ready at v1.36.3; shop-control-plane-abcde: no host has 4Gi of memory free"))
+			Equal("control plane 0/3 at v1.36.3; shop-control-plane-abcde: no host has 4Gi of memory free"))
 
 		s.controlPlaneAt(ctx, testenv.Version)
 		env.ExpectReady(ctx, s.wlc)
@@ -198,7 +198,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		env.ExpectReady(ctx, s.wlc)
 		pool := testenv.NewNodePool(s.namespace, "shop-linux", "shop", testenv.WithReplicas(3))
 		env.Create(ctx, pool, testenv.NewNodePool(s.namespace, "other", "other"))
-		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForNodePools, Equal("shop-linux: 0 of 3 nodes ready"))
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForNodePools, Equal("shop-linux 0/3 at v1.36.3"))
 	})
 
 	It("is not Ready for a new spec before its pools have seen it", func(ctx SpecContext) {

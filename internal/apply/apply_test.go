@@ -195,14 +195,14 @@ var _ = Describe("Applying a child", func() {
 			p.Spec.Labels = map[string]string{"tier": "web", "node-role.kubernetes.io/web": ""}
 		})
 		env.Create(ctx, pool)
-		images := translate.ClusterImages{ControlPlane: "linux", LoadBalancer: "linux"}
-		controlPlane, template := translate.ControlPlane(f.owner, images)
+		now := translate.InEffect{Version: testenv.Version, ControlPlaneImage: "linux", LoadBalancerImage: "linux"}
+		controlPlane, template := translate.ControlPlane(f.owner, now)
 		objects := translate.NodePool(f.owner, pool, testenv.Version, "linux")
 		for _, child := range []struct {
 			owner  metav1.Object
 			wanted client.Object
 		}{
-			{f.owner, translate.HyperVCluster(f.owner, images)}, {f.owner, template}, {f.owner, controlPlane}, {f.owner, translate.Cluster(f.owner)},
+			{f.owner, translate.HyperVCluster(f.owner, now)}, {f.owner, template}, {f.owner, controlPlane}, {f.owner, translate.Cluster(f.owner)},
 			{pool, objects.MachineTemplate}, {pool, objects.BootstrapConfig}, {pool, objects.Machines}, {pool, objects.HealthCheck},
 		} {
 			f.applies = 0

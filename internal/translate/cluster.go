@@ -12,10 +12,13 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// ClusterImages are the names of the VMImages a WorkloadCluster resolves to.
-type ClusterImages struct {
-	ControlPlane string
-	LoadBalancer string
+// InEffect is what a WorkloadCluster comes down to at the moment. Its spec may be
+// ahead of that.
+type InEffect struct {
+	// Version is the one that the control plane has, or is brought to.
+	Version string
+	// ControlPlaneImage and LoadBalancerImage are names of VMImages.
+	ControlPlaneImage, LoadBalancerImage string
 }
 
 // ControlPlaneName returns the name of the KubeadmControlPlane of a
@@ -43,14 +46,18 @@ func Cluster(wlc *capstanv1.WorkloadCluster) *clusterv1.Cluster {
 		},
 	}
 	cluster.OwnerReferences = []metav1.OwnerReference{controller(wlc, "WorkloadCluster")}
+	// Whoever else pauses the Cluster goes on owning the field.
+	if wlc.Spec.Paused {
+		cluster.Spec.Paused = ptr.To(true)
+	}
 	return cluster
 }
 
 // HyperVCluster returns the infrastructure of a WorkloadCluster.
-func HyperVCluster(wlc *capstanv1.WorkloadCluster, images ClusterImages) *infrav1.HyperVCluster {
+func HyperVCluster(wlc *capstanv1.WorkloadCluster, now InEffect) *infrav1.HyperVCluster {
 	settings := *wlc.Spec.LoadBalancer.DeepCopy()
 	settings.Replicas = ptr.To(loadBalancerReplicas(wlc))
-	settings.Image = images.LoadBalancer
+	settings.Image = now.LoadBalancerImage
 	return &infrav1.HyperVCluster{
 		TypeMeta:   typeMeta(infrav1.GroupVersion, "HyperVCluster"),
 		ObjectMeta: owned(meta(wlc, wlc.Name, wlc.Name, nil), wlc, "WorkloadCluster"),
@@ -74,9 +81,9 @@ func loadBalancerReplicas(wlc *capstanv1.WorkloadCluster) int32 {
 
 // ControlPlane returns the KubeadmControlPlane of a WorkloadCluster and the
 // template of its machines, which is named by its content.
-func ControlPlane(wlc *capstanv1.WorkloadCluster, images ClusterImages) (*controlplanev1.KubeadmControlPlane, *infrav1.HyperVMachineTemplate) {
+func ControlPlane(wlc *capstanv1.WorkloadCluster, now InEffect) (*controlplanev1.KubeadmControlPlane, *infrav1.HyperVMachineTemplate) {
 	name := ControlPlaneName(wlc.Name)
-	template := machineTemplate(wlc, name, capstanv1.OSLinux, wlc.Spec.ControlPlane.Size, images.ControlPlane)
+	template := machineTemplate(wlc, name, capstanv1.OSLinux, wlc.Spec.ControlPlane.Size, now.ControlPlaneImage)
 	template.OwnerReferences = []metav1.OwnerReference{owner(wlc, "WorkloadCluster")}
 
 	kcp := &controlplanev1.KubeadmControlPlane{
@@ -84,7 +91,7 @@ func ControlPlane(wlc *capstanv1.WorkloadCluster, images ClusterImages) (*contro
 		ObjectMeta: owned(meta(wlc, name, wlc.Name, nil), wlc, "WorkloadCluster"),
 		Spec: controlplanev1.KubeadmControlPlaneSpec{
 			Replicas: wlc.Spec.ControlPlane.Replicas,
-			Version:  wlc.Spec.Version,
+			Version:  now.Version,
 			MachineTemplate: controlplanev1.KubeadmControlPlaneMachineTemplate{
 				ObjectMeta: clusterv1.ObjectMeta{Labels: map[string]string{capstanv1.WorkloadClusterLabel: wlc.Name}},
 				Spec: controlplanev1.KubeadmControlPlaneMachineTemplateSpec{

@@ -19,7 +19,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/translate"
 )
 
-var images = translate.ClusterImages{ControlPlane: "linux", LoadBalancer: "lb"}
+var now = translate.InEffect{Version: "v1.36.3", ControlPlaneImage: "linux", LoadBalancerImage: "lb"}
 
 func newCluster(with ...func(*capstanv1.WorkloadCluster)) *capstanv1.WorkloadCluster {
 	size := capstanv1.MachineSize{CPUs: 2, Memory: resource.MustParse("4Gi"), BootDisk: resource.MustParse("40Gi")}
@@ -68,8 +68,8 @@ func pool(with ...func(*capstanv1.NodePool)) translate.PoolObjects {
 func TestNamesReferToEachOther(t *testing.T) {
 	g := NewWithT(t)
 	wlc := newCluster()
-	cluster, infra := translate.Cluster(wlc), translate.HyperVCluster(wlc, images)
-	controlPlane, template := translate.ControlPlane(wlc, images)
+	cluster, infra := translate.Cluster(wlc), translate.HyperVCluster(wlc, now)
+	controlPlane, template := translate.ControlPlane(wlc, now)
 	g.Expect(cluster.Name).To(Equal("shop"))
 	g.Expect(cluster.Spec.InfrastructureRef.Name).To(Equal(infra.Name))
 	g.Expect(cluster.Spec.ControlPlaneRef.Name).To(Equal(controlPlane.Name))
@@ -94,7 +94,7 @@ func TestNamesReferToEachOther(t *testing.T) {
 // made of and with nothing else.
 func TestMachineTemplateIsNamedByContent(t *testing.T) {
 	name := func(with ...func(*capstanv1.WorkloadCluster)) string {
-		_, template := translate.ControlPlane(newCluster(with...), images)
+		_, template := translate.ControlPlane(newCluster(with...), now)
 		return template.Name
 	}
 	for what, tc := range map[string]struct {
@@ -150,7 +150,7 @@ func TestPoolTemplatesAreNamedByContent(t *testing.T) {
 
 func TestEveryChildBelongsToItsMakerAndBearsOnlyOurMetadata(t *testing.T) {
 	wlc := newCluster()
-	controlPlane, template := translate.ControlPlane(wlc, images)
+	controlPlane, template := translate.ControlPlane(wlc, now)
 	objects := pool()
 	const viaClusterAPI = false
 	for kind, tc := range map[string]struct {
@@ -159,7 +159,7 @@ func TestEveryChildBelongsToItsMakerAndBearsOnlyOurMetadata(t *testing.T) {
 		controller bool
 	}{
 		"Cluster":                          {translate.Cluster(wlc), "wlc-uid", true},
-		"HyperVCluster":                    {translate.HyperVCluster(wlc, images), "wlc-uid", viaClusterAPI},
+		"HyperVCluster":                    {translate.HyperVCluster(wlc, now), "wlc-uid", viaClusterAPI},
 		"KubeadmControlPlane":              {controlPlane, "wlc-uid", viaClusterAPI},
 		"HyperVMachineTemplate":            {template, "wlc-uid", viaClusterAPI},
 		"MachineDeployment":                {objects.Machines, "pool-uid", true},
@@ -208,7 +208,7 @@ func TestNoTimeoutIsUnlimited(t *testing.T) {
 		})
 	}
 	g := NewWithT(t)
-	controlPlane, _ := translate.ControlPlane(newCluster(), images)
+	controlPlane, _ := translate.ControlPlane(newCluster(), now)
 	for _, seconds := range []*int32{
 		controlPlane.Spec.MachineTemplate.Spec.Deletion.NodeDrainTimeoutSeconds,
 		controlPlane.Spec.MachineTemplate.Spec.Deletion.NodeVolumeDetachTimeoutSeconds,
@@ -232,7 +232,7 @@ func TestLoadBalancersAreTwoUnlessToldOtherwise(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			infra := translate.HyperVCluster(newCluster(func(c *capstanv1.WorkloadCluster) {
 				c.Spec.ControlPlane.Replicas, c.Spec.LoadBalancer.Replicas = tc.controlPlane, tc.said
-			}), images)
+			}), now)
 			NewWithT(t).Expect(infra.Spec.LoadBalancer.Replicas).To(HaveValue(Equal(tc.want)))
 		})
 	}
@@ -243,15 +243,15 @@ func TestEndpointReachesEveryPlaceThatNeedsIt(t *testing.T) {
 	wlc := newCluster(func(c *capstanv1.WorkloadCluster) {
 		c.Spec.Endpoint = capstanv1.EndpointSpec{Port: 8443, DNSName: "shop.example.org"}
 	})
-	controlPlane, _ := translate.ControlPlane(wlc, images)
+	controlPlane, _ := translate.ControlPlane(wlc, now)
 	config := controlPlane.Spec.KubeadmConfigSpec
 	g.Expect(translate.Cluster(wlc).Spec.ClusterNetwork.APIServerPort).To(Equal(int32(8443)))
-	g.Expect(translate.HyperVCluster(wlc, images).Spec.LoadBalancer.Port).To(Equal(int32(8443)))
+	g.Expect(translate.HyperVCluster(wlc, now).Spec.LoadBalancer.Port).To(Equal(int32(8443)))
 	g.Expect(config.InitConfiguration.LocalAPIEndpoint.BindPort).To(Equal(int32(8443)))
 	g.Expect(config.JoinConfiguration.ControlPlane.LocalAPIEndpoint.BindPort).To(Equal(int32(8443)))
 	g.Expect(config.ClusterConfiguration.APIServer.CertSANs).To(Equal([]string{"shop.example.org"}))
 
-	without, _ := translate.ControlPlane(newCluster(), images)
+	without, _ := translate.ControlPlane(newCluster(), now)
 	g.Expect(without.Spec.KubeadmConfigSpec.ClusterConfiguration.APIServer.CertSANs).To(BeEmpty())
 }
 
@@ -319,8 +319,8 @@ func TestInputIsNotChanged(t *testing.T) {
 	wlc, p := newCluster(), newPool()
 	wlcBefore, poolBefore := wlc.DeepCopy(), p.DeepCopy()
 	translate.Cluster(wlc)
-	translate.HyperVCluster(wlc, images).Spec.LoadBalancer.Image = "changed"
-	translate.ControlPlane(wlc, images)
+	translate.HyperVCluster(wlc, now).Spec.LoadBalancer.Image = "changed"
+	translate.ControlPlane(wlc, now)
 	translate.NodePool(wlc, p, "v1.36.3", "linux").Machines.Spec.Template.Labels["x"] = "y"
 	g.Expect(wlc).To(Equal(wlcBefore))
 	g.Expect(p).To(Equal(poolBefore))
