@@ -48,6 +48,8 @@ type agent struct {
 	next     time.Time
 	// silent is since when it has not answered, zero if it does or was never asked.
 	silent time.Time
+	// held is since when it waits for a first plan, zero if it does not.
+	held time.Time
 	// met is whether it has answered since the manager started.
 	met bool
 	// taken is whether it refused a generation because it has another plan of that
@@ -230,6 +232,16 @@ func (a *agent) fallSilent(now time.Time) {
 	if a.silent.IsZero() {
 		a.silent = now
 	}
+}
+
+// heldBack returns since when the agent waits for a first plan.
+func (a *agent) heldBack(now time.Time) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.held.IsZero() {
+		a.held = now
+	}
+	return a.held
 }
 
 // silence returns since when the agent does not answer, and why not. It begins anew

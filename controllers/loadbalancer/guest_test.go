@@ -21,6 +21,7 @@ import (
 type guest struct {
 	vm      *capstanv1.VirtualMachine
 	config  lbapi.LBConfig
+	dir     string
 	running *lbguest.Guest
 }
 
@@ -69,11 +70,16 @@ func retired(vm *capstanv1.VirtualMachine) {
 
 func (g *guest) powerOn(s *site, dir string) {
 	GinkgoHelper()
-	running, err := lbguest.Start(lbguest.Options{
-		Config: g.config, Dir: dir, Version: "test", Segment: s.segment, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+	g.dir = dir
+	Expect(g.start(s)).To(Succeed())
+}
+
+// start boots the guest from its disk.
+func (g *guest) start(s *site) (err error) {
+	g.running, err = lbguest.Start(lbguest.Options{
+		Config: g.config, Dir: g.dir, Version: "test", Segment: s.segment, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
 	})
-	Expect(err).NotTo(HaveOccurred())
-	g.running = running
+	return err
 }
 
 func (g *guest) powerOff() {

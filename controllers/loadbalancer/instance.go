@@ -116,11 +116,13 @@ func hasCarried(lb *capstanv1.LoadBalancer, vm *capstanv1.VirtualMachine) bool {
 // meet makes sure of a VM that is not given a plan yet: that it is the manager's,
 // and answers.
 func (r *Reconciler) meet(ctx context.Context, i *instance) {
-	if i.status != nil {
-		return
-	}
 	now := r.Clock.Now()
 	if i.retry, i.err = i.agent.wait(now); i.retry > 0 {
+		return
+	}
+	// Whoever it waits for may be gone without a word.
+	i.retry = lastRetry
+	if i.status != nil {
 		return
 	}
 	_, i.err = r.trusted(ctx, i, func(ctx context.Context, c *lbclient.Client) (lbapi.Status, error) {
@@ -188,14 +190,14 @@ func put(ctx context.Context, i *instance, target lbclient.Target, ask question)
 // and the token is kept until the VM carries a plan: whenever the manager ends in
 // between, doing it again does no harm.
 func (r *Reconciler) enrol(ctx context.Context, i *instance, target *lbclient.Target) error {
+	// Whatever connection there is was judged by another pin, or none.
+	i.agent.disconnect()
 	token, err := r.tokenOf(ctx, i.vm)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	// Whatever connection there is was judged by another pin, or none.
-	i.agent.disconnect()
 	return lbclient.Enrol(ctx, *target, r.Manager, token, func(ctx context.Context, pin pki.Pin) error {
 		target.Agent.Pin = pin
 		return r.Pins.Record(ctx, i.agent.identity, pin)

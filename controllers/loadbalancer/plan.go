@@ -78,8 +78,8 @@ func (r *Reconciler) atOnce(instances []*instance, plans map[string]lbapi.Plan, 
 
 // strangerOf returns a VM that may hold the VIP and has not been told of a new one,
 // or "". The two would not hear each other, and both would hold it. It is waited
-// for as long as the VIP is carried by one that does know, or may soon be known to
-// be carried by nobody.
+// for as long as the VIP is known to be carried, and beyond that for a while: then a
+// VIP that nobody answers on is the worse of the two.
 func (r *Reconciler) strangerOf(s *scope, newcomer *instance) string {
 	carried := slices.ContainsFunc(s.instances, func(i *instance) bool { return i.current })
 	patience := r.Timeouts.withDefaults().Silence
@@ -87,8 +87,7 @@ func (r *Reconciler) strangerOf(s *scope, newcomer *instance) string {
 		if i == newcomer || i.current || !i.hasCarried(s.lb) || isOff(i.vm) {
 			continue
 		}
-		since, _ := i.agent.silence()
-		if carried || since.IsZero() || r.Clock.Since(since) < patience {
+		if carried || r.Clock.Since(newcomer.agent.heldBack(r.Clock.Now())) < patience {
 			return i.vm.Name
 		}
 	}

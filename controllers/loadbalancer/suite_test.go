@@ -2,6 +2,7 @@ package loadbalancer_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,26 @@ var (
 	k8s      client.Client
 	identity *pki.ManagerIdentity
 	pins     *trust.Pins
+	leaping  = &leapingClock{}
 )
+
+// timeouts are far apart, so that a leap over one is none over the other.
+var timeouts = loadbalancer.Timeouts{Boot: 1000 * time.Hour, Silence: time.Minute}
+
+// leapingClock is the real time, but for leaps that let time-outs pass at once.
+type leapingClock struct {
+	clock.RealClock
+	ahead atomic.Int64
+}
+
+// Now implements clock.PassiveClock.
+func (c *leapingClock) Now() time.Time { return c.RealClock.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Since implements clock.PassiveClock.
+func (c *leapingClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
+// leap lets time pass.
+func (c *leapingClock) leap(d time.Duration) { c.ahead.Add(int64(d)) }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	SetDefaultEventuallyTimeout(20 * time.Second)
@@ -48,7 +68,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		}
 		return (&loadbalancer.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
-			Clock: clock.RealClock{}, Random: utilrand.String,
+			Clock: leaping, Random: utilrand.String, Timeouts: timeouts,
 		}).SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
 	})
 })

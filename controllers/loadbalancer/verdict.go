@@ -120,11 +120,14 @@ func judgeSilence(e evidence, ready *metav1.Condition, limit time.Duration, now 
 
 // judgeBoot is for a VM that has never been up.
 func judgeBoot(e evidence, ready *metav1.Condition, limit time.Duration, now time.Time) verdict {
-	since := e.vm.CreationTimestamp.Time
+	var since time.Time
 	for _, done := range []string{capstanv1.PlacedCondition, capstanv1.ImageStagedCondition} {
 		if c := conditions.Get(e.vm, done); c != nil && c.Status == metav1.ConditionTrue && c.LastTransitionTime.After(since) {
 			since = c.LastTransitionTime.Time
 		}
+	}
+	if since.IsZero() {
+		since = e.vm.CreationTimestamp.Time
 	}
 	v := verdict{reason: ready.Reason, message: "it has never come up: " + ready.Message}
 	if ready.Status == metav1.ConditionTrue {

@@ -103,6 +103,13 @@ func (g *Guest) Address() string { return g.address }
 // Status returns how the guest is, as the manager would be told.
 func (g *Guest) Status() lbapi.Status { return g.agent.Status() }
 
+// KillAgent ends the agent alone: nobody can ask the guest any more, and it goes on
+// carrying what it carries.
+func (g *Guest) KillAgent() {
+	g.cut()
+	<-g.served
+}
+
 // Stop takes the guest's power: its connections break and its neighbours learn it
 // by silence. When it returns, nothing of it is left and its addresses are free.
 // It must be called once.
