@@ -1,6 +1,7 @@
 // Package guest is what runs inside the virtual machines of the simulated fabric:
 // stand-ins for a Linux machine with cloud-init, kubeadm, kubelet, etcd and an API
-// server, and for a load-balancer VM.
+// server, for a Windows machine with cloudbase-init, kubeadm and kubelet, and for a
+// load-balancer VM. Which of them boots is a matter of the image.
 //
 // A guest reads only its seed, as a real one does, and is as strict: what a real
 // guest would reject makes it fail with a line on its console. Everything between
@@ -17,8 +18,8 @@
 // disk), kubelet's pods (only the static ones appear, and nothing runs in them),
 // and all controllers but the few that node health and joining need. Each boot
 // issues the serving certificates anew. A first boot that is cut short is resumed
-// by the next, where cloud-init would have left a broken machine. Windows guests
-// are refused for now.
+// by the next, where cloud-init would have left a broken machine. The restart in
+// which Windows takes its name is left out.
 //
 // Nothing of the manager, its API types or its controllers may enter.
 package guest

@@ -1,7 +1,6 @@
 package guest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ type Guest struct {
 	runtime *Runtime
 	machine Machine
 	disk    disk
+	system  system
 	console console
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -66,29 +66,33 @@ func (g *Guest) run(ctx context.Context) {
 }
 
 func (g *Guest) boot(ctx context.Context) error {
-	if !strings.EqualFold(g.machine.OS, "Linux") && g.machine.OS != "" {
-		return fmt.Errorf("%s guests are not simulated yet", g.machine.OS)
-	}
 	if g.machine.DiskDir == "" {
 		return errors.New("no bootable disk")
+	}
+	var err error
+	if g.system, err = systemOf(g.machine.OS); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(g.machine.DiskDir, 0o700); err != nil {
 		return fmt.Errorf("open the disk: %w", err)
 	}
 	mem, err := g.initialise()
 	if err != nil {
-		return fmt.Errorf("cloud-init: %w", err)
+		return fmt.Errorf("%s: %w", g.system.init, err)
 	}
-	todo, err := planOf(mem.Config)
+	todo, err := g.system.plan(mem)
 	if err != nil {
-		return fmt.Errorf("cloud-init: %w", err)
+		return fmt.Errorf("%s: %w", g.system.init, err)
+	}
+	if todo.manual && mem.Node.Joined {
+		return errors.New("kubelet: the service is not set to start with the machine")
 	}
 	g.bringUpNetwork(mem)
 	switch todo.role {
 	case roleLoadBalancer:
 		return g.runLoadBalancer(ctx, todo.lb, mem)
 	case roleNone:
-		g.console.change(running, "cloud-init: finished, the seed asks for nothing more")
+		g.console.change(running, "%s: finished, the seed asks for nothing more", g.system.init)
 		<-ctx.Done()
 		return nil
 	default:
@@ -96,8 +100,8 @@ func (g *Guest) boot(ctx context.Context) error {
 	}
 }
 
-// initialise is cloud-init's decision whether this is a new machine. Without a
-// seed, or with the one it knows, the machine is what it was.
+// initialise is the decision of cloud-init, or its like, whether this is a new
+// machine. Without a seed, or with the one it knows, the machine is what it was.
 func (g *Guest) initialise() (*memory, error) {
 	var mem memory
 	known, err := g.disk.read(stateFile, &mem)
@@ -108,44 +112,35 @@ func (g *Guest) initialise() (*memory, error) {
 		if !known {
 			return nil, errors.New("no data source: there is no disk labelled cidata, and this machine was never initialised")
 		}
-		if !mem.pinned() {
-			return nil, errors.New("no data source, and nothing in the first seed told cloud-init to leave this machine as it is: it is named and addressed anew")
+		if err := g.system.unseeded(&mem); err != nil {
+			return nil, err
 		}
-		g.console.line("cloud-init: no data source, keeping instance %s", mem.InstanceID)
+		g.console.line("%s: no data source, keeping instance %s", g.system.init, mem.InstanceID)
 		return &mem, nil
 	}
-	s, err := seed.Read(g.machine.Seed, g.machine.MACs)
+	s, err := g.system.read(g.machine.Seed, g.machine.MACs)
 	if err != nil {
 		return nil, err
 	}
 	if known && s.InstanceID == mem.InstanceID {
-		g.console.line("cloud-init: instance %s again", mem.InstanceID)
+		g.console.line("%s: instance %s again", g.system.init, mem.InstanceID)
 		return &mem, nil
 	}
 	if known {
 		return nil, fmt.Errorf("this disk belongs to instance %s, not %s: kubeadm would find its files in the way", mem.InstanceID, s.InstanceID)
 	}
 	for _, w := range s.Warnings {
-		g.console.line("cloud-init: warning: %s", w)
-	}
-	if _, err := planOf(s.Config); err != nil {
-		return nil, err
+		g.console.line("%s: warning: %s", g.system.init, w)
 	}
 	mem = memory{InstanceID: s.InstanceID, Hostname: s.Hostname, NICs: s.NICs, Config: s.Config}
+	if _, err := g.system.plan(&mem); err != nil {
+		return nil, err
+	}
 	if err := g.disk.write(stateFile, mem); err != nil {
 		return nil, err
 	}
-	g.console.line("cloud-init: new instance %s, host name %s", mem.InstanceID, mem.Hostname)
+	g.console.line("%s: new instance %s, host name %s", g.system.init, mem.InstanceID, mem.Hostname)
 	return &mem, nil
-}
-
-// pinned tells whether cloud-init leaves the machine alone once its seed is gone.
-// Otherwise it takes it for a new one.
-func (m *memory) pinned() bool {
-	if _, ok := m.Config.Files["/etc/cloud/cloud-init.disabled"]; ok {
-		return true
-	}
-	return bytes.Contains(m.Config.Files["/etc/cloud/ds-identify.cfg"].Content, []byte("notfound=disabled"))
 }
 
 func (g *Guest) bringUpNetwork(mem *memory) {

@@ -21,7 +21,6 @@ func (g *Guest) node(k kubelet) (*corev1.Node, error) {
 		return nil, err
 	}
 	labels[corev1.LabelHostname] = k.mem.Hostname
-	labels[corev1.LabelOSStable] = "linux"
 	labels[corev1.LabelArchStable] = "amd64"
 	for key, v := range k.labels {
 		labels[key] = v
@@ -34,7 +33,7 @@ func (g *Guest) node(k kubelet) (*corev1.Node, error) {
 	capacity := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("4Gi"), corev1.ResourcePods: resource.MustParse("110"),
 	}
-	return &corev1.Node{
+	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: k.mem.Hostname, Labels: labels,
 			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
@@ -48,11 +47,12 @@ func (g *Guest) node(k kubelet) (*corev1.Node, error) {
 			},
 			NodeInfo: corev1.NodeSystemInfo{
 				MachineID: strings.ReplaceAll(g.machine.GUID, "-", ""), SystemUUID: strings.ToLower(g.machine.GUID),
-				KernelVersion: "6.1.0-simulated", OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.4.2",
-				KubeletVersion: k.mem.Node.Version, OperatingSystem: "linux", Architecture: "amd64",
+				ContainerRuntimeVersion: "containerd://2.4.2", KubeletVersion: k.mem.Node.Version, Architecture: "amd64",
 			},
 		},
-	}, nil
+	}
+	g.system.describe(node)
+	return node, nil
 }
 
 func (g *Guest) conditions() []corev1.NodeCondition {

@@ -40,6 +40,8 @@ type plan struct {
 	role    role
 	kubeadm kubeadmConfig
 	lb      lbapi.LBConfig
+	// manual says that kubelet runs once kubeadm starts it, and not after a restart.
+	manual bool
 }
 
 // planOf decides the role from the user data alone.
@@ -98,6 +100,9 @@ func kubeadmPlan(config seed.Config, command string) (plan, error) {
 	}
 	if err := c.validate(p.role); err != nil {
 		return plan{}, fmt.Errorf("kubeadm %s: %s: %w", match[1], match[2], err)
+	}
+	if socket := c.registration().CRISocket; strings.HasPrefix(socket, "npipe:") {
+		return plan{}, fmt.Errorf("kubeadm %s: nodeRegistration.criSocket %q is for Windows", match[1], socket)
 	}
 	if p.role != roleWorker {
 		if _, err := readPKI(contents(config.Files)); err != nil {

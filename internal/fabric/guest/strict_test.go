@@ -48,7 +48,7 @@ func TestAGuestFailsWhereARealOneWould(t *testing.T) {
 		{name: "a label that a node may not give itself", alter: replace("example.com/pool", "node-role.kubernetes.io/worker"), want: "unknown 'kubernetes.io' or 'k8s.io' label"},
 		{name: "an image of another minor version", machine: func(m *guest.Machine) { m.KubernetesVersion = "v1.35.1" }, want: "does not fit"},
 		{name: "another machine's seed", machine: func(m *guest.Machine) { m.MACs = []string{"02:00:00:00:00:01"} }, want: "no adapter of this machine"},
-		{name: "Windows", machine: func(m *guest.Machine) { m.OS = "Windows" }, want: "not simulated yet"},
+		{name: "a container runtime of Windows", alter: replace("nodeRegistration:\n", "nodeRegistration:\n        criSocket: npipe:////./pipe/containerd-containerd\n"), want: "is for Windows"},
 		{name: "no disk", machine: func(m *guest.Machine) { m.DiskDir = "" }, want: "no bootable disk"},
 		{name: "a token that is none", worker: true, alter: replace(token, "secret"), want: "is not a bootstrap token"},
 		{name: "no pin", worker: true, alter: func(s string) string {

@@ -202,7 +202,7 @@ func registration() bootstrapv1.NodeRegistrationOptions {
 	}
 }
 
-func (w *world) joinConfiguration(controlPlane bool) string {
+func (w *world) joinConfiguration(controlPlane bool, alter ...func(*bootstrapv1.JoinConfiguration)) string {
 	g := NewWithT(w.t)
 	pins, err := w.certs.GetByPurpose(secret.ClusterCA).Hashes()
 	g.Expect(err).NotTo(HaveOccurred())
@@ -214,6 +214,9 @@ func (w *world) joinConfiguration(controlPlane bool) string {
 	}
 	if controlPlane {
 		config.ControlPlane = &bootstrapv1.JoinControlPlane{}
+	}
+	for _, a := range alter {
+		a(config)
 	}
 	join, err := kubeadmtypes.MarshalJoinConfigurationForVersion(config, semver.MustParse(strings.TrimPrefix(version, "v")))
 	g.Expect(err).NotTo(HaveOccurred())

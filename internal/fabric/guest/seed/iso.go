@@ -12,7 +12,7 @@ import (
 	"github.com/diskfs/go-diskfs/filesystem/iso9660"
 )
 
-// volumeLabel is how cloud-init's NoCloud data source finds its disk.
+// volumeLabel is how the NoCloud data source finds its disk.
 const volumeLabel = "cidata"
 
 // maxFileBytes bounds what is read of one file of the image.
@@ -36,7 +36,7 @@ func readImage(data []byte) (img image, err error) {
 		return image{}, fmt.Errorf("the disk is not an ISO9660 image: %w", err)
 	}
 	if got := strings.TrimRight(disk.Label(), " \x00"); !strings.EqualFold(got, volumeLabel) {
-		return image{}, fmt.Errorf("the volume label is %q, cloud-init looks for %q", got, volumeLabel)
+		return image{}, fmt.Errorf("the volume label is %q, must be %q", got, volumeLabel)
 	}
 	files, err := readFiles(disk)
 	if err != nil {
