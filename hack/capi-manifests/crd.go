@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -13,6 +15,8 @@ const (
 	partOf           = "capstan"
 	webhookService   = "capstan-webhook"
 	webhookNamespace = "capstan-system"
+	// contractPrefix begins the labels that name the versions that serve a contract.
+	contractPrefix = "cluster.x-k8s.io/"
 )
 
 // customResourceDefinitions returns the CRDs of all providers by file name.
@@ -64,13 +68,21 @@ func contractLabels(mod module, provider string) (map[string]string, error) {
 }
 
 // adoptCRD makes a CRD part of this installation: the label by which the
-// manager tells its own CRDs from somebody else's, and conversion by its
-// webhook service.
+// manager tells its own CRDs from somebody else's, one version, and conversion by
+// its webhook service.
 func adoptCRD(crd map[string]any, labels map[string]string) error {
+	served, err := serveStoredVersion(crd)
+	if err != nil {
+		return err
+	}
 	object := unstructured.Unstructured{Object: crd}
 	all := map[string]string{partOfLabel: partOf}
 	maps.Copy(all, object.GetLabels())
-	maps.Copy(all, labels)
+	for contract, version := range labels {
+		if !strings.HasPrefix(contract, contractPrefix) || version == served {
+			all[contract] = version
+		}
+	}
 	object.SetLabels(all)
 
 	return unstructured.SetNestedMap(crd, map[string]any{
@@ -86,4 +98,29 @@ func adoptCRD(crd map[string]any, labels map[string]string) error {
 			},
 		},
 	}, "spec", "conversion")
+}
+
+// serveStoredVersion serves a kind in the version that it is stored in alone. For
+// every other one that is served, an API server keeps a cache of its own, and asks
+// the webhook to convert each object that is written, though nobody reads it. What
+// is stored in an older version can still be read, as the newest one.
+func serveStoredVersion(crd map[string]any) (served string, err error) {
+	versions, _, err := unstructured.NestedSlice(crd, "spec", "versions")
+	if err != nil {
+		return "", fmt.Errorf("reading its versions: %w", err)
+	}
+	for _, version := range versions {
+		fields, ok := version.(map[string]any)
+		if !ok {
+			return "", fmt.Errorf("a version is a %T", version)
+		}
+		fields["served"] = fields["storage"]
+		if fields["storage"] == true {
+			served, _ = fields["name"].(string)
+		}
+	}
+	if served == "" {
+		return "", errors.New("no version is the stored one")
+	}
+	return served, unstructured.SetNestedSlice(crd, versions, "spec", "versions")
 }

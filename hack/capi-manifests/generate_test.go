@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -41,12 +42,33 @@ func TestContractLabelsFollowUpstreamsKustomization(t *testing.T) {
 
 	g.Expect(labelsOf(g, crds["controlplane.cluster.x-k8s.io_kubeadmcontrolplanes.yaml"])).To(Equal(map[string]string{
 		"app.kubernetes.io/part-of": "capstan",
-		"cluster.x-k8s.io/v1beta1":  "v1beta1",
 		"cluster.x-k8s.io/v1beta2":  "v1beta2",
 	}))
 	g.Expect(labelsOf(g, crds["cluster.x-k8s.io_clusters.yaml"])).To(Equal(map[string]string{
 		"app.kubernetes.io/part-of": "capstan",
 	}))
+}
+
+func TestEachKindIsServedInTheVersionItIsStoredIn(t *testing.T) {
+	g := NewWithT(t)
+	mod, err := findModule()
+	g.Expect(err).NotTo(HaveOccurred())
+	crds, err := customResourceDefinitions(mod)
+	g.Expect(err).NotTo(HaveOccurred())
+	for name, object := range crds {
+		raw, err := yaml.Marshal(object)
+		g.Expect(err).NotTo(HaveOccurred())
+		crd := &apiextensionsv1.CustomResourceDefinition{}
+		g.Expect(yaml.UnmarshalStrict(raw, crd)).To(Succeed())
+		served := 0
+		for _, version := range crd.Spec.Versions {
+			g.Expect(version.Served).To(Equal(version.Storage), "%s, version %s", name, version.Name)
+			if version.Served {
+				served++
+			}
+		}
+		g.Expect(served).To(Equal(1), name)
+	}
 }
 
 func TestMergingRulesNeverWidensThem(t *testing.T) {

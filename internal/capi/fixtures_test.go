@@ -61,6 +61,12 @@ func installCRDs() {
 		PollInterval:       50 * time.Millisecond,
 	}
 	Expect(envtest.ReadCRDFiles(&options)).To(Succeed())
+	// As an administrator does who has clients of old versions.
+	for _, crd := range options.CRDs {
+		for i := range crd.Spec.Versions {
+			crd.Spec.Versions[i].Served = true
+		}
+	}
 	Expect(envtest.CreateCRDs(apiServer.Config, options.CRDs)).To(Succeed())
 	Expect(envtest.WaitForCRDs(apiServer.Config, options.CRDs, options)).To(Succeed())
 }
