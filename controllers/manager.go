@@ -77,7 +77,9 @@ func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctr
 	if err != nil {
 		return nil, err
 	}
-	clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{ConnectionRetryInterval: options.ConnectionRetryInterval})
+	clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{
+		ConnectionRetryInterval: options.ConnectionRetryInterval, NewQueue: options.Pace.NewQueue(),
+	})
 	if err != nil {
 		return nil, err
 	}

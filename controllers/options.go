@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/capstan-k8s/capstan/internal/pacing"
 )
 
 // Options are what an administrator may set.
@@ -41,6 +43,9 @@ type Options struct {
 	// left alone before it begins.
 	RolloutQuietPeriod time.Duration
 
+	// Pace is how long objects rest after they were worked on.
+	Pace pacing.Pace
+
 	log zap.Options
 }
 
@@ -57,6 +62,7 @@ func DefaultOptions() *Options {
 		Concurrency:             20,
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
+		Pace:                    pacing.Pace{Share: 20, Longest: 3 * time.Second},
 		RolloutQuietPeriod:      3 * time.Second,
 	}
 }
@@ -82,6 +88,8 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.DurationVar(&o.HostPollInterval, "host-poll-interval", o.HostPollInterval, "how often the inventory of a healthy host is read")
 	flags.DurationVar(&o.RolloutQuietPeriod, "rollout-quiet-period", o.RolloutQuietPeriod,
 		"how long a NodePool must have been left alone before its nodes are replaced, so that of many edits only the last is rolled out")
+	flags.IntVar(&o.Pace.Share, "rest-share", o.Pace.Share, "how long an object rests after it was worked on, as a multiple of how long that took; 0 for not at all")
+	flags.DurationVar(&o.Pace.Longest, "rest-longest", o.Pace.Longest, "the longest that an object rests after it was worked on")
 	o.log.BindFlags(flags)
 	return flags.Bool("version", false, "print the version and exit")
 }

@@ -81,6 +81,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 	} {
 		if err := reconciler.SetupWithManager(ctx, mgr, controller.Options{
 			MaxConcurrentReconciles: options.Concurrency,
+			NewQueue:                options.Pace.NewQueue(),
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		}); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", reconciler.kind, err)

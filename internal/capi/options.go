@@ -3,8 +3,10 @@ package capi
 import (
 	"time"
 
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/cluster-api/bootstrap/kubeadm/reconcilers/kubeadmconfig"
 	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/etcd"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // Options tune the reconcilers. The zero value is what Cluster API ships with,
@@ -12,6 +14,8 @@ import (
 type Options struct {
 	// Concurrency is how many objects each reconciler works on at a time.
 	Concurrency Concurrency
+	// NewQueue makes each reconciler's queue. Defaults to controller-runtime's.
+	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 	// ConnectionRetryInterval is how soon a connection to a workload cluster is
 	// tried again. Defaults to 2 s: upstream's 30 s is most of a cluster's way to
 	// Available.

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
@@ -33,7 +31,8 @@ const (
 // its own write would make a Machine twice. See docs/adr/0006.
 type readYourWrites struct {
 	client.Client
-	cache client.Reader
+	cache   client.Reader
+	applied applied
 }
 
 // newReadYourWrites has the signature of client.New.
@@ -45,7 +44,7 @@ func newReadYourWrites(config *rest.Config, options client.Options) (client.Clie
 	if options.Cache == nil || options.Cache.Reader == nil {
 		return nil, errors.New("a client that waits for its cache needs a cache")
 	}
-	return &readYourWrites{Client: c, cache: options.Cache.Reader}, nil
+	return &readYourWrites{Client: c, cache: options.Cache.Reader, applied: newApplied()}, nil
 }
 
 // Create implements client.Client.
@@ -70,18 +69,6 @@ func (c *readYourWrites) Patch(ctx context.Context, obj client.Object, patch cli
 		return err
 	}
 	return c.seen(ctx, obj, (&client.PatchOptions{}).ApplyOptions(opts).DryRun)
-}
-
-// Apply implements client.Client.
-func (c *readYourWrites) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-	if err := c.Client.Apply(ctx, obj, opts...); err != nil {
-		return err
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
-	if err != nil {
-		return fmt.Errorf("reading what was applied: %w", err)
-	}
-	return c.seen(ctx, &unstructured.Unstructured{Object: content}, (&client.ApplyOptions{}).ApplyOptions(opts).DryRun)
 }
 
 // Delete implements client.Client.

@@ -50,7 +50,7 @@ func newWorld(t *testing.T, lag int64, there ...client.Object) (*readYourWrites,
 	NewWithT(t).Expect(AddToScheme(scheme)).To(Succeed())
 	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(there...).Build()
 	cache := &laggingCache{Reader: api, lag: lag}
-	return &readYourWrites{Client: api, cache: cache}, cache
+	return &readYourWrites{Client: api, cache: cache, applied: newApplied()}, cache
 }
 
 func newMachine(name string) *clusterv1.Machine {

@@ -69,7 +69,7 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		APIReader:                   mgr.GetAPIReader(),
 		ClusterCache:                clusters,
 		RemoteConnectionGracePeriod: options.RemoteConnectionGracePeriod,
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.Cluster)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.Cluster)); err != nil {
 		return fmt.Errorf("setting up the Cluster reconciler: %w", err)
 	}
 	if err := (&machine.Reconciler{
@@ -79,7 +79,7 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		RemoteConditionsGracePeriod:      options.RemoteConditionsGracePeriod,
 		AdditionalSyncMachineLabels:      nodeMetadata(),
 		AdditionalSyncMachineAnnotations: nodeMetadata(),
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.Machine)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.Machine)); err != nil {
 		return fmt.Errorf("setting up the Machine reconciler: %w", err)
 	}
 	if err := (&machineset.Reconciler{
@@ -87,26 +87,26 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		APIReader:       mgr.GetAPIReader(),
 		ClusterCache:    clusters,
 		PreflightChecks: sets.New(clusterv1.MachineSetPreflightCheckAll),
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.MachineSet)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachineSet)); err != nil {
 		return fmt.Errorf("setting up the MachineSet reconciler: %w", err)
 	}
 	if err := (&machinedeployment.Reconciler{
 		Client:    mgr.GetClient(),
 		APIReader: mgr.GetAPIReader(),
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.MachineDeployment)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachineDeployment)); err != nil {
 		return fmt.Errorf("setting up the MachineDeployment reconciler: %w", err)
 	}
 	if err := (&machinepool.Reconciler{
 		Client:       mgr.GetClient(),
 		APIReader:    mgr.GetAPIReader(),
 		ClusterCache: clusters,
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.MachinePool)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachinePool)); err != nil {
 		return fmt.Errorf("setting up the MachinePool reconciler: %w", err)
 	}
 	if err := (&machinehealthcheck.Reconciler{
 		Client:       mgr.GetClient(),
 		ClusterCache: clusters,
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.MachineHealthCheck)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachineHealthCheck)); err != nil {
 		return fmt.Errorf("setting up the MachineHealthCheck reconciler: %w", err)
 	}
 	return nil
@@ -120,12 +120,12 @@ func setupClusterResourceSets(ctx context.Context, mgr ctrl.Manager, clusters cl
 	if err := (&clusterresourceset.Reconciler{
 		Client:       mgr.GetClient(),
 		ClusterCache: clusters,
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.ClusterResourceSet), metadata); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.ClusterResourceSet), metadata); err != nil {
 		return fmt.Errorf("setting up the ClusterResourceSet reconciler: %w", err)
 	}
 	if err := (&clusterresourcesetbinding.Reconciler{
 		Client: mgr.GetClient(),
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.ClusterResourceSet)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.ClusterResourceSet)); err != nil {
 		return fmt.Errorf("setting up the ClusterResourceSetBinding reconciler: %w", err)
 	}
 	return nil
@@ -138,7 +138,7 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, clusters clustercache.C
 		APIReader:           mgr.GetAPIReader(),
 		ClusterCache:        clusters,
 		TokenTTL:            options.BootstrapTokenTTL,
-	}).SetupWithManager(ctx, mgr, concurrently(options.Concurrency.KubeadmConfig)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.KubeadmConfig)); err != nil {
 		return fmt.Errorf("setting up the KubeadmConfig reconciler: %w", err)
 	}
 
@@ -146,7 +146,7 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, clusters clustercache.C
 	if err != nil {
 		return fmt.Errorf("making the logger of etcd's client: %w", err)
 	}
-	controlPlanes := concurrently(options.Concurrency.KubeadmControlPlane)
+	controlPlanes := options.controller(options.Concurrency.KubeadmControlPlane)
 	controlPlanes.ReconciliationTimeout = controlPlaneTimeout
 	if err := (&kubeadmcontrolplane.Reconciler{
 		Client:                      mgr.GetClient(),
@@ -165,4 +165,8 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, clusters clustercache.C
 
 func concurrently(workers int) controller.Options {
 	return controller.Options{MaxConcurrentReconciles: workers}
+}
+
+func (o Options) controller(workers int) controller.Options {
+	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: o.NewQueue}
 }

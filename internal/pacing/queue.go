@@ -1,0 +1,188 @@
+package pacing
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Pace says how long an object rests after a round.
+type Pace struct {
+	// Share is how often the time that the round took.
+	Share int
+	// Longest bounds the rest.
+	Longest time.Duration
+}
+
+// Rest returns how long an object rests after a round.
+func (p Pace) Rest(round time.Duration) time.Duration {
+	return min(time.Duration(p.Share)*round, p.Longest)
+}
+
+// NewQueue returns a maker of queues for controllers. In such a queue an object
+// that was just worked on rests: what is added meanwhile comes up when the rest is
+// over. What failed comes up when its limiter says, as ever.
+func (p Pace) NewQueue() func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+		return newQueue(p, clock.RealClock{}, priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) {
+			o.RateLimiter = limiter
+		}))
+	}
+}
+
+// queue is a priority queue in which objects rest.
+type queue struct {
+	priorityqueue.PriorityQueue[reconcile.Request]
+	pace  Pace
+	clock clock.PassiveClock
+
+	mu      sync.Mutex
+	objects map[reconcile.Request]*object
+	// sweepAt is how many objects there may be until those that have rested are
+	// forgotten.
+	sweepAt int
+}
+
+// object is one that is being worked on, or rests.
+type object struct {
+	working bool
+	// began is when the round began, until when the rest is over.
+	began, until time.Time
+	// wanted is what was added during the round, nil if nothing was.
+	wanted *wanted
+}
+
+// wanted is the next round.
+type wanted struct {
+	at       time.Time
+	priority *int
+}
+
+const firstSweep = 1024
+
+func newQueue(pace Pace, passing clock.PassiveClock, inner priorityqueue.PriorityQueue[reconcile.Request]) *queue {
+	return &queue{
+		PriorityQueue: inner, pace: pace, clock: passing,
+		objects: map[reconcile.Request]*object{}, sweepAt: firstSweep,
+	}
+}
+
+// Add implements workqueue.TypedInterface.
+func (q *queue) Add(item reconcile.Request) { q.AddWithOpts(priorityqueue.AddOpts{}, item) }
+
+// AddAfter implements workqueue.TypedDelayingInterface.
+func (q *queue) AddAfter(item reconcile.Request, after time.Duration) {
+	q.AddWithOpts(priorityqueue.AddOpts{After: after}, item)
+}
+
+// AddRateLimited implements workqueue.TypedRateLimitingInterface.
+func (q *queue) AddRateLimited(item reconcile.Request) {
+	q.AddWithOpts(priorityqueue.AddOpts{RateLimited: true}, item)
+}
+
+// AddWithOpts implements priorityqueue.PriorityQueue.
+func (q *queue) AddWithOpts(o priorityqueue.AddOpts, items ...reconcile.Request) {
+	if o.RateLimited {
+		q.PriorityQueue.AddWithOpts(o, items...)
+		return
+	}
+	for _, item := range items {
+		if rested, now := q.rested(item, o); now {
+			q.PriorityQueue.AddWithOpts(rested, item)
+		}
+	}
+}
+
+// rested returns what to add now, with the rest heeded. During a round nothing is
+// added: how long the object is to rest is known only when the round is over.
+func (q *queue) rested(item reconcile.Request, o priorityqueue.AddOpts) (priorityqueue.AddOpts, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.clock.Now()
+	known := q.objects[item]
+	if known == nil {
+		return o, true
+	}
+	if known.working {
+		known.want(now.Add(o.After), o.Priority)
+		return o, false
+	}
+	o.After = max(o.After, known.until.Sub(now))
+	return o, true
+}
+
+// want joins what is wanted: the earlier time, the higher priority.
+func (o *object) want(at time.Time, priority *int) {
+	if o.wanted == nil {
+		o.wanted = &wanted{at: at, priority: priority}
+		return
+	}
+	if at.Before(o.wanted.at) {
+		o.wanted.at = at
+	}
+	if priority != nil && (o.wanted.priority == nil || *priority > *o.wanted.priority) {
+		o.wanted.priority = priority
+	}
+}
+
+// Get implements workqueue.TypedInterface.
+func (q *queue) Get() (item reconcile.Request, shutdown bool) {
+	item, _, shutdown = q.GetWithPriority()
+	return item, shutdown
+}
+
+// GetWithPriority implements priorityqueue.PriorityQueue.
+func (q *queue) GetWithPriority() (item reconcile.Request, priority int, shutdown bool) {
+	item, priority, shutdown = q.PriorityQueue.GetWithPriority()
+	if !shutdown {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.objects[item] = &object{working: true, began: q.clock.Now()}
+	}
+	return item, priority, shutdown
+}
+
+// Done implements workqueue.TypedInterface.
+func (q *queue) Done(item reconcile.Request) {
+	q.PriorityQueue.Done(item)
+	if next := q.rest(item); next != nil {
+		q.PriorityQueue.AddWithOpts(*next, item)
+	}
+}
+
+// rest lets an object rest, and returns its next round if one is wanted.
+func (q *queue) rest(item reconcile.Request) *priorityqueue.AddOpts {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sweep()
+	known := q.objects[item]
+	if known == nil {
+		return nil
+	}
+	now := q.clock.Now()
+	next := known.wanted
+	known.working, known.wanted = false, nil
+	known.until = now.Add(q.pace.Rest(now.Sub(known.began)))
+	if next == nil {
+		return nil
+	}
+	return &priorityqueue.AddOpts{After: max(next.at.Sub(now), known.until.Sub(now)), Priority: next.priority}
+}
+
+// sweep forgets objects that have rested, once there are many.
+func (q *queue) sweep() {
+	if len(q.objects) < q.sweepAt {
+		return
+	}
+	now := q.clock.Now()
+	for item, known := range q.objects {
+		if !known.working && !known.until.After(now) {
+			delete(q.objects, item)
+		}
+	}
+	q.sweepAt = max(firstSweep, 2*len(q.objects))
+}

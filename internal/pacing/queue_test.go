@@ -1,0 +1,163 @@
+package pacing
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// recorder is a queue that hands out what it is told to and notes what is added.
+type recorder struct {
+	priorityqueue.PriorityQueue[reconcile.Request]
+	next  reconcile.Request
+	added []priorityqueue.AddOpts
+	done  int
+}
+
+func (r *recorder) AddWithOpts(o priorityqueue.AddOpts, items ...reconcile.Request) {
+	for range items {
+		r.added = append(r.added, o)
+	}
+}
+
+func (r *recorder) GetWithPriority() (reconcile.Request, int, bool) { return r.next, 0, false }
+
+func (r *recorder) Done(reconcile.Request) { r.done++ }
+
+// take returns what was added since it was called last.
+func (r *recorder) take() []priorityqueue.AddOpts {
+	added := r.added
+	r.added = nil
+	return added
+}
+
+func request(name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "default", Name: name}}
+}
+
+type world struct {
+	*recorder
+	q     *queue
+	clock *clocktesting.FakePassiveClock
+}
+
+func newWorld() *world {
+	w := &world{recorder: &recorder{next: request("a")}, clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
+	w.q = newQueue(Pace{Share: 10, Longest: time.Second}, w.clock, w.recorder)
+	return w
+}
+
+func (w *world) pass(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
+
+// round works on an object for some time, and does something meanwhile.
+func (w *world) round(took time.Duration, meanwhile func()) {
+	item, _ := w.q.Get()
+	w.pass(took)
+	meanwhile()
+	w.q.Done(item)
+}
+
+func nothing() {}
+
+func after(d time.Duration) []priorityqueue.AddOpts { return []priorityqueue.AddOpts{{After: d}} }
+
+func TestWhatWasNeverWorkedOnComesUpAtOnce(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.q.Add(request("a"))
+	g.Expect(w.take()).To(Equal(after(0)))
+}
+
+func TestAnObjectRestsInProportionToItsRound(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.round(20*time.Millisecond, nothing)
+	g.Expect(w.take()).To(BeEmpty())
+
+	w.pass(50 * time.Millisecond)
+	w.q.Add(request("a"))
+	w.q.Add(request("b"))
+	g.Expect(w.take()).To(Equal(append(after(150*time.Millisecond), after(0)...)), "only who was worked on rests")
+
+	w.pass(150 * time.Millisecond)
+	w.q.Add(request("a"))
+	g.Expect(w.take()).To(Equal(after(0)))
+}
+
+func TestNoRestIsLongerThanTheLongest(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.round(time.Minute, nothing)
+	w.q.AddAfter(request("a"), time.Millisecond)
+	g.Expect(w.take()).To(Equal(after(time.Second)))
+}
+
+func TestAnAppointmentAfterTheRestIsKept(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.round(time.Millisecond, func() { w.q.AddAfter(request("a"), time.Hour) })
+	g.Expect(w.take()).To(Equal(after(time.Hour)))
+}
+
+func TestABurstDuringARoundIsOneRoundAfterTheRest(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.round(20*time.Millisecond, func() {
+		w.q.AddWithOpts(priorityqueue.AddOpts{After: time.Hour, Priority: ptr.To(-100)}, request("a"))
+		w.q.Add(request("a"))
+		w.q.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(1)}, request("a"))
+		g.Expect(w.take()).To(BeEmpty())
+	})
+	g.Expect(w.take()).To(Equal([]priorityqueue.AddOpts{{After: 200 * time.Millisecond, Priority: ptr.To(1)}}))
+	g.Expect(w.done).To(Equal(1))
+}
+
+func TestAFailureComesUpWhenItsLimiterSays(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.round(time.Minute, func() { w.q.AddRateLimited(request("a")) })
+	g.Expect(w.take()).To(Equal([]priorityqueue.AddOpts{{RateLimited: true}}))
+}
+
+func TestWithoutAShareNothingRests(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	w.q.pace.Share = 0
+	w.round(time.Minute, func() { w.q.Add(request("a")) })
+	g.Expect(w.take()).To(Equal(after(0)))
+}
+
+func TestObjectsThatHaveRestedAreForgotten(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld()
+	for i := range 5 * firstSweep {
+		w.next = request(fmt.Sprint(i))
+		w.round(time.Millisecond, nothing)
+	}
+	g.Expect(len(w.q.objects)).To(BeNumerically("<=", firstSweep))
+}
+
+func TestEveryObjectIsWorkedOnThoughItRests(t *testing.T) {
+	g := NewWithT(t)
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Millisecond, time.Second)
+	q := Pace{Share: 1, Longest: 10 * time.Millisecond}.NewQueue()("test", limiter)
+	defer q.ShutDown()
+	for range 20 {
+		q.Add(request("a"))
+		item, shutdown := q.Get()
+		g.Expect(shutdown).To(BeFalse())
+		q.Add(item)
+		q.Done(item)
+		again, _ := q.Get()
+		g.Expect(again).To(Equal(item), "what was added during the round comes up")
+		q.Done(again)
+	}
+}
