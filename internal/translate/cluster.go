@@ -118,6 +118,9 @@ func controlPlaneConfig(wlc *capstanv1.WorkloadCluster) bootstrapv1.KubeadmConfi
 	port := wlc.Spec.Endpoint.Port
 	spec := bootstrapv1.KubeadmConfigSpec{
 		Format: bootstrapv1.CloudConfig,
+		// Stronger than the RSA-2048 that kubeadm and Cluster API take by default, and
+		// made in no time. Every Kubernetes version that is supported knows it.
+		ClusterConfiguration: bootstrapv1.ClusterConfiguration{EncryptionAlgorithm: bootstrapv1.EncryptionAlgorithmECDSAP256},
 		InitConfiguration: bootstrapv1.InitConfiguration{
 			NodeRegistration: registration,
 			LocalAPIEndpoint: bootstrapv1.APIEndpoint{BindPort: port},
