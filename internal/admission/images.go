@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/vmimage"
@@ -50,4 +51,13 @@ func available(images []capstanv1.VMImage, os capstanv1.OS) string {
 	}
 	slices.Sort(list)
 	return fmt.Sprintf(" (there are %s images for %s)", os, strings.Join(list, ", "))
+}
+
+// warnUnstaged tells that an image has to be fetched before the first VM can boot
+// it. Whether that will work, nobody knows before a host tries.
+func warnUnstaged(image *capstanv1.VMImage) admission.Warnings {
+	if len(image.Status.Staged) > 0 {
+		return nil
+	}
+	return admission.Warnings{fmt.Sprintf("VMImage %s is staged on no volume yet: the first VM of each waits until it is fetched from %s", image.Name, image.Spec.Source)}
 }

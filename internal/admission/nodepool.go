@@ -80,6 +80,11 @@ func (v *nodePoolValidator) problems(ctx context.Context, pool *capstanv1.NodePo
 	if err != nil {
 		return nil, err
 	}
+	versionErrs, err := validatePoolVersion(ctx, v.live, spec.Child("version"), pool, cluster)
+	if err != nil {
+		return nil, err
+	}
+	errs = append(errs, versionErrs...)
 	errs = append(errs, validateWindowsPool(pool, cluster)...)
 	switch {
 	case pool.Spec.Size != nil:
@@ -118,7 +123,7 @@ func (v *nodePoolValidator) image(ctx context.Context, pool *capstanv1.NodePool)
 	}
 	spec := field.NewPath("spec")
 	var errs field.ErrorList
-	image, problem := findImage(images, pool.Spec.OS, cluster.Spec.Version, pool.Spec.Image, spec.Child("image"), spec.Child("os"))
+	image, problem := findImage(images, pool.Spec.OS, versionOf(pool, cluster), pool.Spec.Image, spec.Child("image"), versionPath(spec, pool))
 	if problem != nil {
 		errs = append(errs, problem)
 	}

@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -24,7 +25,7 @@ func setupWorkloadCluster(mgr ctrl.Manager, live client.Reader) error {
 
 // ValidateCreate refuses a WorkloadCluster that could never work.
 func (v *workloadClusterValidator) ValidateCreate(ctx context.Context, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
-	return nil, v.validate(ctx, nil, wlc)
+	return v.validate(ctx, nil, wlc)
 }
 
 // ValidateUpdate refuses a change that could never work. What goes is not held
@@ -33,7 +34,7 @@ func (v *workloadClusterValidator) ValidateUpdate(ctx context.Context, old, wlc 
 	if !wlc.DeletionTimestamp.IsZero() || wlc.Generation == old.Generation {
 		return nil, nil
 	}
-	return nil, v.validate(ctx, old, wlc)
+	return v.validate(ctx, old, wlc)
 }
 
 // ValidateDelete refuses nothing.
@@ -41,25 +42,63 @@ func (v *workloadClusterValidator) ValidateDelete(context.Context, *capstanv1.Wo
 	return nil, nil
 }
 
-func (v *workloadClusterValidator) validate(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) error {
+func (v *workloadClusterValidator) validate(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
 	errs, err := v.problems(ctx, wlc)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if old != nil {
 		if len(errs) > 0 {
 			before, err := v.problems(ctx, old)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			errs = newProblems(before, errs)
 		}
-		errs = append(errs, validateVersionChange(field.NewPath("spec", "version"), old.Spec.Version, wlc.Spec.Version)...)
+		changeErrs, err := v.change(ctx, old, wlc)
+		if err != nil {
+			return nil, err
+		}
+		errs = append(errs, changeErrs...)
 	}
 	if len(errs) > 0 {
-		return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("WorkloadCluster").GroupKind(), wlc.Name, errs)
+		return nil, apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("WorkloadCluster").GroupKind(), wlc.Name, errs)
 	}
-	return nil
+	if old != nil && old.Spec.Version == wlc.Spec.Version && old.Spec.ControlPlane.Image == wlc.Spec.ControlPlane.Image {
+		return nil, nil
+	}
+	return v.warnings(ctx, wlc)
+}
+
+// change is what is wrong with a new version.
+func (v *workloadClusterValidator) change(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) (field.ErrorList, error) {
+	if old.Spec.Version == wlc.Spec.Version {
+		return nil, nil
+	}
+	now, err := findRunning(ctx, v.live, old)
+	if err != nil {
+		return nil, err
+	}
+	pools, err := poolsOf(ctx, v.live, wlc)
+	if err != nil {
+		return nil, err
+	}
+	path := field.NewPath("spec", "version")
+	return append(validateVersionChange(path, now, old.Spec.Version, wlc.Spec.Version),
+		validateHeldPools(path, pools, now, wlc.Spec.Version)...), nil
+}
+
+// warnings tell what will work, but not at once.
+func (v *workloadClusterValidator) warnings(ctx context.Context, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+	images, err := listImages(ctx, v.live)
+	if err != nil {
+		return nil, err
+	}
+	// What was let through without an image says so in its status.
+	if image, _ := findImage(images, capstanv1.OSLinux, wlc.Spec.Version, wlc.Spec.ControlPlane.Image, nil, nil); image != nil {
+		return warnUnstaged(image), nil
+	}
+	return nil, nil
 }
 
 // problems are what is wrong with a WorkloadCluster, whatever it was before.
@@ -149,13 +188,14 @@ func (v *workloadClusterValidator) validateImages(ctx context.Context, wlc *caps
 	}
 	errs = append(errs, validateSize(loadBalancer.Child("size"), &wlc.Spec.LoadBalancer.Size, sizes, lbImage)...)
 
-	pools := &capstanv1.NodePoolList{}
-	if err := v.live.List(ctx, pools, client.InNamespace(wlc.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing NodePools: %w", err)
+	pools, err := poolsOf(ctx, v.live, wlc)
+	if err != nil {
+		return nil, err
 	}
-	for i := range pools.Items {
-		pool := &pools.Items[i]
-		if pool.Spec.ClusterName != wlc.Name || !pool.DeletionTimestamp.IsZero() {
+	for i := range pools {
+		pool := &pools[i]
+		// One that is held at a version of its own does not follow.
+		if pool.Spec.Version != "" && pool.Spec.Version != wlc.Spec.Version {
 			continue
 		}
 		// An image that the pool names for its present version is no obstacle: the pool
@@ -166,4 +206,15 @@ func (v *workloadClusterValidator) validateImages(ctx context.Context, wlc *caps
 		}
 	}
 	return errs, nil
+}
+
+// poolsOf lists the pools of a cluster, but for those that go.
+func poolsOf(ctx context.Context, live client.Reader, wlc *capstanv1.WorkloadCluster) ([]capstanv1.NodePool, error) {
+	list := &capstanv1.NodePoolList{}
+	if err := live.List(ctx, list, client.InNamespace(wlc.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing NodePools: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(p capstanv1.NodePool) bool {
+		return p.Spec.ClusterName != wlc.Name || !p.DeletionTimestamp.IsZero()
+	}), nil
 }
