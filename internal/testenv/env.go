@@ -42,11 +42,12 @@ type Env struct {
 	// Log is what managers log to, nothing unless a test sets it.
 	Log logr.Logger
 
-	webhooks *envtest.WebhookInstallOptions
+	webhooks   *envtest.WebhookInstallOptions
+	clusterAPI bool
 }
 
 // Option changes how an Env is started.
-type Option func(*envtest.Environment)
+type Option func(*Env, *envtest.Environment)
 
 // Start starts an API server. Assertions of the suite wait long enough for a busy
 // machine.
@@ -68,7 +69,7 @@ func Start(t T, options ...Option) *Env {
 	must(t, "reading custom resource definitions", err)
 	server := &envtest.Environment{Scheme: e.Scheme, CRDs: crds}
 	for _, option := range options {
-		option(server)
+		option(e, server)
 	}
 	e.Config, err = server.Start()
 	must(t, "starting the API server", err)
@@ -97,14 +98,18 @@ func (e *Env) Namespace(ctx context.Context, t T) string {
 func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) {
 	t.Helper()
 	unnamed := true
-	mgr, err := manager.New(e.Config, manager.Options{
+	options := manager.Options{
 		WebhookServer: e.webhookServer(),
 		Scheme:        e.Scheme,
 		Logger:        e.Log,
 		Metrics:       metricsserver.Options{BindAddress: "0"},
 		// Several managers of one suite may have controllers of one name.
 		Controller: config.Controller{SkipNameValidation: &unnamed},
-	})
+	}
+	if e.clusterAPI {
+		must(t, "configuring the manager for Cluster API", capi.ConfigureManager(&options))
+	}
+	mgr, err := manager.New(e.Config, options)
 	must(t, "making a manager", err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -17,8 +17,20 @@ func WithWebhooks(t T) Option {
 	t.Helper()
 	root, err := repositoryRoot()
 	must(t, "finding config/webhook", err)
-	return func(server *envtest.Environment) {
-		server.WebhookInstallOptions.Paths = []string{filepath.Join(root, "config", "webhook", "manifests.yaml")}
+	return func(_ *Env, server *envtest.Environment) {
+		server.WebhookInstallOptions.Paths = append(server.WebhookInstallOptions.Paths, filepath.Join(root, "config", "webhook", "manifests.yaml"))
+	}
+}
+
+// WithClusterAPI registers Cluster API's admission webhooks, too, and lets
+// RunManager make managers that its reconcilers can be added to.
+func WithClusterAPI(t T) Option {
+	t.Helper()
+	root, err := repositoryRoot()
+	must(t, "finding config/capi", err)
+	return func(e *Env, server *envtest.Environment) {
+		e.clusterAPI = true
+		server.WebhookInstallOptions.Paths = append(server.WebhookInstallOptions.Paths, filepath.Join(root, "config", "capi", "webhook", "manifests.yaml"))
 	}
 }
 
