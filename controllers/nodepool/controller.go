@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -61,7 +62,8 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Owns(&clusterv1.MachineDeployment{}).
 		Watches(&infrav1.HyperVMachine{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(conditions.ReadyChanged())).
 		// A template can go when the last MachineSet that refers to it is gone.
-		Watches(&clusterv1.MachineSet{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(conditions.OnlyDeletions())).
+		Watches(&clusterv1.MachineSet{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel),
+			builder.WithPredicates(predicate.Or(conditions.OnlyDeletions(), replicasChanged()))).
 		Watches(&capstanv1.WorkloadCluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster)).
 		// The pools of a Cluster that was deleted wait for it to be gone.
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster), builder.WithPredicates(conditions.OnlyDeletions())).
@@ -82,6 +84,7 @@ type scope struct {
 	objects    translate.PoolObjects
 	deployment *clusterv1.MachineDeployment
 	machines   []infrav1.HyperVMachine
+	sets       []clusterv1.MachineSet
 	// held says that nodes shall be replaced, and that this begins later.
 	held   bool
 	begins time.Time

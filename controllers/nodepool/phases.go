@@ -79,5 +79,10 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		return fmt.Errorf("listing HyperVMachines: %w", err)
 	}
 	s.machines = machines.Items
+	sets := &clusterv1.MachineSetList{}
+	if err := r.Client.List(ctx, sets, client.InNamespace(s.pool.Namespace), client.MatchingLabels(translate.MachineLabels(s.pool))); err != nil {
+		return fmt.Errorf("listing MachineSets: %w", err)
+	}
+	s.sets = sets.Items
 	return nil
 }

@@ -71,7 +71,7 @@ func setReplicas(s *scope) {
 	status.Replicas = ptr.Deref(from.Replicas, 0)
 	status.ReadyReplicas = ptr.Deref(from.ReadyReplicas, 0)
 	status.AvailableReplicas = ptr.Deref(from.AvailableReplicas, 0)
-	status.UpToDateReplicas = ptr.Deref(from.UpToDateReplicas, 0)
+	status.UpToDateReplicas = upToDate(s.deployment, s.sets)
 	status.Version = s.deployment.Spec.Template.Spec.Version
 }
 
@@ -91,9 +91,9 @@ func setMachinesReady(s *scope) {
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPending,
 			"%d of %d nodes ready; a change that replaces them is pending since %s and begins at %s unless it is edited again",
 			s.pool.Status.AvailableReplicas, wanted, clockTime(s.pool.Status.PendingRollout.Since.Time), clockTime(s.begins))
-	case settled(s.deployment, wanted):
+	case settled(s.deployment, s.sets, wanted):
 		setSettled(s, wanted)
-	case s.pool.Spec.Rollout.Paused && onlyOutdated(s.deployment, wanted):
+	case s.pool.Spec.Rollout.Paused && onlyOutdated(s.deployment, s.sets, wanted):
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPaused,
 			"%d nodes ready, %d of them as the spec says; the roll-out is paused: set rollout.paused to false to go on",
 			s.pool.Status.AvailableReplicas, s.pool.Status.UpToDateReplicas)
@@ -140,17 +140,17 @@ func waitingMessage(s *scope, wanted int32) string {
 func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // onlyOutdated tells whether all that is missing is that nodes be replaced.
-func onlyOutdated(md *clusterv1.MachineDeployment, wanted int32) bool {
+func onlyOutdated(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet, wanted int32) bool {
 	return md.Status.ObservedGeneration >= md.Generation &&
 		ptr.Deref(md.Status.AvailableReplicas, 0) >= wanted &&
-		ptr.Deref(md.Status.UpToDateReplicas, 0) < wanted
+		upToDate(md, sets) < wanted
 }
 
 // settled tells whether all machines are there, available and as the spec says.
-func settled(md *clusterv1.MachineDeployment, wanted int32) bool {
+func settled(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet, wanted int32) bool {
 	return md.Status.ObservedGeneration >= md.Generation &&
 		ptr.Deref(md.Spec.Replicas, 0) == wanted &&
 		ptr.Deref(md.Status.Replicas, 0) == wanted &&
 		ptr.Deref(md.Status.AvailableReplicas, 0) == wanted &&
-		ptr.Deref(md.Status.UpToDateReplicas, 0) == wanted
+		upToDate(md, sets) == wanted
 }

@@ -1,0 +1,47 @@
+package nodepool
+
+import (
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+)
+
+// upToDate is how many machines are made from the MachineDeployment's template.
+// Its own count is of what its MachineSets last said of their Machines, which for a
+// moment after a change is that all of them are as they should be; observedGeneration
+// does not cover that. As long as there is no MachineSet, there is no machine either.
+func upToDate(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet) int32 {
+	counted := ptr.Deref(md.Status.UpToDateReplicas, 0)
+	if len(sets) == 0 {
+		return counted
+	}
+	var made int32
+	for i := range sets {
+		if isMadeFrom(&sets[i].Spec.Template.Spec, &md.Spec.Template.Spec) {
+			made += ptr.Deref(sets[i].Status.Replicas, 0)
+		}
+	}
+	return min(counted, made)
+}
+
+// replicasChanged lets those updates of MachineSets through that change the count.
+func replicasChanged() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, isSet := e.ObjectOld.(*clusterv1.MachineSet)
+			after, areSets := e.ObjectNew.(*clusterv1.MachineSet)
+			return isSet && areSets && !ptr.Equal(before.Status.Replicas, after.Status.Replicas)
+		},
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+// isMadeFrom tells whether machines need not be replaced for what the template says
+// now. What else is in a template reaches machines where they are.
+func isMadeFrom(set, template *clusterv1.MachineSpec) bool {
+	return set.Version == template.Version && set.InfrastructureRef == template.InfrastructureRef &&
+		set.Bootstrap.ConfigRef == template.Bootstrap.ConfigRef && set.FailureDomain == template.FailureDomain
+}

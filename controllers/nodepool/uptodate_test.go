@@ -1,0 +1,59 @@
+package nodepool
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+)
+
+func machineSpec(version, template string) clusterv1.MachineSpec {
+	return clusterv1.MachineSpec{
+		Version: version, InfrastructureRef: clusterv1.ContractVersionedObjectReference{Kind: "HyperVMachineTemplate", Name: template},
+		Bootstrap: clusterv1.Bootstrap{ConfigRef: clusterv1.ContractVersionedObjectReference{Kind: "KubeadmConfigTemplate", Name: "config"}},
+	}
+}
+
+func machineSet(replicas int32, spec clusterv1.MachineSpec) clusterv1.MachineSet {
+	set := clusterv1.MachineSet{}
+	set.Spec.Template.Spec, set.Status.Replicas = spec, ptr.To(replicas)
+	return set
+}
+
+func TestOnlyMachinesMadeFromTheTemplateAreUpToDate(t *testing.T) {
+	now, before, image := machineSpec("v1.36.4", "new"), machineSpec("v1.36.3", "new"), machineSpec("v1.36.4", "old")
+	drained := machineSpec("v1.36.4", "new")
+	drained.Deletion.NodeDrainTimeoutSeconds = ptr.To[int32](5)
+	for name, c := range map[string]struct {
+		counted int32
+		sets    []clusterv1.MachineSet
+		want    int32
+	}{
+		"there is no MachineSet yet":                    {0, nil, 0},
+		"all is as it should be":                        {3, []clusterv1.MachineSet{machineSet(3, now), machineSet(0, before)}, 3},
+		"the count is from before the version changed":  {3, []clusterv1.MachineSet{machineSet(3, before)}, 0},
+		"the count is from before the template changed": {3, []clusterv1.MachineSet{machineSet(3, image), machineSet(1, now)}, 1},
+		"machines are not counted yet":                  {1, []clusterv1.MachineSet{machineSet(3, now)}, 1},
+		"what is changed where machines are":            {3, []clusterv1.MachineSet{machineSet(3, drained)}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			md := &clusterv1.MachineDeployment{}
+			md.Spec.Template.Spec, md.Status.UpToDateReplicas = now, ptr.To(c.counted)
+			NewWithT(t).Expect(upToDate(md, c.sets)).To(Equal(c.want))
+		})
+	}
+}
+
+func TestAMachineSetIsNewsWhenItsCountChanges(t *testing.T) {
+	g := NewWithT(t)
+	one, two := machineSet(1, machineSpec("v1.36.4", "new")), machineSet(2, machineSpec("v1.36.4", "new"))
+	same := one.DeepCopy()
+	same.Status.ReadyReplicas = ptr.To[int32](1)
+	changed := replicasChanged()
+	g.Expect(changed.Update(event.UpdateEvent{ObjectOld: &one, ObjectNew: &two})).To(BeTrue())
+	g.Expect(changed.Update(event.UpdateEvent{ObjectOld: &one, ObjectNew: same})).To(BeFalse())
+	g.Expect(changed.Create(event.CreateEvent{Object: &one})).To(BeFalse())
+	g.Expect(changed.Delete(event.DeleteEvent{Object: &one})).To(BeFalse())
+}
