@@ -68,3 +68,21 @@ func TestTheClusterIsAlwaysReachedWithoutTheProxy(t *testing.T) {
 	all := noProxy(s, []string{"intra.example", "10.0.0.0/24"})
 	g.Expect(all).To(ConsistOf("intra.example", "localhost", "127.0.0.0/8", ".svc", "10.0.0.0/24", "10.244.0.0/16", "10.96.0.0/12", ".cluster.local", "10.0.0.200"))
 }
+
+func TestAWindowsGuestReadsItsSeedByItsOwnRules(t *testing.T) {
+	g := NewWithT(t)
+	s := seeded()
+	s.vm.Spec.OS = capstanv1.OSWindows
+	data := map[string][]byte{"value": []byte("## template: jinja\n#cloud-config\nruncmd: ['echo {{ v1.local_hostname }}']\n"), "format": []byte("cloud-config")}
+	disk, err := seedOf(s, data)
+	g.Expect(err).NotTo(HaveOccurred())
+	guest, err := seed.ReadWindows(disk, []string{hostapi.MACAddress(vmID, 0)})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(guest.InstanceID).To(Equal(vmID))
+	g.Expect(guest.NICs[0].Addresses[0].String()).To(Equal("10.0.0.10/24"))
+	g.Expect(guest.Config.Commands).To(ContainElement("echo shop-worker"))
+
+	s.vm.Name = "shop-windows-x7k2p"
+	_, err = seedOf(s, data)
+	g.Expect(err).To(MatchError(ContainSubstring("has more than the 15 characters that the name of a Windows computer may have")))
+}
