@@ -106,6 +106,18 @@ var _ = Describe("The version of a WorkloadCluster", func() {
 		}))
 	})
 
+	It("needs an image for the OS of every pool of the cluster", func(ctx SpecContext) {
+		namespace := env.Namespace(ctx, GinkgoT())
+		c := testenv.NewWorkloadCluster(namespace, "shop", testenv.WithVersion("v1.35.0"))
+		large := testenv.WithSize(testenv.NewSize(2, "4Gi", "64Gi"))
+		windows := func(p *capstanv1.NodePool) { p.Spec.OS = capstanv1.OSWindows }
+		env.Create(ctx, c, testenv.NewNodePool(namespace, "shop-win", "shop", large, windows), testenv.NewNodePool(namespace, "other-win", "other", large, windows))
+		c.Spec.Version = testenv.Version
+		err := env.Client.Update(ctx, c)
+		Expect(err).To(refuse(refusal{"spec.version", "NodePool shop-win needs it: no VMImage has os Windows and kubernetesVersion v1.36.3: add one"}))
+		Expect(err).NotTo(MatchError(ContainSubstring("other-win")))
+	})
+
 	It("needs no image for a pool that is held at a version of its own", func(ctx SpecContext) {
 		namespace := env.Namespace(ctx, GinkgoT())
 		c := testenv.NewWorkloadCluster(namespace, "shop", testenv.WithVersion("v1.35.0"))
