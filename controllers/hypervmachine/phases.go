@@ -64,7 +64,14 @@ func controlPlaneInitialized(cluster *clusterv1.Cluster) bool {
 // reconcileVirtualMachine applies the VirtualMachine.
 func (r *Reconciler) reconcileVirtualMachine(ctx context.Context, s *scope) error {
 	if ptr.Deref(s.infra.Status.Initialization.Provisioned, false) {
-		err := r.Live.Get(ctx, client.ObjectKeyFromObject(s.infra), &capstanv1.VirtualMachine{})
+		key, vm := client.ObjectKeyFromObject(s.infra), &capstanv1.VirtualMachine{}
+		err := r.Client.Get(ctx, key, vm)
+		// Past the cache only if that shows none: then applying would make one. One that
+		// the cache still shows is applied by its UID, which the API server refuses if
+		// it is gone.
+		if apierrors.IsNotFound(err) {
+			err = r.Live.Get(ctx, key, vm)
+		}
 		if apierrors.IsNotFound(err) {
 			return errVMGone
 		}

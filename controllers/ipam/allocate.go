@@ -126,19 +126,17 @@ func useOf(claim *ipamv1.IPAddressClaim) addresspool.Use {
 	return addresspool.Nodes
 }
 
-// reserve makes the reservation that is the allocation. The cache only says where
-// to begin: an address it does not know to be taken is refused by the API server.
+// reserve makes the reservation that is the allocation. The cache, and what was
+// reserved a moment ago, only say where to begin: an address that is taken without
+// their knowledge is refused by the API server.
 func (r *ClaimReconciler) reserve(ctx context.Context, claim *ipamv1.IPAddressClaim, network string, pool *addresspool.Pool) (netip.Addr, error) {
-	reservations := &capstanv1.AddressReservationList{}
-	if err := r.Client.List(ctx, reservations); err != nil {
-		return netip.Addr{}, fmt.Errorf("listing AddressReservations: %w", err)
+	reservations, err := reservationsOf(ctx, r.Client, network)
+	if err != nil {
+		return netip.Addr{}, err
 	}
-	taken := map[netip.Addr]bool{}
-	for i := range reservations.Items {
-		spec := &reservations.Items[i].Spec
-		if spec.LogicalNetwork != network {
-			continue
-		}
+	taken := make(map[netip.Addr]bool, len(reservations))
+	for i := range reservations {
+		spec := &reservations[i].Spec
 		address, err := netip.ParseAddr(spec.Address)
 		if err != nil {
 			continue
@@ -150,10 +148,18 @@ func (r *ClaimReconciler) reserve(ctx context.Context, claim *ipamv1.IPAddressCl
 	}
 	var chosen netip.Addr
 	var failed error
+	if mine, ok := r.recent.of(network, claim.UID, taken); ok {
+		return mine, nil
+	}
 	pool.Free(func(a netip.Addr) bool { return taken[a] }, func(a netip.Addr) bool {
+		if !r.recent.take(network, a, claim.UID) {
+			return true
+		}
 		mine, err := r.tryReserve(ctx, claim, network, a)
 		if mine {
 			chosen = a
+		} else {
+			r.recent.drop(network, a)
 		}
 		failed = err
 		return !mine && err == nil

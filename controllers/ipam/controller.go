@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -49,6 +50,7 @@ type ClaimReconciler struct {
 	Events events.EventRecorder
 
 	writer *conditions.Writer
+	recent recent
 }
 
 // SetupWithManager adds the controller to a manager.
@@ -61,6 +63,9 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 		return nil
 	}); err != nil {
 		return fmt.Errorf("indexing IPAddressClaims by pool: %w", err)
+	}
+	if err := indexReservations(ctx, mgr); err != nil {
+		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("ipaddressclaim").
@@ -76,6 +81,9 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 			reservation, ok := obj.(*capstanv1.AddressReservation)
 			if !ok {
 				return nil
+			}
+			if address, err := netip.ParseAddr(reservation.Spec.Address); err == nil {
+				r.recent.drop(reservation.Spec.LogicalNetwork, address)
 			}
 			// The claim itself comes first: it may be there still, and need it back.
 			holder := reservation.Spec.ClaimRef

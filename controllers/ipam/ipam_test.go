@@ -101,7 +101,8 @@ var _ = Describe("An IPAddressClaim", func() {
 		env.Create(ctx, third)
 		full := fmt.Sprintf("LogicalNetwork %s is full: all 2 addresses of its nodeRanges are taken; widen spec.subnets[0].nodeRanges or free some", network.Name)
 		env.ExpectCondition(ctx, third, capstanv1.ReadyCondition, metav1.ConditionFalse, "PoolExhausted", Equal(full))
-		env.ExpectCondition(ctx, network, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonNetworkFull, Equal("all 2 addresses of nodeRanges are taken"))
+		env.ExpectCondition(ctx, network, capstanv1.AddressesAvailableCondition, metav1.ConditionFalse, capstanv1.ReasonNetworkFull, Equal("all 2 addresses of nodeRanges are taken"))
+		env.ExpectCondition(ctx, network, capstanv1.ReadyCondition, metav1.ConditionTrue, capstanv1.ReasonReady, Not(BeEmpty()))
 		Expect(network.Status.Nodes).To(Equal(&capstanv1.AddressCounts{Total: 2, Used: 2}))
 
 		By("being looked at again for nothing")
@@ -276,11 +277,11 @@ var _ = Describe("Deleting an IPAddressClaim", func() {
 		Eventually(testenv.Get(ctx, env, network)).WithContext(ctx).Should(HaveField("Status.Nodes.Free", int64(41)))
 	})
 
-	It("frees no address that a VM holds on to", func(ctx SpecContext) {
+	DescribeTable("frees no address that is held on to", func(ctx SpecContext, holder string) {
 		network := newNetwork(ctx)
 		namespace := env.Namespace(ctx, GinkgoT())
 		claim := newClaim(namespace, "vm-0", network.Name, func(c *ipamv1.IPAddressClaim) {
-			c.Finalizers = []string{capstanv1.VirtualMachineFinalizer}
+			c.Finalizers = []string{holder}
 		})
 		env.Create(ctx, claim)
 		held := addressOf(ctx, claim)
@@ -290,13 +291,14 @@ var _ = Describe("Deleting an IPAddressClaim", func() {
 		Expect(addressOf(ctx, next)).NotTo(Equal(held))
 		expectReservations(ctx, network.Name, held, addressOf(ctx, next))
 
-		By("the VM being gone")
-		testenv.Update(ctx, env, claim, func(c *ipamv1.IPAddressClaim) {
-			controllerutil.RemoveFinalizer(c, capstanv1.VirtualMachineFinalizer)
-		})
+		By("the holder being gone")
+		testenv.Update(ctx, env, claim, func(c *ipamv1.IPAddressClaim) { controllerutil.RemoveFinalizer(c, holder) })
 		env.ExpectGone(ctx, claim)
 		expectReservations(ctx, network.Name, addressOf(ctx, next))
-	})
+	},
+		Entry("by a VM", capstanv1.VirtualMachineFinalizer),
+		Entry("by a load balancer", capstanv1.LoadBalancerFinalizer),
+	)
 
 	It("keeps the address of a buried VM reserved", func(ctx SpecContext) {
 		network := newNetwork(ctx, testenv.WithNodeRange("10.20.0.10", "10.20.0.11"))

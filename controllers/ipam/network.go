@@ -2,12 +2,17 @@ package ipam
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strings"
+	"time"
 
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -15,6 +20,10 @@ import (
 	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
+
+// countInterval is how long addresses are given and taken before they are counted:
+// a hundred clusters at once shall not be a thousand writes of one status.
+const countInterval = 500 * time.Millisecond
 
 // NetworkReconciler counts the addresses of LogicalNetworks.
 type NetworkReconciler struct {
@@ -24,21 +33,34 @@ type NetworkReconciler struct {
 	writer *conditions.Writer
 }
 
-// SetupWithManager adds the controller to a manager.
+// SetupWithManager adds the controller to a manager that has the claims' controller,
+// whose index it uses.
 func (r *NetworkReconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, options controller.Options) error {
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("logicalnetwork").
 		For(&capstanv1.LogicalNetwork{}).
-		Watches(&capstanv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, obj client.Object) []reconcile.Request {
-			reservation, ok := obj.(*capstanv1.AddressReservation)
-			if !ok {
-				return nil
-			}
-			return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: reservation.Spec.LogicalNetwork}}}
-		})).
+		Watches(&capstanv1.AddressReservation{}, soon(countInterval)).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
+}
+
+// soon enqueues the network of a reservation that comes or goes, once for all that
+// do so within the interval.
+func soon(interval time.Duration) handler.EventHandler {
+	enqueue := func(obj client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
+			queue.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Name: reservation.Spec.LogicalNetwork}}, interval)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(e.Object, queue)
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(e.Object, queue)
+		},
+	}
 }
 
 // Reconcile writes the status of one LogicalNetwork.
@@ -48,11 +70,11 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := network.DeepCopy()
-	reservations := &capstanv1.AddressReservationList{}
-	if err := r.Client.List(ctx, reservations); err != nil {
+	reservations, err := reservationsOf(ctx, r.Client, network.Name)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	setNetworkStatus(network, reservations.Items)
+	setNetworkStatus(network, reservations)
 	return ctrl.Result{}, r.writer.Write(ctx, before, network)
 }
 
@@ -68,26 +90,36 @@ func setNetworkStatus(network *capstanv1.LogicalNetwork, reservations []capstanv
 		conditions.False(network, capstanv1.ReadyCondition, capstanv1.ReasonInvalidSpec, "%s", err)
 		return
 	}
-	network.Status.Nodes = count(nodes, network.Name, reservations)
-	network.Status.VIPs = count(vips, network.Name, reservations)
-	switch {
-	case network.Status.Nodes.Free == 0:
-		conditions.False(network, capstanv1.ReadyCondition, capstanv1.ReasonNetworkFull, "all %d addresses of nodeRanges are taken", network.Status.Nodes.Total)
-	case network.Status.VIPs.Free == 0:
-		conditions.False(network, capstanv1.ReadyCondition, capstanv1.ReasonNetworkFull, "all %d addresses of vipRanges are taken", network.Status.VIPs.Total)
-	default:
-		conditions.True(network, capstanv1.ReadyCondition, capstanv1.ReasonReady, "%d addresses for nodes and %d virtual addresses are free",
-			network.Status.Nodes.Free, network.Status.VIPs.Free)
-	}
+	network.Status.Nodes = count(nodes, reservations)
+	network.Status.VIPs = count(vips, reservations)
+	// A network that is used to the last address works as it should.
+	conditions.True(network, capstanv1.ReadyCondition, capstanv1.ReasonReady, "its ranges are valid")
+	setAvailable(network)
 }
 
-func count(pool *addresspool.Pool, network string, reservations []capstanv1.AddressReservation) *capstanv1.AddressCounts {
+// setAvailable tells whether whoever asks next gets an address.
+func setAvailable(network *capstanv1.LogicalNetwork) {
+	var full []string
+	for _, r := range []struct {
+		field  string
+		counts *capstanv1.AddressCounts
+	}{{"nodeRanges", network.Status.Nodes}, {"vipRanges", network.Status.VIPs}} {
+		if r.counts.Free == 0 {
+			full = append(full, fmt.Sprintf("all %d addresses of %s are taken", r.counts.Total, r.field))
+		}
+	}
+	if len(full) > 0 {
+		conditions.False(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonNetworkFull, "%s", strings.Join(full, "; "))
+		return
+	}
+	conditions.True(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonAvailable, "%d addresses for nodes and %d virtual addresses are free",
+		network.Status.Nodes.Free, network.Status.VIPs.Free)
+}
+
+func count(pool *addresspool.Pool, reservations []capstanv1.AddressReservation) *capstanv1.AddressCounts {
 	counts := &capstanv1.AddressCounts{Total: pool.Count()}
 	for i := range reservations {
 		spec := &reservations[i].Spec
-		if spec.LogicalNetwork != network {
-			continue
-		}
 		if address, err := netip.ParseAddr(spec.Address); err == nil && pool.Contains(address) {
 			counts.Used++
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,18 +14,25 @@ import (
 )
 
 // release takes the address of a deleted claim back, once its VM is confirmed to
-// be gone, or buried: until then the VM holds on to the claim, whoever deleted it.
+// be gone, or buried: until then the VM, or the load balancer, holds on to the
+// claim, whoever deleted it.
 // The address of a buried VM stays reserved until its Tombstone is honoured: the
 // VM may still be using it.
 func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
 	if !controllerutil.ContainsFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
 		return nil
 	}
-	if controllerutil.ContainsFinalizer(claim, capstanv1.VirtualMachineFinalizer) {
-		return nil
+	for _, holder := range []string{capstanv1.VirtualMachineFinalizer, capstanv1.LoadBalancerFinalizer} {
+		if controllerutil.ContainsFinalizer(claim, holder) {
+			return nil
+		}
 	}
 	address := &ipamv1.IPAddress{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(claim), address)
+	err := r.Client.Get(ctx, client.ObjectKeyFromObject(claim), address)
+	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
+		// The cache may show nothing yet, or what an earlier claim of this name had.
+		err = r.Live.Get(ctx, client.ObjectKeyFromObject(claim), address)
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
 	}
@@ -44,8 +52,10 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 	return nil
 }
 
-// free deletes the claim's reservations, which are read past the cache: one that
-// it has not seen yet would be leaked.
+// free deletes the claim's reservations. They are read past the cache: one that it
+// has not seen yet would be leaked, and one whose Tombstone it has not seen yet,
+// written a moment ago by whoever deletes the claim, would be given to somebody else
+// while the buried VM may still use the address.
 func (r *ClaimReconciler) free(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
 	reservations := &capstanv1.AddressReservationList{}
 	if err := r.Live.List(ctx, reservations, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
 	"github.com/capstan-k8s/capstan/internal/metrics"
+	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/trust"
 )
 
@@ -34,6 +35,11 @@ type agent struct {
 	lb       client.ObjectKey
 	identity trust.Agent
 	name     string
+	// token is what its seed holds, nil while that has not been read; unpinned tells
+	// that no pin is on record. Only its LoadBalancer's reconcile uses them, and of
+	// that there is never more than one at a time.
+	token    *pki.Token
+	unpinned bool
 
 	mu     sync.Mutex
 	client *lbclient.Client

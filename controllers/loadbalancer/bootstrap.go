@@ -67,7 +67,11 @@ func (r *Reconciler) reconcileBootstrap(ctx context.Context, s *scope) error {
 // there is a seed, another token would be of no use to anybody.
 func (r *Reconciler) ensureBootstrap(ctx context.Context, vm *capstanv1.VirtualMachine) error {
 	existing := &corev1.Secret{}
-	err := r.Live.Get(ctx, bootstrapSecretKey(vm), existing)
+	err := r.Client.Get(ctx, bootstrapSecretKey(vm), existing)
+	if apierrors.IsNotFound(err) {
+		// Past the cache before a token is made that nobody may need.
+		err = r.Live.Get(ctx, bootstrapSecretKey(vm), existing)
+	}
 	switch {
 	case err == nil && !apply.OwnedBy(existing, vm.UID):
 		return &apply.NotOwnedError{Kind: "Secret", Namespace: existing.Namespace, Name: existing.Name, Owner: vm.Name}
@@ -100,8 +104,20 @@ func bootstrapSecret(vm *capstanv1.VirtualMachine, config []byte) *corev1.Secret
 	}
 }
 
-// tokenOf returns the token that a VM's seed holds.
-func (r *Reconciler) tokenOf(ctx context.Context, vm *capstanv1.VirtualMachine) (pki.Token, error) {
+// tokenOf returns the token that a VM's seed holds. It never changes, so it is read
+// once while the VM boots, past the cache, which keeps no such data.
+func (r *Reconciler) tokenOf(ctx context.Context, i *instance) (pki.Token, error) {
+	if i.agent.token != nil {
+		return *i.agent.token, nil
+	}
+	token, err := r.readToken(ctx, i.vm)
+	if err == nil {
+		i.agent.token = &token
+	}
+	return token, err
+}
+
+func (r *Reconciler) readToken(ctx context.Context, vm *capstanv1.VirtualMachine) (pki.Token, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, bootstrapSecretKey(vm), secret)
 	if apierrors.IsNotFound(err) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -42,7 +41,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 		s.left = "waiting for virtual machines to go: " + strings.Join(names, ", ")
 		return nil
 	}
-	gone, err := r.applier.Delete(ctx, s.lb, &ipamv1.IPAddressClaim{}, vipClaimKey(s.lb))
+	gone, err := r.releaseVIP(ctx, s.lb)
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,8 @@ func (r *Reconciler) carryOut(ctx context.Context, i *instance, plan lbapi.Plan)
 	}
 	ctrllog.FromContext(ctx).Info("Plan in force", hostapi.LogVMID, i.vm.Spec.ID, "VirtualMachine", i.vm.Name, "generation", status.Generation)
 	i.agent.answered(status)
+	// It is spent, and kept no longer than the seed.
+	i.agent.token = nil
 	i.status = &status
 	i.carries(plan.Generation, hash)
 }
@@ -143,7 +145,7 @@ func (i *instance) carries(generation int64, hash string) bool {
 
 // trusted asks the agent of a VM, which is enrolled first if need be.
 func (r *Reconciler) trusted(ctx context.Context, i *instance, ask question) (lbapi.Status, error) {
-	pin, err := r.Pins.Pin(ctx, i.agent.identity)
+	pin, err := r.pinOf(ctx, i)
 	if err != nil {
 		return lbapi.Status{}, err
 	}
@@ -172,6 +174,17 @@ func (r *Reconciler) trusted(ctx context.Context, i *instance, ask question) (lb
 	return put(ctx, i, target, ask)
 }
 
+// pinOf returns the pin of an agent. That there is none yet is read once: nobody
+// else records it.
+func (r *Reconciler) pinOf(ctx context.Context, i *instance) (pki.Pin, error) {
+	if i.agent.unpinned {
+		return pki.Pin{}, nil
+	}
+	pin, err := r.Pins.Pin(ctx, i.agent.identity)
+	i.agent.unpinned = err == nil && pin.IsZero()
+	return pin, err
+}
+
 // question is what an agent is asked, once there is a connection.
 type question func(context.Context, *lbclient.Client) (lbapi.Status, error)
 
@@ -192,7 +205,7 @@ func put(ctx context.Context, i *instance, target lbclient.Target, ask question)
 func (r *Reconciler) enrol(ctx context.Context, i *instance, target *lbclient.Target) error {
 	// Whatever connection there is was judged by another pin, or none.
 	i.agent.disconnect()
-	token, err := r.tokenOf(ctx, i.vm)
+	token, err := r.tokenOf(ctx, i)
 	if err != nil {
 		return err
 	}
@@ -200,6 +213,7 @@ func (r *Reconciler) enrol(ctx context.Context, i *instance, target *lbclient.Ta
 	defer cancel()
 	return lbclient.Enrol(ctx, *target, r.Manager, token, func(ctx context.Context, pin pki.Pin) error {
 		target.Agent.Pin = pin
+		i.agent.unpinned = false
 		return r.Pins.Record(ctx, i.agent.identity, pin)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -72,6 +73,27 @@ var _ = Describe("The life of a LoadBalancer", func() {
 		s := newSite(ctx)
 		lb := s.newLoadBalancer(ctx, func(lb *capstanv1.LoadBalancer) { lb.Spec.LogicalNetwork = s.network + "-missing" })
 		Eventually(condition(ctx, lb, capstanv1.ReadyCondition)).Should(Equal("False LogicalNetworkNotFound"))
+	})
+
+	It("keeps its VIP when somebody deletes the claim", func(ctx SpecContext) {
+		s := newSite(ctx)
+		lb := s.newLoadBalancer(ctx)
+		s.boot(ctx, s.waitForVMs(ctx, 1)[0])
+		Eventually(condition(ctx, lb, capstanv1.ReadyCondition)).Should(Equal("True Ready"))
+		claim := &ipamv1.IPAddressClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: clusterName + "-vip"}}
+		Expect(k8s.Delete(ctx, claim)).To(Succeed())
+		Eventually(func() bool {
+			return k8s.Get(ctx, client.ObjectKeyFromObject(claim), claim) == nil && !claim.DeletionTimestamp.IsZero()
+		}).Should(BeTrue())
+		second := s.newLoadBalancer(ctx, func(lb *capstanv1.LoadBalancer) { lb.Name, lb.Spec.ClusterName = "mart", "mart" })
+		Eventually(condition(ctx, second, capstanv1.ReadyCondition)).Should(Equal("False NetworkFull"))
+		scale(ctx, lb, 2)
+		s.waitForVMs(ctx, 2)
+		Expect(condition(ctx, lb, capstanv1.VIPAllocatedCondition)()).To(Equal("True Allocated"))
+
+		Expect(k8s.Delete(ctx, lb)).To(Succeed())
+		Eventually(isGone(ctx, lb)).Should(BeTrue())
+		Eventually(condition(ctx, second, capstanv1.VIPAllocatedCondition)).Should(Equal("True Allocated"))
 	})
 
 	It("leaves a claim of its name alone that belongs to somebody else", func(ctx SpecContext) {

@@ -11,6 +11,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -41,7 +42,9 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	if err := r.applier.Object(ctx, s.lb, vipClaim(s.lb), claim); err != nil {
 		return err
 	}
-	if claim.Status.AddressRef.Name == "" || !claim.DeletionTimestamp.IsZero() {
+	// A claim that somebody deletes keeps its address as long as it is held.
+	leaving := !claim.DeletionTimestamp.IsZero() && !controllerutil.ContainsFinalizer(claim, capstanv1.LoadBalancerFinalizer)
+	if claim.Status.AddressRef.Name == "" || leaving {
 		s.vip.reason, s.vip.message = whyNoAddress(claim)
 		return nil
 	}
@@ -74,8 +77,11 @@ func vipClaim(lb *capstanv1.LoadBalancer) *ipamv1.IPAddressClaim {
 		TypeMeta: metav1.TypeMeta{APIVersion: ipamv1.GroupVersion.String(), Kind: "IPAddressClaim"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: lb.Namespace, Name: vipClaimKey(lb).Name,
-			Labels:          map[string]string{clusterv1.ClusterNameLabel: lb.Spec.ClusterName, capstanv1.LoadBalancerLabel: lb.Name},
-			Annotations:     map[string]string{capstanv1.AddressRangeAnnotation: capstanv1.AddressRangeVIPs},
+			Labels:      map[string]string{clusterv1.ClusterNameLabel: lb.Spec.ClusterName, capstanv1.LoadBalancerLabel: lb.Name},
+			Annotations: map[string]string{capstanv1.AddressRangeAnnotation: capstanv1.AddressRangeVIPs},
+			// The VIP must not become free while a VM may hold it, even if somebody
+			// deletes the claim. The ipam controller needs its own finalizer anyway.
+			Finalizers:      []string{capstanv1.LoadBalancerFinalizer, capstanv1.IPAddressClaimFinalizer},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(lb, capstanv1.GroupVersion.WithKind("LoadBalancer"))},
 		},
 		Spec: ipamv1.IPAddressClaimSpec{
@@ -83,6 +89,22 @@ func vipClaim(lb *capstanv1.LoadBalancer) *ipamv1.IPAddressClaim {
 			PoolRef:     ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: lb.Spec.LogicalNetwork},
 		},
 	}
+}
+
+// releaseVIP gives the VIP back, and tells whether it is free.
+func (r *Reconciler) releaseVIP(ctx context.Context, lb *capstanv1.LoadBalancer) (free bool, err error) {
+	claim := &ipamv1.IPAddressClaim{}
+	if free, err := r.applier.Delete(ctx, lb, claim, vipClaimKey(lb)); free || err != nil {
+		return free, err
+	}
+	before := claim.DeepCopy()
+	if controllerutil.RemoveFinalizer(claim, capstanv1.LoadBalancerFinalizer) {
+		err = r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("removing the finalizer from IPAddressClaim %s: %w", claim.Name, err)
+	}
+	return false, nil
 }
 
 func vipClaimKey(lb *capstanv1.LoadBalancer) client.ObjectKey {

@@ -35,28 +35,46 @@ func (e *noVRIDError) Error() string {
 // held the same way: by an AddressReservation for the VIP's claim, whose name the
 // API server lets exist once, and which goes with the claim.
 func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim) (int32, error) {
-	for _, reader := range []client.Reader{r.Client, r.Live} {
-		held := &capstanv1.AddressReservationList{}
-		if err := reader.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
-			return 0, fmt.Errorf("listing AddressReservations: %w", err)
-		}
-		for i := range held.Items {
-			if id, ok := parseVRID(held.Items[i].Spec.Address); ok {
-				return id, nil
-			}
+	held := &capstanv1.AddressReservationList{}
+	if err := r.Client.List(ctx, held, client.MatchingFields{claimIndex: string(claim.UID)}); err != nil {
+		return 0, fmt.Errorf("listing AddressReservations: %w", err)
+	}
+	for i := range held.Items {
+		if id, ok := parseVRID(held.Items[i].Spec.Address); ok {
+			return id, nil
 		}
 	}
+	// What the cache does not show yet is met by its name: the search begins where it
+	// began before.
 	first := firstVRID(claim)
 	for i := range int32(maxVRID) {
 		id := (first+i)%maxVRID + 1
-		switch err := r.Client.Create(ctx, vridReservation(lb, claim, id), client.FieldOwner(capstanv1.FieldOwner)); {
-		case err == nil:
-			return id, nil
-		case !apierrors.IsAlreadyExists(err):
-			return 0, fmt.Errorf("reserving virtual router ID %d in LogicalNetwork %s: %w", id, lb.Spec.LogicalNetwork, err)
+		mine, err := r.tryVRID(ctx, lb, claim, id)
+		if mine || err != nil {
+			return id, err
 		}
 	}
 	return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
+}
+
+func (r *Reconciler) tryVRID(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim, id int32) (mine bool, err error) {
+	reservation := vridReservation(lb, claim, id)
+	err = r.Client.Create(ctx, reservation, client.FieldOwner(capstanv1.FieldOwner))
+	if err == nil {
+		return true, nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return false, fmt.Errorf("reserving virtual router ID %d in LogicalNetwork %s: %w", id, lb.Spec.LogicalNetwork, err)
+	}
+	holder := &capstanv1.AddressReservation{}
+	key := client.ObjectKeyFromObject(reservation)
+	if err = r.Client.Get(ctx, key, holder); apierrors.IsNotFound(err) {
+		err = r.Live.Get(ctx, key, holder)
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading AddressReservation %s: %w", reservation.Name, err)
+	}
+	return err == nil && holder.Spec.ClaimRef.UID == string(claim.UID), nil
 }
 
 // firstVRID spreads the IDs: another installation, or another product, on the same

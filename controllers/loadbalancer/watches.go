@@ -28,6 +28,9 @@ import (
 // clusterIndex finds the LoadBalancers of a Cluster.
 const clusterIndex = "spec.clusterName"
 
+// claimIndex finds the AddressReservations of an IPAddressClaim.
+const claimIndex = "spec.claimRef.uid"
+
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
 	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
@@ -43,6 +46,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		return nil
 	}); err != nil {
 		return fmt.Errorf("indexing LoadBalancers by Cluster: %w", err)
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &capstanv1.AddressReservation{}, claimIndex, func(obj client.Object) []string {
+		if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
+			return []string{reservation.Spec.ClaimRef.UID}
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("indexing AddressReservations by claim: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("loadbalancer").

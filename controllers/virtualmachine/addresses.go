@@ -104,8 +104,9 @@ func (r *Reconciler) newClaim(s *scope, key client.ObjectKey, network *capstanv1
 			Namespace: key.Namespace, Name: key.Name,
 			Labels: map[string]string{clusterv1.ClusterNameLabel: s.vm.Spec.ClusterName},
 			// An address must not become free while the VM may still use it, even if
-			// somebody deletes the claim.
-			Finalizers: []string{capstanv1.VirtualMachineFinalizer},
+			// somebody deletes the claim. The ipam controller needs its own finalizer
+			// anyway.
+			Finalizers: []string{capstanv1.VirtualMachineFinalizer, capstanv1.IPAddressClaimFinalizer},
 		},
 		Spec: ipamv1.IPAddressClaimSpec{
 			ClusterName: s.vm.Spec.ClusterName,

@@ -35,15 +35,16 @@ var outcomes = []outcome{
 
 // How often something is looked at that no error stands against.
 const (
-	pollCache    = 50 * time.Millisecond
-	pollWork     = 500 * time.Millisecond
-	pollGuest    = 500 * time.Millisecond
-	pollSlow     = 5 * time.Second
-	pollRunning  = 30 * time.Second
-	pollPlacing  = 15 * time.Second
-	pollWaiting  = 5 * time.Second
-	pollRepair   = 30 * time.Second
-	guestIsQuick = 2 * time.Minute
+	pollCache   = 50 * time.Millisecond
+	pollWork    = 500 * time.Millisecond
+	pollGuest   = 500 * time.Millisecond
+	pollSlow    = 5 * time.Second
+	pollRunning = 30 * time.Second
+	pollPlacing = 15 * time.Second
+	pollWaiting = 5 * time.Second
+	pollRepair  = 30 * time.Second
+	// pollsPerWait is into how many parts the time is cut that a guest has taken.
+	pollsPerWait = 10
 )
 
 // wait is why a phase is not over yet.

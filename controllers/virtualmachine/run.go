@@ -104,13 +104,14 @@ func (s *scope) addressTexts() []string {
 	return out
 }
 
-// guestPoll is short while a guest is expected to come up at any moment.
+// guestPoll is short while a guest may come up at any moment, and grows with how long
+// it has taken: whoever waits for a minute can wait for some seconds more.
 func (r *Reconciler) guestPoll(vm *capstanv1.VirtualMachine) time.Duration {
 	c := conditions.Get(vm, capstanv1.RunningCondition)
-	if c == nil || c.Status == metav1.ConditionTrue || r.Clock.Since(c.LastTransitionTime.Time) < guestIsQuick {
+	if c == nil || c.Status == metav1.ConditionTrue {
 		return pollGuest
 	}
-	return pollSlow
+	return min(max(r.Clock.Since(c.LastTransitionTime.Time)/pollsPerWait, pollGuest), pollSlow)
 }
 
 // retireSeed takes the seed away once the guest needs it no more.
