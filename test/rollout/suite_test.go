@@ -35,6 +35,9 @@ func TestRollouts(t *testing.T) {
 // quiet is the manager's own default.
 const quiet = 3 * time.Second
 
+// remote is how long the way into another cluster may take.
+const remote = time.Minute
+
 var (
 	env      *testenv.Env
 	events   testenv.Recorder
