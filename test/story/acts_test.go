@@ -2,12 +2,10 @@ package story
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,27 +24,27 @@ func named(name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: name}
 }
 
-func (s *teller) apply() { s.kubectl(NewWithT(s.t), "apply", "-k", s.manifests) }
+func (s *teller) apply() { s.Kubectl(NewWithT(s.t), "apply", "-k", s.Manifests) }
 
 func (s *teller) scale(workers int) {
-	s.kubectl(NewWithT(s.t), "scale", "nodepool", poolName, fmt.Sprintf("--replicas=%d", workers))
+	s.Kubectl(NewWithT(s.t), "scale", "nodepool", poolName, fmt.Sprintf("--replicas=%d", workers))
 }
 
 // remove deletes the cluster, and when it is gone what it stood on: admission
 // refuses to delete a network in use.
 func (s *teller) remove() {
 	g := NewWithT(s.t)
-	s.kubectl(g, "delete", "--wait=false", "--ignore-not-found", "-f", filepath.Join(s.manifests, shopManifest))
-	g.Eventually(s.ctx, s.gone).WithPolling(lookInterval).WithTimeout(patience).Should(Succeed())
-	s.kubectl(g, "delete", "--ignore-not-found", "-k", s.manifests)
+	s.Kubectl(g, "delete", "--wait=false", "--ignore-not-found", "-f", filepath.Join(s.Manifests, shopManifest))
+	g.Eventually(s.Ctx, s.gone).WithPolling(lookInterval).WithTimeout(patience).Should(Succeed())
+	s.Kubectl(g, "delete", "--ignore-not-found", "-k", s.Manifests)
 }
 
 // stands holds when the cluster is Ready, its API server says through the VIP that
 // so many workers are, and everything behind it is there just once.
 func (s *teller) stands(g Gomega, workers int) {
 	cluster, pool := &capstanv1.WorkloadCluster{}, &capstanv1.NodePool{}
-	g.Expect(s.api.Get(s.ctx, named(clusterName), cluster)).To(Succeed())
-	g.Expect(s.api.Get(s.ctx, named(poolName), pool)).To(Succeed())
+	g.Expect(s.API.Get(s.Ctx, named(clusterName), cluster)).To(Succeed())
+	g.Expect(s.API.Get(s.Ctx, named(poolName), pool)).To(Succeed())
 	for _, object := range []demoenv.Conditioned{cluster, pool} {
 		ready := demoenv.ReadyOf(object)
 		g.Expect(ready.Status).To(Equal(metav1.ConditionTrue), "%T: %s: %s", object, ready.Reason, ready.Message)
@@ -63,21 +61,18 @@ func (s *teller) gone(g Gomega) {
 		if _, pool := object.(*capstanv1.NodePool); pool {
 			name = poolName
 		}
-		err := s.api.Get(s.ctx, named(name), object)
+		err := s.API.Get(s.Ctx, named(name), object)
 		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T %s is there (%v), held by %v", object, name, err, object.GetFinalizers())
 	}
 	vms := &capstanv1.VirtualMachineList{}
-	g.Expect(s.api.List(s.ctx, vms)).To(Succeed())
+	g.Expect(s.API.List(s.Ctx, vms)).To(Succeed())
 	g.Expect(vms.Items).To(BeEmpty())
 }
 
 // nodes counts the workload cluster's nodes by their state, as kubectl tells it
 // through the VIP. That needs no manager and no agent, so nothing is retried.
 func (s *teller) nodes(g Gomega) map[string]int {
-	secret := &corev1.Secret{}
-	g.Expect(s.api.Get(s.ctx, named(clusterName+"-kubeconfig"), secret)).To(Succeed())
-	g.Expect(os.WriteFile(s.kubeconfig(), secret.Data["value"], 0o600)).To(Succeed())
-	table, err := s.env.RunKubectl(s.ctx, "--kubeconfig", s.kubeconfig(), "get", "nodes", "--no-headers")
+	table, err := s.Env.RunKubectl(s.Ctx, "--kubeconfig", s.Kubeconfig(g, named(clusterName)), "get", "nodes", "--no-headers")
 	if err != nil {
 		StopTrying("the cluster's API server must answer, whoever else is killed").Wrap(err).Now()
 	}
@@ -93,7 +88,7 @@ func (s *teller) nodes(g Gomega) map[string]int {
 // explain tells what a person would ask for after a failure.
 func (s *teller) explain() {
 	for _, args := range [][]string{{"get", "capstan", "-A"}, {"get", "machines", "-A"}} {
-		if table, err := s.env.RunKubectl(s.ctx, args...); err == nil {
+		if table, err := s.Env.RunKubectl(s.Ctx, args...); err == nil {
 			s.killer.log("kubectl %s\n%s", strings.Join(args, " "), table)
 		}
 	}

@@ -18,17 +18,17 @@ import (
 func findsLeftovers(t *testing.T, w *world, auditor *demoenv.Auditor) {
 	t.Helper()
 	g := NewWithT(t)
-	g.Expect(auditor.Leftovers(w.ctx)).To(BeEmpty())
+	g.Expect(auditor.Leftovers(w.Ctx)).To(BeEmpty())
 
-	world, err := w.env.World(w.ctx)
+	world, err := w.Env.World(w.Ctx)
 	g.Expect(err).NotTo(HaveOccurred())
 	site := world.Sites[0]
 	file := fabricapi.FileRef{Volume: site.Volumes[0].Name, Path: `capstan\left.vhdx`}
-	vm, err := w.env.Admin.AddVM(w.ctx, fabricapi.AddVMRequest{Host: world.Hosts[0].Name, DefineVMRequest: fabricapi.DefineVMRequest{
+	vm, err := w.Env.Admin.AddVM(w.Ctx, fabricapi.AddVMRequest{Host: world.Hosts[0].Name, DefineVMRequest: fabricapi.DefineVMRequest{
 		Name: "left", ConfigVolume: file.Volume, Processors: 1, MemoryMiB: 1024,
 	}})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(w.env.Admin.AddFile(w.ctx, fabricapi.AddFileRequest{
+	g.Expect(w.Env.Admin.AddFile(w.Ctx, fabricapi.AddFileRequest{
 		Site: site.Name, File: fabricapi.File{FileRef: file, Kind: fabricapi.VHDX, VirtualBytes: 1 << 30},
 	})).To(Succeed())
 	planted := []client.Object{
@@ -41,18 +41,18 @@ func findsLeftovers(t *testing.T, w *world, auditor *demoenv.Auditor) {
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "left", Finalizers: []string{"example.com/held"}}},
 	}
 	for _, object := range planted {
-		g.Expect(w.api.Create(w.ctx, object)).To(Succeed())
+		g.Expect(w.API.Create(w.Ctx, object)).To(Succeed())
 	}
-	g.Expect(auditor.Leftovers(w.ctx)).To(ConsistOf(
+	g.Expect(auditor.Leftovers(w.Ctx)).To(ConsistOf(
 		HavePrefix("VM left ("), HavePrefix(`VHDX capstan\left.vhdx on volume `+file.Volume),
 		HavePrefix("AddressReservation.capstan.dev left-127.0.0.9 "), MatchRegexp(`^Secret default/left .*held by finalizers example.com/held`),
 	))
 
-	g.Expect(w.env.Admin.RemoveVM(w.ctx, vm.GUID)).To(Succeed())
-	g.Expect(w.env.Admin.RemoveFile(w.ctx, fabricapi.RemoveFileRequest{Site: site.Name, FileRef: file})).To(Succeed())
+	g.Expect(w.Env.Admin.RemoveVM(w.Ctx, vm.GUID)).To(Succeed())
+	g.Expect(w.Env.Admin.RemoveFile(w.Ctx, fabricapi.RemoveFileRequest{Site: site.Name, FileRef: file})).To(Succeed())
 	for _, object := range planted {
-		g.Expect(w.api.Patch(w.ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
-		g.Expect(client.IgnoreNotFound(w.api.Delete(w.ctx, object))).To(Succeed())
+		g.Expect(w.API.Patch(w.Ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+		g.Expect(client.IgnoreNotFound(w.API.Delete(w.Ctx, object))).To(Succeed())
 	}
-	g.Expect(auditor.WaitClean(w.ctx, patience)).To(Succeed())
+	g.Expect(auditor.WaitClean(w.Ctx, patience)).To(Succeed())
 }

@@ -38,7 +38,7 @@ type onlooker struct {
 
 func startOnlooker(t *testing.T, w *world, p *tally) *onlooker {
 	t.Helper()
-	ctx, stop := context.WithCancel(w.ctx)
+	ctx, stop := context.WithCancel(w.Ctx)
 	now := time.Now()
 	o := &onlooker{
 		progress: p, stop: stop, stopped: make(chan struct{}), began: now, last: now,
@@ -62,7 +62,7 @@ func startOnlooker(t *testing.T, w *world, p *tally) *onlooker {
 }
 
 func (o *onlooker) look(ctx context.Context, w *world) {
-	now, err := w.env.World(ctx)
+	now, err := w.Env.World(ctx)
 	if ctx.Err() != nil {
 		return
 	}

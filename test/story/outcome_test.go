@@ -58,7 +58,7 @@ func expected(workers int) map[string]int {
 // outcome counts what there is, on the hosts and in the management cluster.
 func (s *teller) outcome(g Gomega) map[string]int {
 	counts := map[string]int{}
-	world, err := s.env.World(s.ctx)
+	world, err := s.Env.World(s.Ctx)
 	g.Expect(err).NotTo(HaveOccurred())
 	for _, site := range world.Sites {
 		for i := range site.VMs {
@@ -72,7 +72,7 @@ func (s *teller) outcome(g Gomega) map[string]int {
 		counts["claim"] += len(site.Roles)
 	}
 	all := &capstanv1.HyperVHostList{}
-	g.Expect(s.api.List(s.ctx, all)).To(Succeed())
+	g.Expect(s.API.List(s.Ctx, all)).To(Succeed())
 	for i := range all.Items {
 		if demoenv.ReadyOf(&all.Items[i]).Status == metav1.ConditionTrue {
 			counts["host that is Ready"]++
@@ -85,7 +85,7 @@ func (s *teller) outcome(g Gomega) map[string]int {
 		if kind.Kind == "AddressReservation" {
 			options = nil
 		}
-		g.Expect(s.api.List(s.ctx, list, options...)).To(Succeed(), kind.Kind)
+		g.Expect(s.API.List(s.Ctx, list, options...)).To(Succeed(), kind.Kind)
 		for i := range list.Items {
 			if abandoned(kind.Kind, list.Items[i].OwnerReferences) {
 				s.abandoned[kind.Kind+" "+list.Items[i].Name] = true

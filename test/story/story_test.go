@@ -49,14 +49,14 @@ func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
 	t.Logf("seed %d: repeat with hack/story.sh -seed=%d", *seed, *seed)
 
 	w := startWorld(t)
-	auditor, err := w.env.NewAuditor(w.ctx)
+	auditor, err := w.Env.NewAuditor(w.Ctx)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	t.Run("the auditor finds what is left over", func(t *testing.T) { findsLeftovers(t, w, auditor) })
 
 	progress := newTally()
 	s := &teller{
 		world: w, t: t, abandoned: map[string]bool{}, witness: startWitness(t, w, progress), onlooker: startOnlooker(t, w, progress),
-		killer: &killer{env: w.env, random: rand.New(rand.NewPCG(*seed, 0)), progress: progress, log: t.Logf},
+		killer: &killer{env: w.Env, random: rand.New(rand.NewPCG(*seed, 0)), progress: progress, log: t.Logf},
 	}
 	for i, c := range s.chapters() {
 		t.Run(c.title, func(t *testing.T) { s.tell(t, c, s.quota(i)) })
@@ -66,10 +66,10 @@ func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
 		}
 	}
 	g := NewWithT(t)
-	g.Expect(auditor.WaitClean(w.ctx, patience)).To(Succeed())
+	g.Expect(auditor.WaitClean(w.Ctx, patience)).To(Succeed())
 	g.Expect(s.killer.done).To(HaveLen(*kills))
 	s.witness.check(t, s.onlooker.finish(t))
-	t.Logf("RESULT story=ok seed=%d kills=%d of_manager=%d retried=%d abandoned=%d", *seed, len(s.killer.done), s.killer.of(managerName), w.retried, len(s.abandoned))
+	t.Logf("RESULT story=ok seed=%d kills=%d of_manager=%d retried=%d abandoned=%d", *seed, len(s.killer.done), s.killer.of(managerName), w.Retried, len(s.abandoned))
 }
 
 func (s *teller) chapters() []chapter {
@@ -105,7 +105,7 @@ func (s *teller) tell(t *testing.T, c chapter, quota int) {
 	g := NewWithT(t)
 	began := time.Now()
 	s.t = t
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	ctx, cancel := context.WithTimeout(s.Ctx, patience)
 	defer cancel()
 	moments, killed := s.killer.plan(c, quota), make(chan error, 1)
 	first := s.killer.progress.count()
@@ -115,6 +115,6 @@ func (s *teller) tell(t *testing.T, c chapter, quota int) {
 	steps, seconds := s.killer.progress.count()-first, time.Since(began).Seconds()
 	g.Eventually(killed).WithContext(ctx).WithTimeout(patience).Should(Receive(BeNil()))
 	g.Eventually(ctx, c.settled).WithPolling(lookInterval).WithTimeout(patience).Should(Succeed())
-	g.Expect(context.Cause(s.ctx)).NotTo(HaveOccurred())
+	g.Expect(context.Cause(s.Ctx)).NotTo(HaveOccurred())
 	t.Logf("%s: settled after %.1f s and %d steps, and again after all kills at %.1f s", c.title, seconds, steps, time.Since(began).Seconds())
 }

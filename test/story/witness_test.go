@@ -44,7 +44,7 @@ func startWitness(t *testing.T, w *world, p *tally) *witness {
 	for _, kind := range watched {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		told, err := w.api.Watch(w.ctx, list)
+		told, err := w.API.Watch(w.Ctx, list)
 		NewWithT(t).Expect(err).NotTo(HaveOccurred())
 		go h.hear(w, kind, told)
 	}
@@ -61,7 +61,7 @@ func (h *witness) hear(w *world, kind schema.GroupVersionKind, told watch.Interf
 		h.record(kind, event.Type, obj)
 		h.progress.add()
 	}
-	if w.ctx.Err() == nil {
+	if w.Ctx.Err() == nil {
 		h.trouble(fmt.Errorf("the watch of %s ended before the story", kind.Kind))
 	}
 }
