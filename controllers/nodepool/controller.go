@@ -125,6 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	}
 	for _, phase := range []func(context.Context, *scope) error{
 		r.findCluster,
+		r.holdWhilePaused,
 		r.joinCluster,
 		r.findDeployment,
 		r.decide,

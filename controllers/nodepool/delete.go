@@ -18,6 +18,9 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	if !controllerutil.ContainsFinalizer(s.pool, capstanv1.NodePoolFinalizer) {
 		return nil
 	}
+	if err := r.holdDeletionWhilePaused(ctx, s); err != nil {
+		return err
+	}
 	key := client.ObjectKeyFromObject(s.pool)
 	// The health check goes first: it must not call for the repair of machines
 	// that are being taken away.

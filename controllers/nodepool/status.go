@@ -22,6 +22,7 @@ import (
 func setStatus(s *scope) {
 	pool := s.pool
 	pool.Status.ObservedGeneration = pool.Generation
+	setPaused(s)
 	pool.Status.Selector = labels.SelectorFromSet(translate.MachineLabels(pool)).String()
 	if !pool.DeletionTimestamp.IsZero() {
 		message := cmp.Or(s.left, "all that was made for the pool is gone")
@@ -49,9 +50,12 @@ func reasonOf(err error) string {
 	var noImage *vmimage.NotFoundError
 	var noCluster *noClusterError
 	var version *versionError
+	var paused *pausedError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &paused):
+		return capstanv1.ReasonPaused
 	case errors.As(err, &noCluster):
 		return capstanv1.ReasonWaitingForWorkloadCluster
 	case errors.As(err, &version):
@@ -152,5 +156,6 @@ func settled(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet, wante
 		ptr.Deref(md.Spec.Replicas, 0) == wanted &&
 		ptr.Deref(md.Status.Replicas, 0) == wanted &&
 		ptr.Deref(md.Status.AvailableReplicas, 0) == wanted &&
-		upToDate(md, sets) == wanted
+		upToDate(md, sets) == wanted &&
+		replaced(md, sets, wanted)
 }

@@ -32,8 +32,9 @@ func setStatus(s *scope) {
 	}
 	vm.Status.ObservedGeneration = vm.Generation
 	if s.paused {
-		if !conditions.IsTrue(vm, capstanv1.ReadyCondition) {
-			conditions.False(vm, capstanv1.ReadyCondition, capstanv1.ReasonPaused, "Cluster %s or this VirtualMachine is paused", vm.Spec.ClusterName)
+		// What is Ready stays so, unless it was changed meanwhile.
+		if !conditions.IsCurrentlyTrue(vm, capstanv1.ReadyCondition) {
+			conditions.False(vm, capstanv1.ReadyCondition, capstanv1.ReasonPaused, "Cluster %s or this VirtualMachine is paused: nothing is done until it is resumed", vm.Spec.ClusterName)
 		}
 		return
 	}

@@ -111,6 +111,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	}
 	for _, phase := range []func(context.Context, *scope) error{
 		r.reconcileOwnership,
+		r.holdWhilePaused,
 		r.decideVersion,
 		r.reconcileChildren,
 		r.pruneTemplates,

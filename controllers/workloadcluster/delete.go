@@ -23,6 +23,12 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	if !controllerutil.ContainsFinalizer(s.wlc, capstanv1.WorkloadClusterFinalizer) {
 		return nil
 	}
+	if err := r.pauseDeletion(ctx, s.wlc); err != nil {
+		return err
+	}
+	if s.wlc.Spec.Paused {
+		return &pausedError{pausedMessage}
+	}
 	key := client.ObjectKeyFromObject(s.wlc)
 	cpKey := client.ObjectKey{Namespace: key.Namespace, Name: translate.ControlPlaneName(key.Name)}
 	for _, child := range []struct {

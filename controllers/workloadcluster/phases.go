@@ -67,6 +67,9 @@ func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 		return err
 	}
 	s.cluster = cluster
+	if err := pausedBySomebody(cluster); err != nil {
+		return err
+	}
 
 	infra := translate.HyperVCluster(s.wlc, now)
 	translate.BelongTo(infra, cluster)

@@ -23,6 +23,7 @@ import (
 func setStatus(s *scope) {
 	wlc := s.wlc
 	wlc.Status.ObservedGeneration = wlc.Generation
+	setPaused(wlc)
 	if !wlc.DeletionTimestamp.IsZero() {
 		message := cmp.Or(s.left, "all that was made for the cluster is gone")
 		if s.err != nil {
@@ -47,9 +48,12 @@ func reasonOf(err error) string {
 	var notOwned *apply.NotOwnedError
 	var noImage *vmimage.NotFoundError
 	var going *clusterGoingError
+	var paused *pausedError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &paused):
+		return capstanv1.ReasonPaused
 	case errors.As(err, &notOwned):
 		return capstanv1.ReasonClusterNotOwned
 	case errors.As(err, &noImage):
