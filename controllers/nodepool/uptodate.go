@@ -25,18 +25,33 @@ func upToDate(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet) int3
 	return min(counted, made)
 }
 
-// replicasChanged lets those updates of MachineSets through that change the count.
+// replicasChanged lets those updates of MachineSets through that change a count.
 func replicasChanged() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, isSet := e.ObjectOld.(*clusterv1.MachineSet)
 			after, areSets := e.ObjectNew.(*clusterv1.MachineSet)
-			return isSet && areSets && !ptr.Equal(before.Status.Replicas, after.Status.Replicas)
+			return isSet && areSets && (!ptr.Equal(before.Status.Replicas, after.Status.Replicas) ||
+				!ptr.Equal(before.Status.AvailableReplicas, after.Status.AvailableReplicas))
 		},
 		DeleteFunc:  func(event.DeleteEvent) bool { return false },
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
+}
+
+// replaced tells whether there are so many machines, all of them made from the
+// MachineDeployment's template and available. Of the MachineDeployment's own counts
+// one may be older than the other; each MachineSet's are of one moment.
+func replaced(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet, wanted int32) bool {
+	var all, available int32
+	for i := range sets {
+		all += ptr.Deref(sets[i].Status.Replicas, 0)
+		if isMadeFrom(&sets[i].Spec.Template.Spec, &md.Spec.Template.Spec) {
+			available += ptr.Deref(sets[i].Status.AvailableReplicas, 0)
+		}
+	}
+	return len(sets) == 0 || all == wanted && available == wanted
 }
 
 // isMadeFrom tells whether machines need not be replaced for what the template says

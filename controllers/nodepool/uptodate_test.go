@@ -46,6 +46,32 @@ func TestOnlyMachinesMadeFromTheTemplateAreUpToDate(t *testing.T) {
 	}
 }
 
+func TestNodesAreReplacedOnceAllThatThereAreAreNewAndAvailable(t *testing.T) {
+	now, before := machineSpec("v1.36.4", "new"), machineSpec("v1.36.3", "old")
+	set := func(spec clusterv1.MachineSpec, replicas, available int32) clusterv1.MachineSet {
+		s := machineSet(replicas, spec)
+		s.Status.AvailableReplicas = ptr.To(available)
+		return s
+	}
+	for name, c := range map[string]struct {
+		sets []clusterv1.MachineSet
+		want bool
+	}{
+		"there is no MachineSet yet":      {nil, true},
+		"all are new":                     {[]clusterv1.MachineSet{set(now, 3, 3), set(before, 0, 0)}, true},
+		"the new ones are not there yet":  {[]clusterv1.MachineSet{set(before, 3, 3)}, false},
+		"a new one is not available":      {[]clusterv1.MachineSet{set(now, 3, 2)}, false},
+		"an old one is left":              {[]clusterv1.MachineSet{set(now, 3, 3), set(before, 1, 1)}, false},
+		"one is new, and as many are old": {[]clusterv1.MachineSet{set(now, 1, 0), set(before, 3, 3)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			md := &clusterv1.MachineDeployment{}
+			md.Spec.Template.Spec = now
+			NewWithT(t).Expect(replaced(md, c.sets, 3)).To(Equal(c.want))
+		})
+	}
+}
+
 func TestAMachineSetIsNewsWhenItsCountChanges(t *testing.T) {
 	g := NewWithT(t)
 	one, two := machineSet(1, machineSpec("v1.36.4", "new")), machineSet(2, machineSpec("v1.36.4", "new"))
