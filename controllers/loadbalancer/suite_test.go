@@ -33,6 +33,7 @@ var (
 	identity *pki.ManagerIdentity
 	pins     *trust.Pins
 	leaping  = &leapingClock{}
+	asked    = &requests{count: map[string]int{}}
 )
 
 // timeouts are far apart, so that a leap over one is none over the other.
@@ -62,6 +63,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
 	identity, err = (&trust.CAKeeper{Client: k8s, Live: k8s, Namespace: testenv.ManagerNamespace, Clock: clock.RealClock{}}).Identity(ctx, "manager", nil)
 	Expect(err).NotTo(HaveOccurred())
+	env.Config.Wrap(asked.wrap)
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
 		if err := (&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}).SetupWithManager(ctx, mgr, controller.Options{}); err != nil {
 			return err
