@@ -256,6 +256,20 @@ var _ = Describe("A NodePool", func() {
 		Expect(foreign.ResourceVersion).To(Equal(version))
 	})
 
+	// Cluster API's admission, which fills the number in, is not there.
+	It("with autoscaling begins with the least, and keeps what it has when that begins later", func(ctx SpecContext) {
+		between := func(p *capstanv1.NodePool) {
+			p.Spec.Replicas, p.Spec.Autoscaling = nil, &capstanv1.Autoscaling{Min: 2, Max: 5}
+		}
+		c := begin(ctx, between)
+		Eventually(testenv.Get(ctx, env, c.machines)).WithContext(ctx).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(2)))))
+		later := begin(ctx, testenv.WithReplicas(4))
+		testenv.Update(ctx, env, later.pool, between)
+		later.reconciled(ctx)
+		Expect(later.machines.Spec.Replicas).To(HaveValue(Equal(int32(4))))
+		Expect(later.pool.Status.WantedReplicas).To(Equal(int32(4)))
+	})
+
 	It("is held until its machines are gone, and leaves nothing", func(ctx SpecContext) {
 		c := begin(ctx, testenv.WithReplicas(2))
 		health := &clusterv1.MachineHealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: c.pool.Namespace, Name: c.pool.Name}}

@@ -127,3 +127,25 @@ func TestAPendingRollOutIsTold(t *testing.T) {
 		HaveField("Message", "0 of 1 nodes ready; a change that replaces them is pending since 2026-03-01T12:00:00Z and begins at 2026-03-01T12:00:03Z unless it is edited again"),
 	)))
 }
+
+func TestAPausedRollOutIsTold(t *testing.T) {
+	for what, tc := range map[string]struct {
+		available int32
+		reason    string
+		message   string
+	}{
+		"where nothing else is missing": {3, capstanv1.ReasonRolloutPaused, "3 nodes ready, 1 of them as the spec says; the roll-out is paused: set rollout.paused to false to go on"},
+		"where nodes are missing, too":  {2, capstanv1.ReasonWaitingForMachines, "1 of 3 nodes ready; the roll-out is paused"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			g, e := NewWithT(t), newEdited()
+			e.pool.Spec.Rollout.Paused, e.pool.Spec.Replicas = true, ptr.To[int32](3)
+			md := e.objects().Machines
+			md.Status.Replicas, md.Status.AvailableReplicas, md.Status.UpToDateReplicas = ptr.To[int32](3), ptr.To(tc.available), ptr.To[int32](1)
+			setStatus(&scope{pool: e.pool, cluster: e.wlc, deployment: md})
+			g.Expect(e.pool.Status.Conditions).To(ContainElement(And(
+				HaveField("Type", capstanv1.ReadyCondition), HaveField("Reason", tc.reason), HaveField("Message", HavePrefix(tc.message)),
+			)))
+		})
+	}
+}
