@@ -271,3 +271,32 @@ func TestWindowsAdditionsGoByTheirOwnWays(t *testing.T) {
 	g.Expect(strings.Index(script, "certutil")).To(BeNumerically("<", strings.Index(script, "kubeadm join")))
 	g.Expect(strings.Index(script, "Restart-Service")).To(BeNumerically("<", strings.Index(script, "kubeadm join")))
 }
+
+// FuzzWindowsSeed shows that no text can make a seed of something else: it is
+// refused, or what cloudbase-init reads has nothing but what it understands.
+func FuzzWindowsSeed(f *testing.F) {
+	g := NewWithT(f)
+	f.Add(node(g), `C:\etc\x`, "docker.io:5000", "http://proxy:3128", "ssh-rsa AAAA me")
+	f.Add([]byte("## template: jinja\n#cloud-config\nusers: [{name: a, groups: 'b, c'}]\nruncmd: [[a, b], '{{ v1[\"instance_id\"] }}']\n"), `C:\`, "_default", "http://[::1]:80/%", "")
+	f.Add([]byte("#cloud-config\nwrite_files: [{path: /a, encoding: gz+b64, content: x, append: true}]\nntp: {pools: [a]}\n"), `\\x\y`, "a", "", "")
+	f.Fuzz(func(t *testing.T, userData []byte, path, registry, proxy, key string) {
+		g := NewWithT(t)
+		in := windowsMachine(g, func(in *bootstrap.Input) {
+			in.UserData = userData
+			in.Additions = bootstrap.Additions{
+				RegistryMirrors: []bootstrap.RegistryMirror{{Host: registry, Endpoints: []string{"https://mirror.example"}}},
+				Proxy:           bootstrap.Proxy{HTTP: proxy},
+				User:            &bootstrap.User{Name: "ops", AuthorizedKeys: []string{key}},
+				Files:           []bootstrap.File{{Path: path}},
+			}
+		})
+		if _, err := bootstrap.Seed(in); err != nil {
+			return
+		}
+		c := windowsUserData(g, in)
+		g.Expect(c.RunCmd[0]).To(Equal(`cd /d C:\`))
+		for _, f := range c.WriteFiles {
+			g.Expect(f.Path).To(MatchRegexp(`^[A-Za-z]:\\[^:]+$`))
+		}
+	})
+}
