@@ -63,7 +63,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
-		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e}},
+		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e, Clock: shared.clock}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Manager: shared.identity, Pins: shared.pins,
 			Clock: shared.clock, Random: util.RandomString,

@@ -52,7 +52,7 @@ type Reconciler struct {
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
 	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
-	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
+	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	toInfra := util.ClusterToInfrastructureMapFunc(ctx, infrav1.GroupVersion.WithKind("HyperVCluster"), r.Client, &infrav1.HyperVCluster{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hypervcluster").

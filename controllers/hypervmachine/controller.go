@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
 	"sigs.k8s.io/cluster-api/util/paused"
@@ -41,6 +42,7 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	Clock  clock.PassiveClock
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -49,7 +51,7 @@ type Reconciler struct {
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, options controller.Options) error {
 	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
-	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
+	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	ofCluster, err := util.ClusterToTypedObjectsMapper(r.Client, &infrav1.HyperVMachineList{}, mgr.GetScheme())
 	if err != nil {
 		return fmt.Errorf("mapping Clusters to HyperVMachines: %w", err)
@@ -102,7 +104,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		if apierrors.IsConflict(reterr) {
 			return
 		}
-		setStatus(s)
+		setStatus(s, r.Clock.Now())
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
 	}()
 
@@ -127,5 +129,5 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			break
 		}
 	}
-	return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
+	return ctrl.Result{RequeueAfter: nextLook(s, r.Clock.Now())}, conditions.UnlessTold(reasonOf(s.err), s.err)
 }

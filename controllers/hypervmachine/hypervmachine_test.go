@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -34,7 +35,7 @@ var (
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		r := &hypervmachine.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events}
+		r := &hypervmachine.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}}
 		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
 	})
 })
@@ -145,7 +146,7 @@ var _ = Describe("A HyperVMachine", func() {
 		Expect(vm.Spec.BootstrapSecret).To(Equal("shop-1-data"))
 		Expect(vm.Spec.FailureDomain).To(Equal("rack-a"), "the Machine's is binding")
 		Expect(vm.Spec.RetireSeed).To(BeFalse())
-		t.expect(ctx, capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to be looked at")
+		t.expect(ctx, capstanv1.ReasonWaitingForVirtualMachine, "waiting for VirtualMachine shop-1 to run")
 		Expect(t.infra.Finalizers).To(ConsistOf(infrav1.HyperVMachineFinalizer))
 		Expect(t.infra.Spec.ProviderID).To(Equal("hyperv://" + string(t.infra.UID)))
 		Expect(t.infra.Status.Initialization.Provisioned).To(BeNil())

@@ -3,6 +3,7 @@ package hypervmachine
 import (
 	"cmp"
 	"errors"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -13,8 +14,13 @@ import (
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
+// patience is how long a VirtualMachine's way is left to itself to tell. Machine,
+// pool, control plane and cluster all repeat what is told here: each step of a VM
+// that takes a second would be written ten times over.
+const patience = 30 * time.Second
+
 // setStatus works out the whole status from what the reconcile knows.
-func setStatus(s *scope) {
+func setStatus(s *scope, now time.Time) {
 	infra := s.infra
 	infra.Status.ObservedGeneration = infra.Generation
 	switch {
@@ -28,7 +34,7 @@ func setStatus(s *scope) {
 		conditions.False(infra, capstanv1.ReadyCondition, s.wait.reason, "%s", s.wait.message)
 		return
 	}
-	setFromVM(s)
+	setFromVM(s, now)
 	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady,
 		"the virtual machine runs on "+infra.Status.Host, capstanv1.VMReadyCondition)
 	if conditions.IsTrue(infra, capstanv1.ReadyCondition) {
@@ -37,7 +43,7 @@ func setStatus(s *scope) {
 }
 
 // setFromVM takes over what the VirtualMachine tells.
-func setFromVM(s *scope) {
+func setFromVM(s *scope, now time.Time) {
 	infra, vm := s.infra, s.vm
 	infra.Status.Host = vm.Status.Host
 	infra.Status.Volumes = vm.Status.Volumes
@@ -45,17 +51,37 @@ func setFromVM(s *scope) {
 	infra.Status.Addresses = addresses(vm)
 	ready := conditions.Get(vm, capstanv1.ReadyCondition)
 	switch {
-	case ready == nil:
-		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to be looked at")
+	case ready == nil, isOnItsWay(ready, now):
+		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonWaitingForVirtualMachine, "waiting for VirtualMachine %s to run", vm.Name)
 	case ready.Status == metav1.ConditionTrue:
 		conditions.True(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
 	case ready.Status == metav1.ConditionUnknown:
 		// What could not be observed must not read as what is known to be wrong.
 		conditions.Unknown(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
 	default:
-		// The VM's own reason is the answer to "why not": it is passed on.
+		// What is wrong, or takes long, is the answer to "why not": it is passed on.
 		conditions.False(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
 	}
+}
+
+// isOnItsWay tells a VM that is becoming Ready from one that is held up.
+func isOnItsWay(ready *metav1.Condition, now time.Time) bool {
+	return ready.Status == metav1.ConditionFalse && !conditions.IsFault(ready.Reason) && untilHeldUp(ready, now) > 0
+}
+
+func untilHeldUp(ready *metav1.Condition, now time.Time) time.Duration {
+	return ready.LastTransitionTime.Add(patience).Sub(now)
+}
+
+// nextLook is when the status would say something else by itself; zero for never.
+func nextLook(s *scope, now time.Time) time.Duration {
+	if s.vm == nil || s.err != nil {
+		return 0
+	}
+	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && isOnItsWay(ready, now) {
+		return untilHeldUp(ready, now)
+	}
+	return 0
 }
 
 func addresses(vm *capstanv1.VirtualMachine) []clusterv1.MachineAddress {

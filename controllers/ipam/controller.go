@@ -55,7 +55,7 @@ type ClaimReconciler struct {
 
 // SetupWithManager adds the controller to a manager.
 func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
-	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
+	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &ipamv1.IPAddressClaim{}, poolIndex, func(obj client.Object) []string {
 		if claim, ok := obj.(*ipamv1.IPAddressClaim); ok && isOurs(claim) {
 			return []string{claim.Spec.PoolRef.Name}

@@ -65,7 +65,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 }
 
 func (r *Reconciler) prepare() {
-	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition}
+	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	r.placer = newPlacer(r.Hosts.ObservedAt)
 }
 

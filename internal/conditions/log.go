@@ -17,7 +17,7 @@ func logChanges(ctx context.Context, before, after Object) {
 			continue
 		}
 		level := 1
-		if is.Status == metav1.ConditionTrue || isFault(is.Reason) {
+		if is.Status == metav1.ConditionTrue || IsFault(is.Reason) {
 			level = 0
 		}
 		log.V(level).Info("Condition changed", "condition", is.Type, "status", string(is.Status), "reason", is.Reason, "message", is.Message)

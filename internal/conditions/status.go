@@ -24,9 +24,9 @@ func copyStatus(to, from Object) error {
 	return runtime.DefaultUnstructuredConverter.FromUnstructured(toMap, to)
 }
 
-// isFault tells a reason that somebody must look at from one that merely waits.
+// IsFault tells a reason that somebody must look at from one that merely waits.
 // By convention all reasons that merely wait or work are named so.
-func isFault(reason string) bool {
+func IsFault(reason string) bool {
 	for _, prefix := range []string{"WaitingFor", "Progressing", "Deleting", "Paused", "Creating", "Starting", "Staging", "Ready", reasonNotObserved} {
 		if strings.HasPrefix(reason, prefix) {
 			return false

@@ -28,6 +28,10 @@ type Writer struct {
 	Events events.EventRecorder
 	// Summary is the condition whose changes of reason are told as events.
 	Summary string
+	// Quiet tells no event of what merely waits, or is in order from the first. It is
+	// for kinds that somebody else's events speak for: a cluster that comes up would
+	// have as many events as status writes.
+	Quiet bool
 }
 
 // Write patches the status of after if it differs from before, which is the
@@ -79,11 +83,27 @@ func (w *Writer) tell(before, after Object) {
 	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return
 	}
+	if w.Quiet && isProgress(was, is) {
+		return
+	}
 	eventType := corev1.EventTypeNormal
-	if is.Status != metav1.ConditionTrue && isFault(is.Reason) {
+	if is.Status != metav1.ConditionTrue && IsFault(is.Reason) {
 		eventType = corev1.EventTypeWarning
 	}
 	w.Events.Eventf(after, nil, eventType, is.Reason, "Reconcile", "%s", truncate(is.Message))
+}
+
+// isProgress tells a step from wait to wait from one that somebody wants to hear
+// of: that it is ready, that it no longer is, that something is wrong or right
+// again, that it is being deleted.
+func isProgress(was, is *metav1.Condition) bool {
+	waits := func(c *metav1.Condition) bool {
+		return c.Status != metav1.ConditionTrue && !IsFault(c.Reason) && c.Reason != capstanv1.ReasonDeleting
+	}
+	if was == nil {
+		return is.Status == metav1.ConditionTrue || waits(is)
+	}
+	return waits(was) && waits(is)
 }
 
 // maxNote is the longest note of an event.

@@ -25,6 +25,7 @@ type world struct {
 	client.Client
 	writes  int
 	fail    error
+	quiet   bool
 	events  testenv.Recorder
 	written *capstanv1.NodePool
 }
@@ -54,7 +55,7 @@ func (w *world) reconcile(t *testing.T, change func(*capstanv1.NodePool)) error 
 	NewWithT(t).Expect(w.Get(t.Context(), client.ObjectKeyFromObject(w.written), w.written)).To(Succeed())
 	before := w.written.DeepCopy()
 	change(w.written)
-	writer := &conditions.Writer{Client: w, Events: &w.events, Summary: "Ready"}
+	writer := &conditions.Writer{Client: w, Events: &w.events, Summary: "Ready", Quiet: w.quiet}
 	return writer.Write(t.Context(), before, w.written)
 }
 
@@ -78,6 +79,32 @@ func TestOneEventPerChangeOfReasonAndNonePerRetry(t *testing.T) {
 		{Type: "Warning", Reason: "ImageNotFound", Note: "no image"},
 		{Type: "Normal", Reason: "Ready", Note: "3 of 3"},
 	}))
+}
+
+func TestAQuietKindDoesNotTellItsWaits(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, newPool())
+	w.quiet = true
+	no := func(reason string) func(*capstanv1.NodePool) {
+		return func(p *capstanv1.NodePool) { conditions.False(p, "Ready", reason, "no") }
+	}
+	for _, change := range []func(*capstanv1.NodePool){
+		no("WaitingForAddress"), no("StagingImage"), no("ImageNotFound"), no("WaitingForGuest"),
+		func(p *capstanv1.NodePool) { conditions.True(p, "Ready", "Ready", "yes") },
+		no("WaitingForGuest"), no("WaitingForAddress"), no("Deleting"),
+	} {
+		g.Expect(w.reconcile(t, change)).To(Succeed())
+	}
+	g.Expect(w.writes).To(Equal(8), "the status tells all")
+	g.Expect(w.events.Reasons("uid")).To(Equal([]string{"ImageNotFound", "WaitingForGuest", "Ready", "WaitingForGuest", "Deleting"}))
+}
+
+func TestAQuietKindDoesNotTellThatAllIsWellFromTheFirst(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, newPool())
+	w.quiet = true
+	g.Expect(w.reconcile(t, func(p *capstanv1.NodePool) { conditions.True(p, "Ready", "Ready", "yes") })).To(Succeed())
+	g.Expect(w.events.Of("uid")).To(BeEmpty())
 }
 
 func TestAStaleCacheTellsNothingTwice(t *testing.T) {
