@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -37,7 +38,15 @@ func newPlacer(observedAt func(string) time.Time) *placer {
 func (p *placer) place(vm *capstanv1.VirtualMachine, req placement.Request, hosts []capstanv1.HyperVHost, vms []capstanv1.VirtualMachine) (*capstanv1.Placement, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	decision, err := placement.NewPlanner(p.snapshot(hosts, vms)).Place(req)
+	snapshot := p.snapshot(hosts, vms)
+	going := superseded(vm, vms)
+	for i := range snapshot.Placements {
+		// It takes room as long as it is there, but nobody keeps away from it.
+		if member := &snapshot.Placements[i]; going[types.UID(member.VM)] {
+			member.Group = ""
+		}
+	}
+	decision, err := placement.NewPlanner(snapshot).Place(req)
 	if err != nil {
 		return nil, err
 	}
