@@ -53,7 +53,7 @@ var _ = Describe("Many edits of a NodePool", func() {
 		AddReportEntry("roll-outs", rollouts)
 		Expect(rollouts).To(And(BeNumerically(">=", 1), BeNumerically("<=", 2)))
 		Expect(observed.templates(pool.Namespace)).To(Equal(1+rollouts), "what is not rolled out gets no template")
-	}, SpecTimeout(5*time.Minute))
+	})
 
 	It("replace a roll-out that is stuck by its correction", func(ctx SpecContext) {
 		pool := begin(ctx, testenv.WithSize(testenv.NewSize(2, "4Gi", "40Gi")))
