@@ -23,6 +23,7 @@ func SetupWebhooks(mgr ctrl.Manager) error {
 		"LogicalNetwork":  setupLogicalNetwork,
 		"VMImage":         setupVMImage,
 		"HyperVHost":      setupHyperVHost,
+		"protection":      setupProtection,
 	} {
 		if err := setup(mgr, live); err != nil {
 			return fmt.Errorf("setting up the webhook of %s: %w", kind, err)

@@ -14,7 +14,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// +kubebuilder:webhook:path=/validate-capstan-dev-v1alpha1-workloadcluster,mutating=false,failurePolicy=fail,sideEffects=None,groups=capstan.dev,resources=workloadclusters,verbs=create;update,versions=v1alpha1,name=workloadcluster.capstan.dev,admissionReviewVersions=v1,matchPolicy=Equivalent
+// +kubebuilder:webhook:path=/validate-capstan-dev-v1alpha1-workloadcluster,mutating=false,failurePolicy=fail,sideEffects=None,groups=capstan.dev,resources=workloadclusters,verbs=create;update;delete,versions=v1alpha1,name=workloadcluster.capstan.dev,admissionReviewVersions=v1,matchPolicy=Equivalent
 
 type workloadClusterValidator struct{ live client.Reader }
 
@@ -37,9 +37,9 @@ func (v *workloadClusterValidator) ValidateUpdate(ctx context.Context, old, wlc 
 	return v.validate(ctx, old, wlc)
 }
 
-// ValidateDelete refuses nothing.
-func (v *workloadClusterValidator) ValidateDelete(context.Context, *capstanv1.WorkloadCluster) (admission.Warnings, error) {
-	return nil, nil
+// ValidateDelete refuses while the cluster is protected.
+func (v *workloadClusterValidator) ValidateDelete(_ context.Context, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+	return nil, refuseProtected(wlc)
 }
 
 func (v *workloadClusterValidator) validate(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {

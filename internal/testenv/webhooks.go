@@ -18,7 +18,9 @@ func WithWebhooks(t T) Option {
 	root, err := repositoryRoot()
 	must(t, "finding config/webhook", err)
 	return func(_ *Env, server *envtest.Environment) {
-		server.WebhookInstallOptions.Paths = append(server.WebhookInstallOptions.Paths, filepath.Join(root, "config", "webhook", "manifests.yaml"))
+		for _, file := range []string{"manifests.yaml", "protection.yaml"} {
+			server.WebhookInstallOptions.Paths = append(server.WebhookInstallOptions.Paths, filepath.Join(root, "config", "webhook", file))
+		}
 	}
 }
 
