@@ -79,6 +79,7 @@ func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctr
 	}
 	clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{
 		ConnectionRetryInterval: options.ConnectionRetryInterval, NewQueue: options.Pace.NewQueue(),
+		Concurrency: capi.EachWith(options.Concurrency),
 	})
 	if err != nil {
 		return nil, err

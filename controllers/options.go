@@ -31,8 +31,7 @@ type Options struct {
 	// QPS and Burst limit the requests to the management API server.
 	QPS   float64
 	Burst int
-	// Concurrency is how many objects of each of our kinds are worked on at a
-	// time.
+	// Concurrency is how many objects of a kind are worked on at a time.
 	Concurrency int
 	// ConnectionRetryInterval is how soon a workload cluster that did not answer
 	// is tried again.
@@ -57,12 +56,12 @@ func DefaultOptions() *Options {
 		ProbeAddress:            ":8081",
 		PprofAddress:            "0",
 		WebhookPort:             9443,
-		QPS:                     100,
-		Burst:                   200,
-		Concurrency:             20,
+		QPS:                     1000,
+		Burst:                   2000,
+		Concurrency:             10,
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
-		Pace:                    pacing.Pace{Share: 20, Longest: 3 * time.Second},
+		Pace:                    pacing.Pace{PerObject: 30 * time.Millisecond, Longest: 3 * time.Second},
 		RolloutQuietPeriod:      3 * time.Second,
 	}
 }
@@ -83,12 +82,13 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "let only one of several managers work at a time")
 	flags.Float64Var(&o.QPS, "kube-api-qps", o.QPS, "requests per second to the management API server")
 	flags.IntVar(&o.Burst, "kube-api-burst", o.Burst, "requests to the management API server in a burst")
-	flags.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "objects of each of Capstan's kinds that are worked on at a time")
+	flags.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "objects of a kind that are worked on at a time, Cluster API's kinds included")
 	flags.DurationVar(&o.ConnectionRetryInterval, "cluster-connection-retry", o.ConnectionRetryInterval, "how soon a workload cluster that did not answer is tried again")
 	flags.DurationVar(&o.HostPollInterval, "host-poll-interval", o.HostPollInterval, "how often the inventory of a healthy host is read")
 	flags.DurationVar(&o.RolloutQuietPeriod, "rollout-quiet-period", o.RolloutQuietPeriod,
 		"how long a NodePool must have been left alone before its nodes are replaced, so that of many edits only the last is rolled out")
-	flags.IntVar(&o.Pace.Share, "rest-share", o.Pace.Share, "how long an object rests after it was worked on, as a multiple of how long that took; 0 for not at all")
+	flags.DurationVar(&o.Pace.PerObject, "rest-per-object", o.Pace.PerObject,
+		"how long an object rests after it was worked on, for each object of its kind that is busy, so that bursts of changes are answered once; 0 for not at all")
 	flags.DurationVar(&o.Pace.Longest, "rest-longest", o.Pace.Longest, "the longest that an object rests after it was worked on")
 	o.log.BindFlags(flags)
 	return flags.Bool("version", false, "print the version and exit")

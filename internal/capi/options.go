@@ -53,6 +53,15 @@ type Concurrency struct {
 	KubeadmControlPlane int
 }
 
+// EachWith lets each reconciler work on so many objects at a time. Those that wait
+// for workload clusters to answer keep upstream's number.
+func EachWith(workers int) Concurrency {
+	return Concurrency{
+		Cluster: workers, Machine: workers, MachineSet: workers, MachineDeployment: workers, MachinePool: workers,
+		MachineHealthCheck: workers, ClusterResourceSet: workers, KubeadmConfig: workers,
+	}
+}
+
 func (o Options) withDefaults() Options {
 	setDefault(&o.ConnectionRetryInterval, 2*time.Second)
 	setDefault(&o.RemoteQPS, 20)

@@ -1,8 +1,8 @@
 // Package pacing lets an object rest after it was worked on, so that changes that
 // come in a burst are answered in one round of its reconciler and one write
-// instead of many. How long is for the system itself to say: a round that took
-// long, because much is going on, is followed by a long rest; where all is quiet
-// rounds are short, and so are rests.
+// instead of many. The more objects are busy the longer each one rests: one that is
+// alone is looked at again at once, and of a hundred that come up together each
+// waits for the others anyway, so that it may as well see more changes at a time.
 //
 // It knows queues and nothing of what is in them.
 package pacing

@@ -12,16 +12,24 @@ import (
 
 // Pace says how long an object rests after a round.
 type Pace struct {
-	// Share is how often the time that the round took.
-	Share int
+	// PerObject is how long, for each object in the queue that is being worked on or
+	// was a moment ago.
+	PerObject time.Duration
 	// Longest bounds the rest.
 	Longest time.Duration
 }
 
-// Rest returns how long an object rests after a round.
-func (p Pace) Rest(round time.Duration) time.Duration {
-	return min(time.Duration(p.Share)*round, p.Longest)
+// Rest returns how long an object rests after a round while so many are busy.
+func (p Pace) Rest(busy int) time.Duration {
+	return min(time.Duration(busy)*p.PerObject, p.Longest)
 }
+
+// moment is how long an object counts as busy after its round, and how long the
+// count of them is good.
+const (
+	moment     = 5 * time.Second
+	recountAll = time.Second
+)
 
 // NewQueue returns a maker of queues for controllers. In such a queue an object
 // that was just worked on rests: what is added meanwhile comes up when the rest is
@@ -42,16 +50,15 @@ type queue struct {
 
 	mu      sync.Mutex
 	objects map[reconcile.Request]*object
-	// sweepAt is how many objects there may be until those that have rested are
-	// forgotten.
-	sweepAt int
+	// counted is when objects that are no longer busy were forgotten.
+	counted time.Time
 }
 
-// object is one that is being worked on, or rests.
+// object is one that is being worked on, or was a moment ago.
 type object struct {
 	working bool
-	// began is when the round began, until when the rest is over.
-	began, until time.Time
+	// ended is when the round ended, until when the rest is over.
+	ended, until time.Time
 	// wanted is what was added during the round, nil if nothing was.
 	wanted *wanted
 }
@@ -62,13 +69,8 @@ type wanted struct {
 	priority *int
 }
 
-const firstSweep = 1024
-
 func newQueue(pace Pace, passing clock.PassiveClock, inner priorityqueue.PriorityQueue[reconcile.Request]) *queue {
-	return &queue{
-		PriorityQueue: inner, pace: pace, clock: passing,
-		objects: map[reconcile.Request]*object{}, sweepAt: firstSweep,
-	}
+	return &queue{PriorityQueue: inner, pace: pace, clock: passing, objects: map[reconcile.Request]*object{}}
 }
 
 // Add implements workqueue.TypedInterface.
@@ -141,7 +143,7 @@ func (q *queue) GetWithPriority() (item reconcile.Request, priority int, shutdow
 	if !shutdown {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.objects[item] = &object{working: true, began: q.clock.Now()}
+		q.objects[item] = &object{working: true}
 	}
 	return item, priority, shutdown
 }
@@ -158,31 +160,30 @@ func (q *queue) Done(item reconcile.Request) {
 func (q *queue) rest(item reconcile.Request) *priorityqueue.AddOpts {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.sweep()
 	known := q.objects[item]
 	if known == nil {
 		return nil
 	}
 	now := q.clock.Now()
 	next := known.wanted
-	known.working, known.wanted = false, nil
-	known.until = now.Add(q.pace.Rest(now.Sub(known.began)))
+	known.working, known.wanted, known.ended = false, nil, now
+	known.until = now.Add(q.pace.Rest(q.busy(now)))
 	if next == nil {
 		return nil
 	}
 	return &priorityqueue.AddOpts{After: max(next.at.Sub(now), known.until.Sub(now)), Priority: next.priority}
 }
 
-// sweep forgets objects that have rested, once there are many.
-func (q *queue) sweep() {
-	if len(q.objects) < q.sweepAt {
-		return
-	}
-	now := q.clock.Now()
-	for item, known := range q.objects {
-		if !known.working && !known.until.After(now) {
-			delete(q.objects, item)
+// busy returns how many objects are being worked on or were a moment ago. Those
+// that were not are forgotten, once their rest is over.
+func (q *queue) busy(now time.Time) int {
+	if now.Sub(q.counted) >= recountAll {
+		q.counted = now
+		for item, known := range q.objects {
+			if !known.working && now.Sub(known.ended) > moment && !known.until.After(now) {
+				delete(q.objects, item)
+			}
 		}
 	}
-	q.sweepAt = max(firstSweep, 2*len(q.objects))
+	return len(q.objects)
 }

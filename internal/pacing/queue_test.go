@@ -51,7 +51,7 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{recorder: &recorder{next: request("a")}, clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
-	w.q = newQueue(Pace{Share: 10, Longest: time.Second}, w.clock, w.recorder)
+	w.q = newQueue(Pace{PerObject: 100 * time.Millisecond, Longest: time.Second}, w.clock, w.recorder)
 	return w
 }
 
@@ -76,28 +76,52 @@ func TestWhatWasNeverWorkedOnComesUpAtOnce(t *testing.T) {
 	g.Expect(w.take()).To(Equal(after(0)))
 }
 
-func TestAnObjectRestsInProportionToItsRound(t *testing.T) {
+func TestAnObjectThatIsAloneHardlyRests(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld()
-	w.round(20*time.Millisecond, nothing)
+	w.round(time.Minute, nothing)
 	g.Expect(w.take()).To(BeEmpty())
 
-	w.pass(50 * time.Millisecond)
+	w.pass(40 * time.Millisecond)
 	w.q.Add(request("a"))
 	w.q.Add(request("b"))
-	g.Expect(w.take()).To(Equal(append(after(150*time.Millisecond), after(0)...)), "only who was worked on rests")
+	g.Expect(w.take()).To(Equal(append(after(60*time.Millisecond), after(0)...)), "only who was worked on rests")
 
-	w.pass(150 * time.Millisecond)
+	w.pass(60 * time.Millisecond)
 	w.q.Add(request("a"))
 	g.Expect(w.take()).To(Equal(after(0)))
 }
 
-func TestNoRestIsLongerThanTheLongest(t *testing.T) {
+// others works on so many other objects.
+func (w *world) others(n int) {
+	for i := range n {
+		w.next = request(fmt.Sprintf("other-%d", i))
+		w.round(0, nothing)
+	}
+	w.next = request("a")
+}
+
+func TestTheMoreAreBusyTheLongerEachRests(t *testing.T) {
+	for others, rest := range map[int]time.Duration{
+		1: 200 * time.Millisecond, 4: 500 * time.Millisecond, 9: time.Second, 500: time.Second,
+	} {
+		g := NewWithT(t)
+		w := newWorld()
+		w.others(others)
+		w.round(0, nothing)
+		w.q.AddAfter(request("a"), time.Millisecond)
+		g.Expect(w.take()).To(Equal(after(rest)), "beside %d others", others)
+	}
+}
+
+func TestWhoWasBusyLongAgoDoesNotCount(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld()
-	w.round(time.Minute, nothing)
-	w.q.AddAfter(request("a"), time.Millisecond)
-	g.Expect(w.take()).To(Equal(after(time.Second)))
+	w.others(500)
+	w.pass(moment + time.Millisecond)
+	w.round(0, func() { w.q.Add(request("a")) })
+	g.Expect(w.take()).To(Equal(after(100 * time.Millisecond)))
+	g.Expect(w.q.objects).To(HaveLen(1), "nor is it remembered")
 }
 
 func TestAnAppointmentAfterTheRestIsKept(t *testing.T) {
@@ -116,7 +140,7 @@ func TestABurstDuringARoundIsOneRoundAfterTheRest(t *testing.T) {
 		w.q.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(1)}, request("a"))
 		g.Expect(w.take()).To(BeEmpty())
 	})
-	g.Expect(w.take()).To(Equal([]priorityqueue.AddOpts{{After: 200 * time.Millisecond, Priority: ptr.To(1)}}))
+	g.Expect(w.take()).To(Equal([]priorityqueue.AddOpts{{After: 100 * time.Millisecond, Priority: ptr.To(1)}}))
 	g.Expect(w.done).To(Equal(1))
 }
 
@@ -127,28 +151,18 @@ func TestAFailureComesUpWhenItsLimiterSays(t *testing.T) {
 	g.Expect(w.take()).To(Equal([]priorityqueue.AddOpts{{RateLimited: true}}))
 }
 
-func TestWithoutAShareNothingRests(t *testing.T) {
+func TestWithoutATimePerObjectNothingRests(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld()
-	w.q.pace.Share = 0
+	w.q.pace.PerObject = 0
 	w.round(time.Minute, func() { w.q.Add(request("a")) })
 	g.Expect(w.take()).To(Equal(after(0)))
-}
-
-func TestObjectsThatHaveRestedAreForgotten(t *testing.T) {
-	g := NewWithT(t)
-	w := newWorld()
-	for i := range 5 * firstSweep {
-		w.next = request(fmt.Sprint(i))
-		w.round(time.Millisecond, nothing)
-	}
-	g.Expect(len(w.q.objects)).To(BeNumerically("<=", firstSweep))
 }
 
 func TestEveryObjectIsWorkedOnThoughItRests(t *testing.T) {
 	g := NewWithT(t)
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Millisecond, time.Second)
-	q := Pace{Share: 1, Longest: 10 * time.Millisecond}.NewQueue()("test", limiter)
+	q := Pace{PerObject: time.Millisecond, Longest: 10 * time.Millisecond}.NewQueue()("test", limiter)
 	defer q.ShutDown()
 	for range 20 {
 		q.Add(request("a"))
