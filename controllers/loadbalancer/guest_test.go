@@ -72,6 +72,8 @@ func (g *guest) powerOn(s *site, dir string) {
 	GinkgoHelper()
 	g.dir = dir
 	Expect(g.start(s)).To(Succeed())
+	// Before its disk is taken away.
+	DeferCleanup(g.powerOff)
 }
 
 // start boots the guest from its disk.

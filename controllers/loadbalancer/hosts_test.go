@@ -2,6 +2,7 @@ package loadbalancer_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ import (
 // whatever VM there is, and take its power before they let it go.
 type hosts struct {
 	site *site
+	// disks is where the disks of all VMs lie.
+	disks string
 
 	mu sync.Mutex
 	// booted are the names of VMs in the order in which they came up, and gone those
@@ -36,7 +39,7 @@ type hosts struct {
 
 // runHosts looks after the VMs until the spec ends.
 func (s *site) runHosts(ctx context.Context) *hosts {
-	h := &hosts{site: s, dead: map[string]bool{}}
+	h := &hosts{site: s, disks: GinkgoT().TempDir(), dead: map[string]bool{}}
 	ctx, stop := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -53,6 +56,9 @@ func (s *site) runHosts(ctx context.Context) *hosts {
 	DeferCleanup(func() {
 		stop()
 		done.Wait()
+		for _, g := range s.guests {
+			g.powerOff()
+		}
 	})
 	return h
 }
@@ -114,7 +120,7 @@ func (h *hosts) boot(ctx context.Context, vm *capstanv1.VirtualMachine) {
 	before := vm.DeepCopy()
 	runs(vm)
 	says(metav1.ConditionTrue, capstanv1.ReasonReady)(vm)
-	g := &guest{vm: vm.DeepCopy(), config: config, dir: GinkgoT().TempDir()}
+	g := &guest{vm: vm.DeepCopy(), config: config, dir: filepath.Join(h.disks, vm.Name)}
 	if err := g.start(h.site); err != nil {
 		return
 	}

@@ -51,7 +51,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		h.with(func() { s.guests[active].powerOff() })
 		setVMStatus(ctx, s.vm(ctx, active), says(metav1.ConditionFalse, capstanv1.ReasonPoweredOff))
 		Eventually(role(ctx, lb, standby)).Should(Equal("Active"))
-		Expect(message(ctx, lb, capstanv1.InstancesReadyCondition)()).To(ContainSubstring("unless that changes, it is replaced at"))
+		Eventually(message(ctx, lb, capstanv1.InstancesReadyCondition)).Should(ContainSubstring("unless that changes, it is replaced at"))
 		h.with(func() { Expect(s.guests[active].start(s)).To(Succeed()) })
 		setVMStatus(ctx, s.vm(ctx, active), says(metav1.ConditionTrue, capstanv1.ReasonReady))
 		Eventually(role(ctx, lb, active)).Should(Equal("Standby"))
@@ -82,7 +82,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		Expect(k8s.Create(ctx, host)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(k8s.Delete(ctx, host)).To(Succeed()) })
 		Eventually(func() bool { return !s.vm(ctx, active).DeletionTimestamp.IsZero() }).Should(BeTrue())
-		Expect(message(ctx, lb, capstanv1.InstancesReadyCondition)()).To(ContainSubstring("is declared lost"))
+		Eventually(message(ctx, lb, capstanv1.InstancesReadyCondition)).Should(ContainSubstring("is declared lost"))
 		tombstone := &capstanv1.Tombstone{
 			ObjectMeta: metav1.ObjectMeta{Name: string(buried.UID), Labels: map[string]string{capstanv1.LoadBalancerLabel: lb.Name}},
 			Spec: capstanv1.TombstoneSpec{
@@ -192,7 +192,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		}).ShouldNot(BeEmpty())
 		Expect(successor.Spec.AvoidHosts).To(ConsistOf("hv-full"))
 		Eventually(s.whyReplaced(ctx)).Should(ConsistOf(capstanv1.ReasonOutOfCapacity))
-		Expect(message(ctx, lb, capstanv1.InstancesReadyCondition)()).To(ContainSubstring("it has never come up"))
+		Eventually(message(ctx, lb, capstanv1.InstancesReadyCondition)).Should(ContainSubstring("it has never come up"))
 		letGo(ctx, &full)
 		s.boot(ctx, successor)
 		Eventually(condition(ctx, lb, capstanv1.InstancesReadyCondition)).Should(Equal("True Ready"))
