@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,6 +48,9 @@ func (r *Reconciler) place(ctx context.Context, s *scope) (*wait, error) {
 	if err := r.record(ctx, before, s.vm); err != nil {
 		r.placer.forget(client.ObjectKeyFromObject(s.vm))
 		return nil, fmt.Errorf("recording the place of VirtualMachine %s: %w", s.vm.Name, err)
+	}
+	if shared := sharing(s.vm, vms); shared != "" {
+		r.Events.Eventf(s.vm, nil, corev1.EventTypeWarning, reasonSharesPlace, "Place", "%s", shared)
 	}
 	return nil, nil
 }
