@@ -15,7 +15,7 @@ import (
 
 // passing is for how long a VM or load balancer may be on its way before that is
 // news. There are many, and the way of each is the same.
-const passing = 4 * time.Second
+const passing = 8 * time.Second
 
 // news is what was said of each object, so that only what is new is said.
 type news struct {
