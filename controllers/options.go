@@ -61,7 +61,7 @@ func DefaultOptions() *Options {
 		Concurrency:             10,
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
-		Pace:                    pacing.Pace{PerObject: 30 * time.Millisecond, Longest: 3 * time.Second},
+		Pace:                    pacing.Pace{PerObject: 50 * time.Millisecond, Longest: 5 * time.Second},
 		RolloutQuietPeriod:      3 * time.Second,
 	}
 }

@@ -36,7 +36,7 @@ const (
 // over. What failed comes up when its limiter says, as ever.
 func (p Pace) NewQueue() func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		return newQueue(p, clock.RealClock{}, priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) {
+		return newQueue(p, clock.RealClock{}, limiter, priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) {
 			o.RateLimiter = limiter
 		}))
 	}
@@ -45,8 +45,9 @@ func (p Pace) NewQueue() func(name string, limiter workqueue.TypedRateLimiter[re
 // queue is a priority queue in which objects rest.
 type queue struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
-	pace  Pace
-	clock clock.PassiveClock
+	pace    Pace
+	clock   clock.PassiveClock
+	limiter workqueue.TypedRateLimiter[reconcile.Request]
 
 	mu      sync.Mutex
 	objects map[reconcile.Request]*object
@@ -69,8 +70,8 @@ type wanted struct {
 	priority *int
 }
 
-func newQueue(pace Pace, passing clock.PassiveClock, inner priorityqueue.PriorityQueue[reconcile.Request]) *queue {
-	return &queue{PriorityQueue: inner, pace: pace, clock: passing, objects: map[reconcile.Request]*object{}}
+func newQueue(pace Pace, passing clock.PassiveClock, limiter workqueue.TypedRateLimiter[reconcile.Request], inner priorityqueue.PriorityQueue[reconcile.Request]) *queue {
+	return &queue{PriorityQueue: inner, pace: pace, clock: passing, limiter: limiter, objects: map[reconcile.Request]*object{}}
 }
 
 // Add implements workqueue.TypedInterface.
@@ -88,11 +89,11 @@ func (q *queue) AddRateLimited(item reconcile.Request) {
 
 // AddWithOpts implements priorityqueue.PriorityQueue.
 func (q *queue) AddWithOpts(o priorityqueue.AddOpts, items ...reconcile.Request) {
-	if o.RateLimited {
-		q.PriorityQueue.AddWithOpts(o, items...)
-		return
-	}
 	for _, item := range items {
+		o := o
+		if o.RateLimited {
+			o.After, o.RateLimited = q.limiter.When(item), false
+		}
 		if rested, now := q.rested(item, o); now {
 			q.PriorityQueue.AddWithOpts(rested, item)
 		}
@@ -150,8 +151,10 @@ func (q *queue) GetWithPriority() (item reconcile.Request, priority int, shutdow
 
 // Done implements workqueue.TypedInterface.
 func (q *queue) Done(item reconcile.Request) {
+	// Once it is done there, somebody else may begin the next round.
+	next := q.rest(item)
 	q.PriorityQueue.Done(item)
-	if next := q.rest(item); next != nil {
+	if next != nil {
 		q.PriorityQueue.AddWithOpts(*next, item)
 	}
 }

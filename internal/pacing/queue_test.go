@@ -51,7 +51,8 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{recorder: &recorder{next: request("a")}, clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
-	w.q = newQueue(Pace{PerObject: 100 * time.Millisecond, Longest: time.Second}, w.clock, w.recorder)
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](40*time.Millisecond, time.Minute)
+	w.q = newQueue(Pace{PerObject: 100 * time.Millisecond, Longest: time.Second}, w.clock, limiter, w.recorder)
 	return w
 }
 
@@ -144,11 +145,19 @@ func TestABurstDuringARoundIsOneRoundAfterTheRest(t *testing.T) {
 	g.Expect(w.done).To(Equal(1))
 }
 
-func TestAFailureComesUpWhenItsLimiterSays(t *testing.T) {
+func TestAFailureComesUpWhenItsLimiterSaysAndTheRestIsOver(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld()
-	w.round(time.Minute, func() { w.q.AddRateLimited(request("a")) })
-	g.Expect(w.take()).To(Equal([]priorityqueue.AddOpts{{RateLimited: true}}))
+	fail := func() { w.q.AddRateLimited(request("a")) }
+	var waits []time.Duration
+	for range 4 {
+		w.round(0, fail)
+		waits = append(waits, w.take()[0].After)
+	}
+	g.Expect(waits).To(Equal([]time.Duration{
+		100 * time.Millisecond, 100 * time.Millisecond, 160 * time.Millisecond, 320 * time.Millisecond,
+	}))
+	g.Expect(w.q.limiter.NumRequeues(request("a"))).To(Equal(4))
 }
 
 func TestWithoutATimePerObjectNothingRests(t *testing.T) {
