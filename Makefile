@@ -20,6 +20,14 @@ test: ## Run all tests with the race detector (first run: builds the API server 
 test-story: build ## Tell the demo's story while manager and agents are killed at random moments
 	hack/story.sh
 
+.PHONY: test-ha
+test-ha: build ## Grow and shrink a control plane, and take the power from its members' hosts
+	hack/ha.sh
+
+.PHONY: test-namespaces
+test-namespaces: build ## Delete namespaces with clusters in them, whose neighbours have clusters of the same name
+	hack/namespaces.sh
+
 .PHONY: demo
 demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
 	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
@@ -46,7 +54,7 @@ lint: ## Lint the Go code alone (make verify does, too)
 
 .PHONY: clean
 clean: ## Remove bin/ and what demo, story and measurements left; built tools stay in .cache/
-	rm -rf bin .bench .demo .story
+	rm -rf bin .bench .demo .ha .namespaces .story
 
 .PHONY: distclean
 distclean: clean ## Remove .cache/, too: the next run builds its tools again

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Grows a control plane from one member to three and five and back, and takes the power from its members'
+# hosts, while its API server is asked all the time.
+#
+# Needs what `make build` builds. What runs, and its logs, are in .ha/.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)
+export KUBEBUILDER_ASSETS
+
+# The race detector needs cgo.
+export CGO_ENABLED=1
+
+exec go test -race -v -count=1 -timeout 20m ./test/ha "$@"

@@ -1,0 +1,8 @@
+// Package ha grows and shrinks a control plane on the real programs, and takes the
+// power from its members' hosts: its API server answers as long as etcd has a
+// majority, and only then.
+//
+// It takes minutes and a machine of its own, so hack/ha.sh runs it and not
+// hack/test.sh. What etcd's members do among each other belongs to the tests of
+// internal/fabric/guest, where they are placed to those of internal/placement.
+package ha

@@ -1,0 +1,126 @@
+package ha
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/fullstack"
+	"github.com/capstan-k8s/capstan/internal/testenv/probe"
+)
+
+// The top of the repository, seen from here.
+const top = "../.."
+
+var (
+	dir      = flag.String("dir", top+"/.ha", "`folder` of all that runs; it stays until the next run")
+	binaries = flag.String("bin", top+"/bin", "`folder` of the programs of make build")
+)
+
+const (
+	hosts     = 3
+	manifests = "../story/testdata"
+	patience  = 4 * time.Minute
+	often     = 100 * time.Millisecond
+)
+
+var shop = client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "shop"}
+
+// cluster is the cluster whose control plane changes.
+type cluster struct {
+	*fullstack.World
+	t *testing.T
+}
+
+func start(t *testing.T) *cluster {
+	t.Helper()
+	return &cluster{World: fullstack.Start(t, fullstack.Options{
+		Dir: *dir, Top: top, Binaries: *binaries, Manifests: manifests, Hosts: hosts, Patience: patience,
+	}), t: t}
+}
+
+// resize is what a person does, and follows it to its end.
+func (c *cluster) resize(members int) {
+	c.Kubectl(NewWithT(c.t), "patch", "workloadcluster", shop.Name, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"controlPlane":{"replicas":%d}}}`, members))
+	c.settle(members)
+}
+
+func (c *cluster) settle(members int) {
+	c.t.Helper()
+	began := time.Now()
+	NewWithT(c.t).Eventually(c.Ctx, func(g Gomega) { c.stands(g, members) }).WithPolling(often).WithTimeout(patience).Should(Succeed())
+	c.t.Logf("%d members after %.1f s: %v", members, time.Since(began).Seconds(), c.places(NewWithT(c.t)))
+}
+
+// stands holds when all members are there and well, as the cluster, its etcd and
+// its own nodes tell.
+func (c *cluster) stands(g Gomega, members int) {
+	wlc := &capstanv1.WorkloadCluster{}
+	g.Expect(c.API.Get(c.Ctx, shop, wlc)).To(Succeed())
+	ready := demoenv.ReadyOf(wlc)
+	g.Expect(ready.Status).To(Equal(metav1.ConditionTrue), "%s: %s", ready.Reason, ready.Message)
+	g.Expect(*wlc.Spec.ControlPlane.Replicas).To(BeEquivalentTo(members))
+	kcp := &controlplanev1.KubeadmControlPlane{}
+	g.Expect(c.API.Get(c.Ctx, client.ObjectKey{Namespace: shop.Namespace, Name: shop.Name + "-control-plane"}, kcp)).To(Succeed())
+	g.Expect(meta.IsStatusConditionTrue(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition)).To(BeTrue())
+	g.Expect(c.members(g)).To(HaveLen(members))
+	table, err := c.Env.RunKubectl(c.Ctx, "--kubeconfig", c.Kubeconfig(g, shop), "get", "nodes", "--no-headers")
+	g.Expect(err).NotTo(HaveOccurred())
+	nodes := map[string]int{}
+	for line := range strings.Lines(table) {
+		if fields := strings.Fields(line); len(fields) > 2 {
+			nodes[fields[1]+" "+fields[2]]++
+		}
+	}
+	g.Expect(nodes).To(Equal(map[string]int{"Ready control-plane": members, "Ready <none>": 1}))
+}
+
+// members are the VMs of the control plane.
+func (c *cluster) members(g Gomega) []capstanv1.VirtualMachine {
+	list := &capstanv1.VirtualMachineList{}
+	g.Expect(c.API.List(c.Ctx, list, client.InNamespace(shop.Namespace))).To(Succeed())
+	return slices.DeleteFunc(list.Items, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.Role != capstanv1.RoleControlPlane })
+}
+
+func (c *cluster) places(g Gomega) map[string]string {
+	places := map[string]string{}
+	for _, vm := range c.members(g) {
+		places[vm.Name] = vm.Spec.Placement.Host + "/" + vm.Spec.Placement.Disks[0].Volume
+	}
+	return places
+}
+
+// spread counts the members on each host and on each volume, the fewest first.
+func (c *cluster) spread(g Gomega) (onHosts, onVolumes []int) {
+	byHost, byVolume := map[string]int{}, map[string]int{}
+	for _, vm := range c.members(g) {
+		byHost[vm.Spec.Placement.Host]++
+		byVolume[vm.Spec.Placement.Disks[0].Volume]++
+	}
+	return slices.Sorted(maps.Values(byHost)), slices.Sorted(maps.Values(byVolume))
+}
+
+// whileAsked does something while requests go through the VIP all the time, and
+// returns how they fared.
+func (c *cluster) whileAsked(do func()) probe.Report {
+	g := NewWithT(c.t)
+	asking, err := probe.Start(c.Ctx, probe.Options{Kubeconfig: c.kubeconfig(g)})
+	g.Expect(err).NotTo(HaveOccurred())
+	defer asking.Stop()
+	do()
+	report := asking.Stop()
+	c.t.Log(report)
+	return report
+}
