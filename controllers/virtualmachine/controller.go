@@ -25,6 +25,7 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines/status;virtualmachines/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=hypervhosts;logicalnetworks;vmimages,verbs=get;list;watch
+// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=tombstones,verbs=get;list;watch;create
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters,verbs=get;list;watch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;create;update;patch;delete

@@ -87,6 +87,36 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		Eventually(physics.settled(host)).Should(beReady())
 	})
 
+	It("holds the address of a buried VM though all that told of it went with the namespace", func(ctx SpecContext) {
+		vm := physics.vm(namespace, "swept")
+		Eventually(physics.settled(vm)).Should(beReady())
+		host := hostOf(vm)
+		agent := physics.agents[host.Name]
+		agent.Stop()
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
+		of := metav1.ObjectMeta{Namespace: namespace, Name: "swept-0"}
+		physics.remove(&ipamv1.IPAddressClaim{ObjectMeta: of})
+		physics.remove(&ipamv1.IPAddress{ObjectMeta: of})
+		gone(&ipamv1.IPAddress{ObjectMeta: of})
+		physics.update(host, func() { host.Spec.Lost = true })
+		physics.remove(vm)
+		gone(vm)
+		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
+		Expect(physics.get(tombstone)()).To(Succeed())
+		Expect(tombstone.Spec.Addresses).To(ConsistOf(capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: vm.Status.Addresses[0]}))
+		gone(&ipamv1.IPAddressClaim{ObjectMeta: of})
+		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
+			Name: addresspool.ReservationName("lan", netip.MustParseAddr(vm.Status.Addresses[0])),
+		}}
+		Expect(physics.get(reservation)()).To(Succeed())
+
+		agent.Restart(nil)
+		gone(tombstone)
+		gone(reservation)
+		physics.update(host, func() { host.Spec.Lost = false })
+		Eventually(physics.settled(host)).Should(beReady())
+	})
+
 	It("buries a VM whose volume is gone, so that nothing waits for the dead", func(ctx SpecContext) {
 		vm := physics.vm(namespace, "cut-off")
 		Eventually(physics.settled(vm)).Should(beReady())
