@@ -8,7 +8,9 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -17,6 +19,8 @@ import (
 
 func TestConflictsAreTriedAgainInSilence(t *testing.T) {
 	conflict := fmt.Errorf("writing the status: %w", apierrors.NewConflict(schema.GroupResource{Resource: "things"}, "a", errors.New("modified")))
+	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "a", errors.New("the namespace goes"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	other := errors.New("the host burns")
 	for _, tc := range []struct {
 		name  string
@@ -27,6 +31,8 @@ func TestConflictsAreTriedAgainInSilence(t *testing.T) {
 		{name: "success"},
 		{name: "conflict", err: conflict, again: true},
 		{name: "two conflicts", err: errors.Join(conflict, conflict), again: true},
+		{name: "namespace that goes", err: fmt.Errorf("applying thing a: %w", terminating), again: true},
+		{name: "something that is forbidden", err: apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "a", other), loud: true},
 		{name: "something else", err: other, loud: true},
 		{name: "something else beside a conflict", err: errors.Join(other, conflict), loud: true},
 	} {
