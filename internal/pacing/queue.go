@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -118,7 +119,9 @@ func (q *queue) rested(item reconcile.Request, o priorityqueue.AddOpts) (priorit
 	return o, true
 }
 
-// want joins what is wanted: the earlier time, the higher priority.
+// want joins what is wanted: the earlier time, the higher priority. None is 0: the
+// next round of what came up as unimportant is asked for in its priority, and must
+// not take that of a change along.
 func (o *object) want(at time.Time, priority *int) {
 	if o.wanted == nil {
 		o.wanted = &wanted{at: at, priority: priority}
@@ -127,7 +130,7 @@ func (o *object) want(at time.Time, priority *int) {
 	if at.Before(o.wanted.at) {
 		o.wanted.at = at
 	}
-	if priority != nil && (o.wanted.priority == nil || *priority > *o.wanted.priority) {
+	if ptr.Deref(priority, 0) > ptr.Deref(o.wanted.priority, 0) {
 		o.wanted.priority = priority
 	}
 }

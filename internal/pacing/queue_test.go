@@ -145,6 +145,29 @@ func TestABurstDuringARoundIsOneRoundAfterTheRest(t *testing.T) {
 	g.Expect(w.done).To(Equal(1))
 }
 
+func TestAChangeDuringARoundKeepsItsPriority(t *testing.T) {
+	change := priorityqueue.AddOpts{}
+	appointment := priorityqueue.AddOpts{After: time.Minute, Priority: ptr.To(-100)}
+	for name, order := range map[string][]priorityqueue.AddOpts{
+		"before an unimportant appointment": {change, appointment},
+		"after an unimportant appointment":  {appointment, change},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			w := newWorld()
+			w.round(0, func() {
+				for _, o := range order {
+					w.q.AddWithOpts(o, request("a"))
+				}
+			})
+			added := w.take()
+			g.Expect(added).To(HaveLen(1))
+			g.Expect(added[0].After).To(Equal(100 * time.Millisecond))
+			g.Expect(ptr.Deref(added[0].Priority, 0)).To(Equal(0))
+		})
+	}
+}
+
 func TestAFailureComesUpWhenItsLimiterSaysAndTheRestIsOver(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld()
