@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -119,9 +118,9 @@ func (q *queue) rested(item reconcile.Request, o priorityqueue.AddOpts) (priorit
 	return o, true
 }
 
-// want joins what is wanted: the earlier time, the higher priority. None is 0: the
-// next round of what came up as unimportant is asked for in its priority, and must
-// not take that of a change along.
+// want joins what is wanted: the earlier time, the higher priority, and none is 0.
+// What came up as unimportant asks for its next round as unimportantly, which must
+// not hold up a change that came meanwhile.
 func (o *object) want(at time.Time, priority *int) {
 	if o.wanted == nil {
 		o.wanted = &wanted{at: at, priority: priority}
@@ -130,9 +129,16 @@ func (o *object) want(at time.Time, priority *int) {
 	if at.Before(o.wanted.at) {
 		o.wanted.at = at
 	}
-	if ptr.Deref(priority, 0) > ptr.Deref(o.wanted.priority, 0) {
+	if orZero(priority) > orZero(o.wanted.priority) {
 		o.wanted.priority = priority
 	}
+}
+
+func orZero(priority *int) int {
+	if priority == nil {
+		return 0
+	}
+	return *priority
 }
 
 // Get implements workqueue.TypedInterface.
