@@ -12,7 +12,11 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
@@ -110,10 +114,14 @@ func newManager(config *rest.Config, scheme *runtime.Scheme, options *Options, c
 		LeaderElectionNamespace:       options.Namespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &gracePeriod,
+		Cache:                         cache.Options{ByObject: map[client.Object]cache.ByObject{}},
 		WebhookServer: webhook.NewServer(webhook.Options{
 			Host: options.WebhookHost, Port: options.WebhookPort,
 			TLSOpts: []func(*tls.Config){certificates.ConfigureTLS},
 		}),
+	}
+	for _, object := range withoutManagedFields() {
+		managerOptions.Cache.ByObject[object] = cache.ByObject{Transform: cache.TransformStripManagedFields()}
 	}
 	if err := capi.ConfigureManager(&managerOptions); err != nil {
 		return nil, err
@@ -137,4 +145,17 @@ func newManager(config *rest.Config, scheme *runtime.Scheme, options *Options, c
 		return nil, fmt.Errorf("adding the health check: %w", err)
 	}
 	return mgr, nil
+}
+
+// withoutManagedFields are the kinds of which there are many, and whose managed
+// fields, half of each object, nobody here reads. Cluster API reads those of Machines,
+// MachineSets and what Machines are made of.
+func withoutManagedFields() []client.Object {
+	return []client.Object{
+		&clusterv1.Cluster{}, &clusterv1.MachineDeployment{}, &clusterv1.MachineHealthCheck{},
+		&controlplanev1.KubeadmControlPlane{}, &ipamv1.IPAddressClaim{},
+		&infrav1.HyperVCluster{}, &infrav1.HyperVMachineTemplate{},
+		&capstanv1.WorkloadCluster{}, &capstanv1.NodePool{}, &capstanv1.LoadBalancer{},
+		&capstanv1.VirtualMachine{}, &capstanv1.AddressReservation{},
+	}
 }
