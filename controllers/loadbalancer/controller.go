@@ -103,8 +103,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		return ctrl.Result{}, err
 	}
 	ctx = logs.ForCluster(ctx, lb, lb.Spec.ClusterName)
-	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, lb); err != nil || isPaused || requeue {
+	switch isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, lb); {
+	case err != nil || requeue:
 		return ctrl.Result{}, err
+	case isPaused:
+		return ctrl.Result{}, r.releaseLeaving(ctx, s)
 	}
 	before := lb.DeepCopy()
 	defer func() {

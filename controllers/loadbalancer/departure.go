@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -93,12 +94,25 @@ func (r *Reconciler) setHook(ctx context.Context, machine *clusterv1.Machine, va
 
 // releaseAll lets all machines go, because nobody will look after them any more.
 func (r *Reconciler) releaseAll(ctx context.Context, lb *capstanv1.LoadBalancer) error {
+	return r.release(ctx, lb, func(*clusterv1.Machine) bool { return true })
+}
+
+// releaseLeaving lets the machines go that leave while the load balancer alone is
+// paused: the control plane goes on, and no plan is going to leave them out.
+func (r *Reconciler) releaseLeaving(ctx context.Context, s *scope) error {
+	if s.cluster != nil && ptr.Deref(s.cluster.Spec.Paused, false) {
+		return nil
+	}
+	return r.release(ctx, s.lb, func(m *clusterv1.Machine) bool { return !m.DeletionTimestamp.IsZero() })
+}
+
+func (r *Reconciler) release(ctx context.Context, lb *capstanv1.LoadBalancer, mayGo func(*clusterv1.Machine) bool) error {
 	machines, err := r.machines(ctx, lb)
 	if err != nil {
 		return err
 	}
 	for i := range machines {
-		if _, isHeld := machines[i].Annotations[departureHook]; isHeld {
+		if _, isHeld := machines[i].Annotations[departureHook]; isHeld && mayGo(&machines[i]) {
 			if err := r.setHook(ctx, &machines[i], "null"); err != nil {
 				return err
 			}

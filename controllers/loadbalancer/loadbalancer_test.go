@@ -98,6 +98,24 @@ var _ = Describe("A LoadBalancer", func() {
 		}
 	})
 
+	It("holds no machine while it alone is paused", func(ctx SpecContext) {
+		s := newSite(ctx)
+		lb := s.newLoadBalancer(ctx)
+		leaves, stays := s.newMember(ctx, "cp-1"), s.newMember(ctx, "cp-2")
+		for _, machine := range []*clusterv1.Machine{leaves, stays} {
+			Eventually(func() []string { return hooks(ctx, machine) }).Should(ConsistOf(departureHook))
+		}
+		now := fetch(ctx, lb)
+		before := now.DeepCopy()
+		now.Annotations = map[string]string{clusterv1.PausedAnnotation: ""}
+		Expect(k8s.Patch(ctx, now, client.MergeFrom(before))).To(Succeed())
+		Eventually(condition(ctx, lb, clusterv1.PausedCondition)).Should(Equal("True Paused"))
+
+		Expect(k8s.Delete(ctx, leaves)).To(Succeed())
+		Eventually(func() []string { return hooks(ctx, leaves) }).Should(BeEmpty())
+		Expect(hooks(ctx, stays)).To(ConsistOf(departureHook))
+	})
+
 	It("spends the token once and forgets it when the seed is destroyed", func(ctx SpecContext) {
 		s := newSite(ctx)
 		lb := s.newLoadBalancer(ctx)
