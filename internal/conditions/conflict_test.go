@@ -26,12 +26,13 @@ func TestConflictsAreTriedAgainInSilence(t *testing.T) {
 		name  string
 		err   error
 		loud  bool
-		again bool
+		again time.Duration
 	}{
 		{name: "success"},
-		{name: "conflict", err: conflict, again: true},
-		{name: "two conflicts", err: errors.Join(conflict, conflict), again: true},
-		{name: "namespace that goes", err: fmt.Errorf("applying thing a: %w", terminating), again: true},
+		{name: "conflict", err: conflict, again: 50 * time.Millisecond},
+		{name: "two conflicts", err: errors.Join(conflict, conflict), again: 50 * time.Millisecond},
+		{name: "namespace that goes", err: fmt.Errorf("applying thing a: %w", terminating), again: 5 * time.Second},
+		{name: "conflict in a namespace that goes", err: errors.Join(terminating, conflict), again: 5 * time.Second},
 		{name: "something that is forbidden", err: apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "a", other), loud: true},
 		{name: "something else", err: other, loud: true},
 		{name: "something else beside a conflict", err: errors.Join(other, conflict), loud: true},
@@ -46,8 +47,8 @@ func TestConflictsAreTriedAgainInSilence(t *testing.T) {
 				return
 			}
 			g.Expect(err).NotTo(HaveOccurred())
-			if tc.again {
-				g.Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", time.Second)))
+			if tc.again > 0 {
+				g.Expect(result).To(Equal(reconcile.Result{RequeueAfter: tc.again}))
 				return
 			}
 			g.Expect(result).To(Equal(own))
