@@ -34,13 +34,16 @@ var counted = []schema.GroupVersionKind{
 	{Version: "v1", Kind: "Secret"},
 }
 
+// balancers is how many load-balancer VMs a cluster has that asks for no number.
+const balancers = 2
+
 // expected is what there is of a cluster with so many workers, whatever happened
 // on the way.
 func expected(workers int) map[string]int {
 	machines := workers + 1
-	vms := machines + 1
+	vms := machines + balancers
 	return map[string]int{
-		"running VM of shop-control-plane": 1, "running VM of shop-linux": workers, "running VM of shop-lb": 1,
+		"running VM of shop-control-plane": 1, "running VM of shop-linux": workers, "running VM of shop-lb": balancers,
 		"VHDX": vms, "claim": vms, "host that is Ready": hosts,
 
 		"WorkloadCluster": 1, "NodePool": 1, "LoadBalancer": 1, "VirtualMachine": vms,
@@ -49,9 +52,9 @@ func expected(workers int) map[string]int {
 		"KubeadmControlPlane": 1, "KubeadmConfig": machines, "KubeadmConfigTemplate": 1,
 		// Each VM has an address, and the VIP is one, which has a VRID, too.
 		"IPAddressClaim": vms + 1, "IPAddress": vms + 1, "AddressReservation": vms + 2,
-		// Four of the cluster's CAs and keys, its kubeconfig, and what the LB's agent is
+		// Four of the cluster's CAs and keys, its kubeconfig, and what the LB's agents are
 		// known by; the rest is bootstrap data.
-		"Secret": 6 + machines,
+		"Secret": 5 + balancers + machines,
 	}
 }
 
