@@ -87,16 +87,15 @@ var _ = Describe("What a LoadBalancer costs the API server", func() {
 		Expect(sum).To(BeNumerically("<=", mostRequests), "%v", count)
 
 		By("being left alone")
-		Eventually(func() int {
+		quiet := func() int {
+			_, sum := asked.taken()
+			return sum
+		}
+		Eventually(func(g Gomega) {
 			asked.reset(s.namespace)
-			Consistently(func() int { return 0 }, "300ms").Should(BeZero())
-			_, sum := asked.taken()
-			return sum
-		}).Should(BeZero())
-		Consistently(func() int {
-			_, sum := asked.taken()
-			return sum
-		}, "1s").Should(BeZero(), "it polls")
+			g.Consistently(quiet, "300ms").Should(BeZero())
+		}).Should(Succeed())
+		Consistently(quiet, "1s").Should(BeZero(), "it polls")
 	})
 })
 
