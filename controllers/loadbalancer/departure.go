@@ -75,6 +75,9 @@ func (s *scope) departsIn(machine *clusterv1.Machine) time.Duration {
 		return 0
 	case age < drainTime:
 		return drainTime - age
+	case s.err != nil && s.instances == nil:
+		// Whether anybody is still sent there is not known.
+		return departurePoll
 	}
 	for _, i := range s.instances {
 		if i.reason == "" && !i.verdict.isDead() && !i.current {

@@ -1,6 +1,7 @@
 package loadbalancer
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func TestAMachineLeavesOnceNobodyIsSentThere(t *testing.T) {
 	now := metav1.NewTime(time.Unix(0, 0))
 	deleted.DeletionTimestamp = &now
 	current, behind := &instance{current: true}, &instance{}
+	unread := errors.New("listing VirtualMachines: time-out")
 	off, dead := &instance{reason: "PoweredOff"}, &instance{verdict: verdict{reason: "Silent"}}
 	for name, c := range map[string]struct {
 		cluster   *clusterv1.Cluster
@@ -31,23 +33,28 @@ func TestAMachineLeavesOnceNobodyIsSentThere(t *testing.T) {
 		instances []*instance
 		age       time.Duration
 		want      time.Duration
+		err       error
 	}{
-		"it has just been deleted":               {cluster, spare, []*instance{current}, 0, drainTime},
-		"its connections have some time left":    {cluster, spare, []*instance{current}, drainTime - time.Millisecond, time.Millisecond},
-		"all VMs carry the plan without it":      {cluster, spare, []*instance{current, current}, drainTime, 0},
-		"one does not carry it yet":              {cluster, spare, []*instance{current, behind}, drainTime, departurePoll},
-		"one never will, and time is up":         {cluster, spare, []*instance{current, behind}, longestDeparture, 0},
-		"one is off":                             {cluster, spare, []*instance{current, off}, drainTime, 0},
-		"one is given up":                        {cluster, spare, []*instance{current, dead}, drainTime, 0},
-		"nobody can stand in for it":             {cluster, nil, []*instance{behind}, 0, 0},
-		"the whole cluster goes":                 {deleted, spare, []*instance{behind}, 0, 0},
-		"the Cluster is not there":               {nil, spare, []*instance{current}, 0, drainTime},
-		"there is no VM that could send anybody": {cluster, spare, nil, drainTime, 0},
+		"it has just been deleted":               {cluster, spare, []*instance{current}, 0, drainTime, nil},
+		"its connections have some time left":    {cluster, spare, []*instance{current}, drainTime - time.Millisecond, time.Millisecond, nil},
+		"all VMs carry the plan without it":      {cluster, spare, []*instance{current, current}, drainTime, 0, nil},
+		"one does not carry it yet":              {cluster, spare, []*instance{current, behind}, drainTime, departurePoll, nil},
+		"one never will, and time is up":         {cluster, spare, []*instance{current, behind}, longestDeparture, 0, nil},
+		"one is off":                             {cluster, spare, []*instance{current, off}, drainTime, 0, nil},
+		"one is given up":                        {cluster, spare, []*instance{current, dead}, drainTime, 0, nil},
+		"nobody can stand in for it":             {cluster, nil, []*instance{behind}, 0, 0, nil},
+		"the whole cluster goes":                 {deleted, spare, []*instance{behind}, 0, 0, nil},
+		"the Cluster is not there":               {nil, spare, []*instance{current}, 0, drainTime, nil},
+		"there is no VM that could send anybody": {cluster, spare, nil, drainTime, 0, nil},
+		"the VMs are not known":                  {cluster, spare, nil, drainTime, departurePoll, unread},
+		"they never are, and time is up":         {cluster, spare, nil, longestDeparture, 0, unread},
+		"one is behind after a failure":          {cluster, spare, []*instance{behind}, drainTime, departurePoll, unread},
+		"all are current though something fails": {cluster, spare, []*instance{current}, drainTime, 0, unread},
 	} {
 		t.Run(name, func(t *testing.T) {
 			machine, began := leavingMachine("1"), time.Unix(1000, 0)
 			s := &scope{
-				cluster: c.cluster, members: c.members, instances: c.instances, now: began.Add(c.age),
+				cluster: c.cluster, members: c.members, instances: c.instances, now: began.Add(c.age), err: c.err,
 				leaving: map[types.UID]time.Time{"1": began},
 			}
 			NewWithT(t).Expect(s.departsIn(&machine)).To(Equal(c.want))
