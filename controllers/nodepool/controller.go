@@ -63,7 +63,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&infrav1.HyperVMachine{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel), builder.WithPredicates(conditions.ReadyChanged())).
 		// A template can go when the last MachineSet that refers to it is gone.
 		Watches(&clusterv1.MachineSet{}, handler.EnqueueRequestsFromMapFunc(poolOfLabel),
-			builder.WithPredicates(predicate.Or(conditions.OnlyDeletions(), replicasChanged()))).
+			builder.WithPredicates(predicate.Or(conditions.OnlyDeletions(), setChanged()))).
 		Watches(&capstanv1.WorkloadCluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster)).
 		// The pools of a Cluster that was deleted wait for it to be gone.
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster), builder.WithPredicates(conditions.OnlyDeletions())).

@@ -121,20 +121,27 @@ func setSettled(s *scope, wanted int32) {
 
 func waitingMessage(s *scope, wanted int32) string {
 	status := s.pool.Status
-	message := fmt.Sprintf("%d of %d nodes ready", min(status.AvailableReplicas, status.UpToDateReplicas), wanted)
+	message := fmt.Sprintf("%d of %d nodes ready", min(newAndAvailable(s.deployment, s.sets), wanted), wanted)
 	if extra := status.Replicas - wanted; extra > 0 {
-		message += fmt.Sprintf(", %d more to go", extra)
+		message += fmt.Sprintf(", %d to be removed", extra)
 	}
 	if s.pool.Spec.Rollout.Paused {
 		message += "; the roll-out is paused"
 	}
-	if behind := lag(status.Version, s.cluster); behind != "" {
+	behind := lag(status.Version, s.cluster)
+	if behind != "" {
 		message += "; " + behind
 	}
 	for i := range s.machines {
 		m := &s.machines[i]
 		if c := conditions.Get(m, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue {
 			return message + fmt.Sprintf("; %s: %s", m.Name, c.Message)
+		}
+	}
+	for i := range s.sets {
+		// Where it is behind, that is the reason.
+		if why := blockedBy(&s.sets[i]); why != "" && behind == "" {
+			return message + "; none can be added now: " + why
 		}
 	}
 	return message

@@ -1,6 +1,10 @@
 package nodepool
 
 import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -25,15 +29,17 @@ func upToDate(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet) int3
 	return min(counted, made)
 }
 
-// replicasChanged lets those updates of MachineSets through that change a count.
-func replicasChanged() predicate.Predicate {
+// setChanged lets those updates of MachineSets through that change a count, or what
+// no machine can be added for.
+func setChanged() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, isSet := e.ObjectOld.(*clusterv1.MachineSet)
 			after, areSets := e.ObjectNew.(*clusterv1.MachineSet)
 			return isSet && areSets && (!ptr.Equal(before.Status.Replicas, after.Status.Replicas) ||
-				!ptr.Equal(before.Status.AvailableReplicas, after.Status.AvailableReplicas))
+				!ptr.Equal(before.Status.AvailableReplicas, after.Status.AvailableReplicas) ||
+				blockedBy(before) != blockedBy(after))
 		},
 		DeleteFunc:  func(event.DeleteEvent) bool { return false },
 		GenericFunc: func(event.GenericEvent) bool { return false },
@@ -44,14 +50,37 @@ func replicasChanged() predicate.Predicate {
 // MachineDeployment's template and available. Of the MachineDeployment's own counts
 // one may be older than the other; each MachineSet's are of one moment.
 func replaced(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet, wanted int32) bool {
-	var all, available int32
+	var all int32
 	for i := range sets {
 		all += ptr.Deref(sets[i].Status.Replicas, 0)
+	}
+	return len(sets) == 0 || all == wanted && newAndAvailable(md, sets) == wanted
+}
+
+// newAndAvailable is how many machines are both made from the MachineDeployment's
+// template and available. Its own counts do not tell that of the same machines.
+func newAndAvailable(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet) int32 {
+	if len(sets) == 0 {
+		return min(ptr.Deref(md.Status.AvailableReplicas, 0), ptr.Deref(md.Status.UpToDateReplicas, 0))
+	}
+	var available int32
+	for i := range sets {
 		if isMadeFrom(&sets[i].Spec.Template.Spec, &md.Spec.Template.Spec) {
 			available += ptr.Deref(sets[i].Status.AvailableReplicas, 0)
 		}
 	}
-	return len(sets) == 0 || all == wanted && available == wanted
+	return available
+}
+
+// blockedBy tells in one line why a MachineSet can add no machine, such as that the
+// control plane is being upgraded, or "" if it can.
+func blockedBy(set *clusterv1.MachineSet) string {
+	scaling := meta.FindStatusCondition(set.Status.Conditions, clusterv1.MachineSetScalingUpCondition)
+	if scaling == nil || scaling.Status != metav1.ConditionTrue {
+		return ""
+	}
+	_, reasons, _ := strings.Cut(scaling.Message, " is blocked because:\n")
+	return strings.ReplaceAll(strings.TrimPrefix(reasons, "* "), "\n* ", ", ")
 }
 
 // isMadeFrom tells whether machines need not be replaced for what the template says

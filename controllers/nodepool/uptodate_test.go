@@ -4,9 +4,12 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
 func machineSpec(version, template string) clusterv1.MachineSpec {
@@ -72,14 +75,66 @@ func TestNodesAreReplacedOnceAllThatThereAreAreNewAndAvailable(t *testing.T) {
 	}
 }
 
-func TestAMachineSetIsNewsWhenItsCountChanges(t *testing.T) {
+func TestAMachineSetIsNewsWhenItsCountOrWhatBlocksItChanges(t *testing.T) {
 	g := NewWithT(t)
 	one, two := machineSet(1, machineSpec("v1.36.4", "new")), machineSet(2, machineSpec("v1.36.4", "new"))
 	same := one.DeepCopy()
 	same.Status.ReadyReplicas = ptr.To[int32](1)
-	changed := replicasChanged()
+	blocked := one.DeepCopy()
+	blocked.Status.Conditions = scalingUp("Scaling up from 1 to 2 replicas is blocked because:\n* the control plane is upgrading")
+	growing := one.DeepCopy()
+	growing.Status.Conditions = scalingUp("Scaling up from 1 to 2 replicas")
+	changed := setChanged()
+	g.Expect(changed.Update(event.UpdateEvent{ObjectOld: &one, ObjectNew: blocked})).To(BeTrue())
+	g.Expect(changed.Update(event.UpdateEvent{ObjectOld: &one, ObjectNew: growing})).To(BeFalse())
 	g.Expect(changed.Update(event.UpdateEvent{ObjectOld: &one, ObjectNew: &two})).To(BeTrue())
 	g.Expect(changed.Update(event.UpdateEvent{ObjectOld: &one, ObjectNew: same})).To(BeFalse())
 	g.Expect(changed.Create(event.CreateEvent{Object: &one})).To(BeFalse())
 	g.Expect(changed.Delete(event.DeleteEvent{Object: &one})).To(BeFalse())
+}
+
+func scalingUp(message string) []metav1.Condition {
+	return []metav1.Condition{{Type: clusterv1.MachineSetScalingUpCondition, Status: metav1.ConditionTrue, Message: message}}
+}
+
+func TestProgressIsToldOfTheSameMachines(t *testing.T) {
+	const blocked = "Scaling up from 2 to 3 replicas is blocked because:\n" +
+		"* KubeadmControlPlane default/shop-control-plane is upgrading\n* something else"
+	now, before := machineSpec("v1.36.3", "new"), machineSpec("v1.36.3", "old")
+	set := func(spec clusterv1.MachineSpec, replicas, available int32, message string) clusterv1.MachineSet {
+		s := machineSet(replicas, spec)
+		s.Status.AvailableReplicas, s.Status.Conditions = ptr.To(available), scalingUp(message)
+		return s
+	}
+	for name, c := range map[string]struct {
+		wanted            int32
+		sets              []clusterv1.MachineSet
+		uptodate, present int32
+		cluster           string
+		want              string
+	}{
+		"the last new one boots and the last old one is there": {
+			2, []clusterv1.MachineSet{set(now, 2, 1, ""), set(before, 1, 1, "")}, 2, 3, "v1.36.3",
+			"1 of 2 nodes ready, 1 to be removed",
+		},
+		"all that there are shall go": {0, []clusterv1.MachineSet{set(now, 3, 3, "")}, 3, 3, "v1.36.3", "0 of 0 nodes ready, 3 to be removed"},
+		"the control plane is upgrading": {
+			3, []clusterv1.MachineSet{set(now, 2, 2, blocked)}, 2, 2, "v1.36.3",
+			"2 of 3 nodes ready; none can be added now: KubeadmControlPlane default/shop-control-plane is upgrading, something else",
+		},
+		"the pool is behind": {
+			3, []clusterv1.MachineSet{set(now, 2, 2, blocked)}, 2, 2, "v1.37.0",
+			"2 of 3 nodes ready; at v1.36.3 none can be added or repaired, since nodes join the control plane in its own minor version only: raise spec.version to v1.37.0",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scope{pool: &capstanv1.NodePool{}, cluster: &capstanv1.WorkloadCluster{}, deployment: &clusterv1.MachineDeployment{}, sets: c.sets}
+			s.cluster.Status.Version, s.pool.Spec.Replicas = c.cluster, &c.wanted
+			s.deployment.Spec.Template.Spec = now
+			s.deployment.Status.Replicas, s.deployment.Status.AvailableReplicas = &c.present, &c.present
+			s.deployment.Status.UpToDateReplicas = &c.uptodate
+			setReplicas(s)
+			NewWithT(t).Expect(waitingMessage(s, c.wanted)).To(Equal(c.want))
+		})
+	}
 }
