@@ -15,10 +15,20 @@ import (
 )
 
 // controlPlaneProgress tells how far the control plane is, such as "control plane
-// 2/3 at v1.36.4".
+// 2/3 at v1.36.4", and once there are enough machines how many there are too many.
 func controlPlaneProgress(kcp *controlplanev1.KubeadmControlPlane, machines []clusterv1.Machine) string {
-	done := countDone(machines, kcp.Spec.Version, isControlPlane)
-	return fmt.Sprintf("control plane %d/%d at %s", done, ptr.Deref(kcp.Spec.Replicas, 0), kcp.Spec.Version)
+	done, wanted := countDone(machines, kcp.Spec.Version, isControlPlane), int(ptr.Deref(kcp.Spec.Replicas, 0))
+	message := fmt.Sprintf("control plane %d/%d at %s", min(done, wanted), wanted, kcp.Spec.Version)
+	all := 0
+	for i := range machines {
+		if isControlPlane(&machines[i]) {
+			all++
+		}
+	}
+	if done >= wanted && all > wanted {
+		message += fmt.Sprintf(", %d to be removed", all-wanted)
+	}
+	return message
 }
 
 // poolProgress tells how far a pool is, likewise, and what its first machine that

@@ -117,6 +117,18 @@ func TestProgressCountsWhatIsDoneAndOfUse(t *testing.T) {
 	g.Expect(poolProgress(&pool, machines, nil)).To(Equal("shop-linux 2/4 at v1.36.4"))
 }
 
+func TestMembersThatAreTooManyAreToldOnceAllAreUpToDate(t *testing.T) {
+	g := NewWithT(t)
+	is, was := machine("v1.36.4", ofControlPlane), machine("v1.36.3", ofControlPlane)
+	progress := func(machines ...clusterv1.Machine) string {
+		return controlPlaneProgress(controlPlaneOf("v1.36.4", 3), append(machines, machine("v1.36.4", ofPool("shop-linux"))))
+	}
+	g.Expect(progress(is, is, was, was)).To(Equal("control plane 2/3 at v1.36.4"))
+	g.Expect(progress(is, is, is, was)).To(Equal("control plane 3/3 at v1.36.4, 1 to be removed"))
+	g.Expect(progress(is, is, is, is, is)).To(Equal("control plane 3/3 at v1.36.4, 2 to be removed"))
+	g.Expect(progress(is, is, is)).To(Equal("control plane 3/3 at v1.36.4"))
+}
+
 func TestPoolsThatARolloutHasNotComeToWait(t *testing.T) {
 	g := NewWithT(t)
 	at := func(name, version string) capstanv1.NodePool {
