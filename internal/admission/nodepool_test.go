@@ -45,6 +45,9 @@ var _ = Describe("A NodePool", func() {
 			refusal{"spec.labels[kubernetes.io/hostname]", "is set by each kubelet, to what is the case: leave it out"}),
 		Entry("a label by which machines are found", func(p *nodePool) { p.Spec.Labels = map[string]string{"cluster.x-k8s.io/cluster-name": "market"} },
 			refusal{"spec.labels[cluster.x-k8s.io/cluster-name]", "is reserved for Cluster API and Capstan"}),
+		Entry("a label by which workers would count as control plane", func(p *nodePool) {
+			p.Spec.Labels = map[string]string{"node-role.kubernetes.io/control-plane": ""}
+		}, refusal{"spec.labels[node-role.kubernetes.io/control-plane]", "is reserved for Cluster API and Capstan"}),
 		Entry("an annotation that is none", func(p *nodePool) { p.Spec.Annotations = map[string]string{"a b": "c"} },
 			refusal{"spec.annotations", "name part must consist of"}),
 		Entry("annotations that are too long", func(p *nodePool) { p.Spec.Annotations = map[string]string{"a": strings.Repeat("x", 257*1024)} },

@@ -43,11 +43,16 @@ var setAsItIs = map[string]bool{
 	"beta.kubernetes.io/arch": true, "beta.kubernetes.io/os": true,
 }
 
+// A worker with one of these would count as a member of the control plane.
+var controlPlaneRoles = map[string]bool{
+	clusterv1.NodeRoleLabelPrefix + "/control-plane": true, clusterv1.NodeRoleLabelPrefix + "/master": true,
+}
+
 // SetterOf returns who puts a label with this key on a node.
 func SetterOf(key string) NodeLabelSetter {
 	domain, _, qualified := strings.Cut(key, "/")
 	switch {
-	case key == clusterv1.MachineDeploymentUniqueLabel:
+	case key == clusterv1.MachineDeploymentUniqueLabel, controlPlaneRoles[key]:
 		return SetForItself
 	case !qualified:
 		return SetByKubelet

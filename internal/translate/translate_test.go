@@ -287,6 +287,8 @@ func TestEveryLabelIsSetByWhoMaySetIt(t *testing.T) {
 		"kubernetes.io/os":                          translate.SetAsItIs,
 		"cluster.x-k8s.io/cluster-name":             translate.SetForItself,
 		"topology.cluster.x-k8s.io/owned":           translate.SetForItself,
+		"node-role.kubernetes.io/control-plane":     translate.SetForItself,
+		"node-role.kubernetes.io/master":            translate.SetForItself,
 		"capstan.dev/node-pool":                     translate.SetForItself,
 		"machine-template-hash":                     translate.SetForItself,
 		"kubernetes.io/made-up":                     translate.SetByNobody,
