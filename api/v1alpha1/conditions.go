@@ -115,7 +115,7 @@ const (
 	ReasonPoweredOff               = "PoweredOff"
 	ReasonBootTimeout              = "BootTimeout"
 	ReasonAgentSilent              = "AgentSilent"
-	ReasonTokenLost                = "EnrolmentTokenLost"
+	ReasonEnrolmentLost            = "EnrolmentLost"
 	ReasonSharedHost               = "SharedHost"
 	ReasonInternalError            = "InternalError"
 	ReasonInvalidSpec              = "InvalidSpec"

@@ -44,7 +44,7 @@ func TestTheDocumentSaysWhenVMsAreReplaced(t *testing.T) {
 	g.Expect(listed).To(Equal([]string{
 		"at once " + capstanv1.ReasonHostLost,
 		"at once " + capstanv1.ReasonVMNotFound,
-		"at once " + capstanv1.ReasonTokenLost,
+		"at once " + capstanv1.ReasonEnrolmentLost,
 		silence + " " + capstanv1.ReasonAgentSilent,
 		silence + " the host's",
 		boot + " the host's, or " + capstanv1.ReasonBootTimeout,

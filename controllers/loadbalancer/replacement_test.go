@@ -162,7 +162,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 			Expect(h.most).To(Equal(1), "never both at once")
 			Expect(h.owners).To(Equal(1))
 		})
-		Eventually(s.whyReplaced(ctx)).Should(ConsistOf(capstanv1.ReasonTokenLost, capstanv1.ReasonTokenLost))
+		Eventually(s.whyReplaced(ctx)).Should(ConsistOf(capstanv1.ReasonEnrolmentLost, capstanv1.ReasonEnrolmentLost))
 	})
 
 	It("is made again elsewhere where its host has no room for it", func(ctx SpecContext) {

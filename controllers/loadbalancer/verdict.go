@@ -92,7 +92,7 @@ func judge(e evidence, limits Timeouts, now time.Time) verdict {
 	case e.lost:
 		return verdict{reason: capstanv1.ReasonHostLost, message: fmt.Sprintf("host %s, which has it, is declared lost", hostOf(vm))}
 	case errors.Is(e.trouble, errTokenLost):
-		return verdict{reason: capstanv1.ReasonTokenLost, message: errTokenLost.Error(), mayLive: e.carried}
+		return verdict{reason: capstanv1.ReasonEnrolmentLost, message: errTokenLost.Error(), mayLive: e.carried}
 	case ready == nil || ready.Status == metav1.ConditionUnknown:
 		return verdict{}
 	case vm.Spec.RetireSeed && ready.Reason == capstanv1.ReasonVMNotFound:
