@@ -28,7 +28,7 @@ func setStatus(s *scope) {
 		conditions.False(infra, capstanv1.ReadyCondition, capstanv1.ReasonWaitingForCluster, "waiting for a Cluster to refer to this HyperVCluster")
 		return
 	case s.err != nil:
-		conditions.False(infra, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		conditions.Failed(infra, capstanv1.ReadyCondition, reasonOf(s.err), s.err)
 		return
 	}
 	infra.Status.FailureDomains = s.domains

@@ -28,7 +28,7 @@ func setStatus(s *scope, now time.Time) {
 		conditions.False(infra, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", deletionMessage(s))
 		return
 	case s.err != nil:
-		conditions.False(infra, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		conditions.Failed(infra, capstanv1.ReadyCondition, reasonOf(s.err), s.err)
 		return
 	case s.wait != nil:
 		conditions.False(infra, capstanv1.ReadyCondition, s.wait.reason, "%s", s.wait.message)

@@ -11,7 +11,7 @@ import (
 
 func setStatus(claim *ipamv1.IPAddressClaim, address *ipamv1.IPAddress, err error) {
 	if err != nil {
-		conditions.False(claim, capstanv1.ReadyCondition, reasonOf(err), "%s", err)
+		conditions.Failed(claim, capstanv1.ReadyCondition, reasonOf(err), err)
 		return
 	}
 	claim.Status.AddressRef.Name = address.Name

@@ -57,7 +57,7 @@ func setVIP(s *scope) {
 	case s.vip.reason != "":
 		conditions.False(lb, capstanv1.VIPAllocatedCondition, s.vip.reason, "%s", s.vip.message)
 	case s.err != nil && len(lb.Status.VIPs) == 0:
-		conditions.False(lb, capstanv1.VIPAllocatedCondition, reasonOf(s.err), "%s", s.err)
+		conditions.Failed(lb, capstanv1.VIPAllocatedCondition, reasonOf(s.err), s.err)
 	}
 }
 
@@ -181,7 +181,7 @@ func setReady(s *scope) {
 	instances := conditions.Get(lb, capstanv1.InstancesReadyCondition)
 	switch {
 	case s.err != nil:
-		conditions.False(lb, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		conditions.Failed(lb, capstanv1.ReadyCondition, reasonOf(s.err), s.err)
 	case !conditions.IsTrue(lb, capstanv1.VIPAllocatedCondition):
 		conditions.Summarize(lb, capstanv1.ReadyCondition, "", "", capstanv1.VIPAllocatedCondition)
 	case carried && instances.Status == metav1.ConditionTrue:

@@ -36,7 +36,7 @@ func setStatus(s *scope) {
 		pool.Status.ObservedClusterGeneration = s.cluster.Generation
 	}
 	if s.err != nil {
-		conditions.False(pool, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		conditions.Failed(pool, capstanv1.ReadyCondition, reasonOf(s.err), s.err)
 		return
 	}
 	setReplicas(s)

@@ -130,7 +130,7 @@ func setWaiting(s *scope) {
 	case s.wait != nil:
 		conditions.False(s.vm, condition, s.wait.reason, "%s", s.wait.message)
 	case s.err != nil:
-		conditions.False(s.vm, condition, capstanv1.ReasonInternalError, "%s", s.err)
+		conditions.Failed(s.vm, condition, capstanv1.ReasonInternalError, s.err)
 	}
 }
 

@@ -33,7 +33,7 @@ func setStatus(s *scope) {
 		return
 	}
 	if s.err != nil {
-		conditions.False(wlc, capstanv1.ReadyCondition, reasonOf(s.err), "%s", s.err)
+		conditions.Failed(wlc, capstanv1.ReadyCondition, reasonOf(s.err), s.err)
 		return
 	}
 	setEndpoint(s)

@@ -30,15 +30,15 @@ func RetryConflicts(r reconcile.Reconciler) reconcile.Reconciler {
 			return result, nil
 		case isOnly(err, apierrors.IsConflict):
 			return reconcile.Result{RequeueAfter: afterConflict}, nil
-		case isOnly(err, func(err error) bool { return apierrors.IsConflict(err) || isOfGoingNamespace(err) }):
+		case isOnly(err, isConflictOrOfGoingNamespace):
 			return reconcile.Result{RequeueAfter: inGoingNamespace}, nil
 		}
 		return result, err
 	})
 }
 
-func isOfGoingNamespace(err error) bool {
-	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+func isConflictOrOfGoingNamespace(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // isOnly tells whether nothing went wrong but what is expected.
