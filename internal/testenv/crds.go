@@ -1,21 +1,37 @@
 package testenv
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
 )
 
+// repositoryRoot is the folder of go.mod. Tests run in the folder of their package,
+// and binaries that are built with -trimpath do not know where their sources are.
 func repositoryRoot() (string, error) {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", fmt.Errorf("the place of this source file is unknown")
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
 	}
-	return filepath.Join(filepath.Dir(file), "..", ".."), nil
+	return moduleRoot(folder)
+}
+
+func moduleRoot(start string) (string, error) {
+	for folder := start; ; folder = filepath.Dir(folder) {
+		switch _, err := os.Stat(filepath.Join(folder, "go.mod")); {
+		case err == nil:
+			return folder, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("looking for go.mod: %w", err)
+		case folder == filepath.Dir(folder):
+			return "", fmt.Errorf("no go.mod in %s or above it: run the tests within the module", start)
+		}
+	}
 }
 
 // readCRDs reads the definitions of Capstan and Cluster API. Conversion is taken
