@@ -108,7 +108,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		generation := fetch(ctx, lb).Status.PlanGeneration
 		Expect(k8s.Delete(ctx, tombstone)).To(Succeed())
 		Eventually(func() int64 { return fetch(ctx, lb).Status.PlanGeneration }).Should(BeNumerically(">", generation))
-		Expect(h.owners).To(Equal(1))
+		h.with(func() { Expect(h.owners).To(Equal(1)) })
 	})
 
 	It("keeps the VIP until another one can take it, though nobody can ask it", func(ctx SpecContext) {
@@ -141,7 +141,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		Eventually(role(ctx, lb, successor)).Should(Equal("Active"))
 		Eventually(s.ask).Should(Equal("cp-1"))
 		Eventually(s.standby(ctx, lb, mute.Name)).Should(BeTrue())
-		Expect(h.owners).To(Equal(1))
+		h.with(func() { Expect(h.owners).To(Equal(1)) })
 		Eventually(s.whyReplaced(ctx)).Should(ConsistOf(capstanv1.ReasonAgentSilent))
 	})
 
