@@ -92,6 +92,7 @@ func (r *Reconciler) carryOut(ctx context.Context, i *instance, plan lbapi.Plan)
 		return c.Apply(ctx, plan)
 	})
 	if err != nil {
+		logTrouble(ctx, i.vm, err)
 		i.err = err
 		i.retry = i.agent.failed(err, now)
 		i.status = i.agent.observed()
@@ -132,6 +133,7 @@ func (r *Reconciler) meet(ctx context.Context, i *instance) {
 		return lbapi.Status{}, err
 	})
 	if i.err != nil {
+		logTrouble(ctx, i.vm, i.err)
 		i.retry = i.agent.failed(i.err, now)
 		return
 	}

@@ -110,7 +110,7 @@ func statusOf(i *instance, was *capstanv1.LoadBalancerInstance, now time.Time) c
 		is.Message = strings.Join(i.status.Messages, "; ")
 	}
 	if i.err != nil {
-		is.Message = i.err.Error()
+		is.Message = tellTrouble(i.vm, i.err)
 	}
 	if i.stranger != "" {
 		is.Message = waitsFor(i.stranger)
@@ -164,7 +164,7 @@ func whyBehind(s *scope, i *instance) string {
 	case i.message != "":
 		return i.message
 	case i.err != nil:
-		return i.err.Error()
+		return tellTrouble(i.vm, i.err)
 	case i.stranger != "":
 		return waitsFor(i.stranger)
 	case !s.vip.isAllocated():

@@ -133,7 +133,7 @@ func judgeBoot(e evidence, ready *metav1.Condition, limit time.Duration, now tim
 	if ready.Status == metav1.ConditionTrue {
 		v.reason = capstanv1.ReasonBootTimeout
 		if e.trouble != nil {
-			v.message = "its agent has never answered: " + e.trouble.Error()
+			v.message = "it has never come up: " + tellTrouble(e.vm, e.trouble)
 		}
 	}
 	return v.after(since.Add(limit), now)
