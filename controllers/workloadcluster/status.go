@@ -76,9 +76,17 @@ func setEndpoint(s *scope) {
 	}
 	message := "waiting for the load balancer"
 	if ready := conditions.Get(s.infra, capstanv1.ReadyCondition); ready != nil && ready.Status != metav1.ConditionTrue {
-		message = "load balancer: " + ready.Message
+		message = ofLoadBalancer(ready.Message)
 	}
 	conditions.False(s.wlc, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonWaitingForLoadBalancer, "%s", message)
+}
+
+// ofLoadBalancer makes it clear that a message is about the load balancer.
+func ofLoadBalancer(message string) string {
+	if strings.Contains(message, "load balancer") || strings.Contains(message, "LoadBalancer") {
+		return message
+	}
+	return "load balancer: " + message
 }
 
 func setControlPlane(s *scope) {

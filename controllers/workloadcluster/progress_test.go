@@ -1,0 +1,44 @@
+package workloadcluster
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+func TestAPoolsProgressSaysWhatItWaitsFor(t *testing.T) {
+	waiting := infrav1.HyperVMachine{ObjectMeta: metav1.ObjectMeta{Name: "shop-linux-a", Labels: map[string]string{capstanv1.NodePoolLabel: "shop-linux"}}}
+	conditions.False(&waiting, capstanv1.ReadyCondition, capstanv1.ReasonOutOfCapacity, "no host has room")
+	for name, tc := range map[string]struct {
+		says  string
+		infra []infrav1.HyperVMachine
+		want  string
+	}{
+		"nothing is known":            {says: "2 of 4 nodes ready", want: "shop-linux 0/4 at v1.35.2"},
+		"a machine waits":             {says: "2 of 4 nodes ready", infra: []infrav1.HyperVMachine{waiting}, want: "shop-linux 0/4 at v1.35.2; shop-linux-a: no host has room"},
+		"the pool knows why":          {says: "2 of 4 nodes ready; at v1.35.2 none can be added", want: "shop-linux 0/4 at v1.35.2; at v1.35.2 none can be added"},
+		"the pool knows of a machine": {says: "2 of 4 nodes ready; shop-linux-a: no host has room", infra: []infrav1.HyperVMachine{waiting}, want: "shop-linux 0/4 at v1.35.2; shop-linux-a: no host has room"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := capstanv1.NodePool{
+				ObjectMeta: metav1.ObjectMeta{Name: "shop-linux"},
+				Spec:       capstanv1.NodePoolSpec{Replicas: ptr.To[int32](4)}, Status: capstanv1.NodePoolStatus{Version: "v1.35.2"},
+			}
+			conditions.False(&pool, capstanv1.ReadyCondition, capstanv1.ReasonWaitingForMachines, "%s", tc.says)
+			NewWithT(t).Expect(poolProgress(&pool, nil, tc.infra)).To(Equal(tc.want))
+		})
+	}
+}
+
+func TestTheLoadBalancerIsNamedOnce(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(ofLoadBalancer("waiting for the load balancer")).To(Equal("waiting for the load balancer"))
+	g.Expect(ofLoadBalancer("LoadBalancer shop belongs to somebody else")).To(Equal("LoadBalancer shop belongs to somebody else"))
+	g.Expect(ofLoadBalancer("waiting for the VIP")).To(Equal("load balancer: waiting for the VIP"))
+}
