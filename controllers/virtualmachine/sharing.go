@@ -36,19 +36,27 @@ func sharing(vm *capstanv1.VirtualMachine, vms []capstanv1.VirtualMachine) strin
 	var said []string
 	if len(onHost) > 0 {
 		slices.Sort(onHost)
-		said = append(said, fmt.Sprintf("host %s with %s", vm.Spec.Placement.Host, strings.Join(onHost, ", ")))
+		said = append(said, together(vm.Name, onHost, "are on host "+vm.Spec.Placement.Host))
 	}
 	for _, disk := range vm.Spec.Placement.Disks {
 		if members := onVolume[disk.Volume]; len(members) > 0 {
 			slices.Sort(members)
-			said = append(said, fmt.Sprintf("volume %s with %s", disk.Volume, strings.Join(members, ", ")))
+			said = append(said, together(vm.Name, members, "have disks on volume "+disk.Volume))
 			delete(onVolume, disk.Volume)
 		}
 	}
-	if len(said) == 0 {
-		return ""
+	return strings.Join(said, "; ")
+}
+
+// together says where members are. Why they are there is not known: their hosts may
+// have been the only ones with room, or a failover may have brought them together.
+func together(name string, others []string, where string) string {
+	hits := "both"
+	if len(others) > 1 {
+		hits = "all of them"
 	}
-	return "shares " + strings.Join(said, " and ") + ": no other has room for it"
+	first := append([]string{name}, others[:len(others)-1]...)
+	return fmt.Sprintf("%s and %s %s: one fault there hits %s", strings.Join(first, ", "), others[len(others)-1], where, hits)
 }
 
 func whereIs(vm *capstanv1.VirtualMachine) string {

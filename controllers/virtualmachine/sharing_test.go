@@ -27,12 +27,12 @@ func TestMembersThatOneFaultCanHitTogetherAreToldOf(t *testing.T) {
 		"one host": {
 			memberVM("c", 0, on("hv1", "csv3")),
 			[]capstanv1.VirtualMachine{memberVM("b", 1, on("hv1", "csv2")), memberVM("a", 2, on("hv1", "csv1"))},
-			"shares host hv1 with a, b: no other has room for it",
+			"c, a and b are on host hv1: one fault there hits all of them",
 		},
-		"one volume": {memberVM("c", 0, on("hv3", "csv1")), []capstanv1.VirtualMachine{memberVM("a", 2, on("hv1", "csv1"))}, "shares volume csv1 with a: no other has room for it"},
+		"one volume": {memberVM("c", 0, on("hv3", "csv1")), []capstanv1.VirtualMachine{memberVM("a", 2, on("hv1", "csv1"))}, "c and a have disks on volume csv1: one fault there hits both"},
 		"both": {
 			memberVM("c", 0, on("hv1", "csv1")), []capstanv1.VirtualMachine{memberVM("a", 2, on("hv1", "csv1"))},
-			"shares host hv1 with a and volume csv1 with a: no other has room for it",
+			"c and a are on host hv1: one fault there hits both; c and a have disks on volume csv1: one fault there hits both",
 		},
 		"two volumes of one name":     {memberVM("c", 0, on("hv3", "csv1"), alone), []capstanv1.VirtualMachine{memberVM("a", 2, on("hv1", "csv1"), alone)}, ""},
 		"one that has moved away":     {memberVM("c", 0, on("hv1", "csv3")), []capstanv1.VirtualMachine{memberVM("a", 2, on("hv1", "csv1"), moved)}, ""},
