@@ -71,8 +71,9 @@ type WorkloadClusterSpec struct {
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 
-	// deletionProtection refuses the deletion of the cluster, of the Cluster that
-	// stands for it, and of the namespace it is in, until it is false again.
+	// deletionProtection refuses the deletion of the cluster, of what stands for it
+	// (the Cluster, KubeadmControlPlane, HyperVCluster and LoadBalancer), and of the
+	// namespace it is in, until it is false again. NodePools can be deleted.
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }

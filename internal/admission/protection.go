@@ -2,14 +2,12 @@ package admission
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,7 +21,7 @@ import (
 func setupProtection(mgr ctrl.Manager, live client.Reader) error {
 	server := mgr.GetWebhookServer()
 	server.Register("/validate-deletion-of-namespace", &admission.Webhook{Handler: &namespaceGuard{live}})
-	server.Register("/validate-deletion-of-cluster", &admission.Webhook{Handler: &clusterGuard{live}})
+	server.Register("/validate-deletion-of-cluster", &admission.Webhook{Handler: &standInGuard{live}})
 	return nil
 }
 
@@ -62,28 +60,6 @@ func (g *namespaceGuard) Handle(ctx context.Context, req admission.Request) admi
 	}
 	if len(names) > 0 {
 		return admission.Denied(fmt.Sprintf("WorkloadCluster %s in it is protected from deletion: %s", strings.Join(names, ", "), howToUnprotect))
-	}
-	return admission.Allowed("")
-}
-
-// clusterGuard keeps the Clusters of protected WorkloadClusters.
-type clusterGuard struct{ live client.Reader }
-
-// Handle refuses the deletion of the Cluster of a protected WorkloadCluster.
-func (g *clusterGuard) Handle(ctx context.Context, req admission.Request) admission.Response {
-	cluster := &metav1.PartialObjectMetadata{}
-	if err := json.Unmarshal(req.OldObject.Raw, cluster); err != nil {
-		return admission.Errored(http.StatusBadRequest, fmt.Errorf("reading Cluster %s: %w", req.Name, err))
-	}
-	key := client.ObjectKey{Namespace: req.Namespace, Name: cluster.Labels[capstanv1.WorkloadClusterLabel]}
-	wlc := &capstanv1.WorkloadCluster{}
-	switch err := g.live.Get(ctx, key, wlc); {
-	case apierrors.IsNotFound(err):
-		return admission.Allowed("")
-	case err != nil:
-		return admission.Errored(http.StatusInternalServerError, fmt.Errorf("reading WorkloadCluster %s: %w", key, err))
-	case isProtected(wlc) && metav1.IsControlledBy(cluster, wlc):
-		return admission.Denied(fmt.Sprintf("WorkloadCluster %s, which it stands for, is protected from deletion: %s", wlc.Name, howToUnprotect))
 	}
 	return admission.Allowed("")
 }

@@ -117,7 +117,7 @@ var _ = Describe("Protection from deletion", func() {
 	It("fails closed, and looks at deletions alone", func(ctx SpecContext) {
 		for _, w := range guards(ctx) {
 			Expect(*w.FailurePolicy).To(Equal(admissionregistrationv1.Fail), w.Name)
-			Expect(w.Rules).To(ConsistOf(HaveField("Operations", ConsistOf(admissionregistrationv1.Delete))), w.Name)
+			Expect(w.Rules).To(HaveEach(HaveField("Operations", ConsistOf(admissionregistrationv1.Delete))), w.Name)
 		}
 	})
 })
