@@ -23,6 +23,7 @@ func SetupWebhooks(mgr ctrl.Manager) error {
 		"LogicalNetwork":  setupLogicalNetwork,
 		"VMImage":         setupVMImage,
 		"HyperVHost":      setupHyperVHost,
+		"LoadBalancer":    setupLoadBalancer,
 		"protection":      setupProtection,
 	} {
 		if err := setup(mgr, live); err != nil {

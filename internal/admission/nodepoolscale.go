@@ -36,7 +36,7 @@ func (v *nodePoolScaleValidator) Handle(ctx context.Context, req admission.Reque
 		return admission.Allowed("")
 	}
 	if pool.Spec.Autoscaling != nil {
-		return refuse(pool.Name, field.ErrorList{field.Forbidden(field.NewPath("spec", "replicas"),
+		return refuse("NodePool", pool.Name, field.ErrorList{field.Forbidden(field.NewPath("spec", "replicas"),
 			"the cluster autoscaler chooses the number of nodes: change spec.autoscaling of the NodePool, or remove it to scale by hand")})
 	}
 	warnings, errs, err := checkAddresses(ctx, v.live, old, pool)
@@ -44,14 +44,18 @@ func (v *nodePoolScaleValidator) Handle(ctx context.Context, req admission.Reque
 	case err != nil:
 		return admission.Errored(http.StatusInternalServerError, err)
 	case len(errs) > 0:
-		return refuse(pool.Name, errs)
+		return refuse("NodePool", pool.Name, errs)
 	}
 	return admission.Allowed("").WithWarnings(warnings...)
 }
 
-func refuse(name string, errs field.ErrorList) admission.Response {
-	status := apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("NodePool").GroupKind(), name, errs).Status()
+func refuse(kind, name string, errs field.ErrorList) admission.Response {
+	status := invalid(kind, name, errs).Status()
 	response := admission.Denied("")
 	response.Result = &status
 	return response
+}
+
+func invalid(kind, name string, errs field.ErrorList) *apierrors.StatusError {
+	return apierrors.NewInvalid(capstanv1.GroupVersion.WithKind(kind).GroupKind(), name, errs)
 }

@@ -34,8 +34,8 @@ metadata: {name: shop-linux}
 spec: {clusterName: shop, `+spec+`}`, opts...)
 }
 
-func scaleTo(ctx context.Context, pool *nodePool, replicas int32) error {
-	return env.Client.SubResource("scale").Update(ctx, pool, client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}))
+func scaleTo(ctx context.Context, obj client.Object, replicas int32) error {
+	return env.Client.SubResource("scale").Update(ctx, obj, client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}))
 }
 
 // warned collects the warnings that an API server answers with.
