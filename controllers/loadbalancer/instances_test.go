@@ -63,8 +63,8 @@ var _ = Describe("The VMs of a LoadBalancer", func() {
 
 		scale(ctx, lb, 1)
 		Expect(s.waitForVMs(ctx, 1)[0].Name).To(Equal(second.Name), "the standby goes first")
+		Eventually(func() []capstanv1.LoadBalancerInstance { return fetch(ctx, lb).Status.Instances }).Should(HaveLen(1))
 		Eventually(condition(ctx, lb, capstanv1.InstancesReadyCondition)).Should(Equal("True Ready"))
-		Expect(fetch(ctx, lb).Status.Instances).To(HaveLen(1))
 	})
 
 	It("take over from one that falls silent, which is told and not replaced", func(ctx SpecContext) {

@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -117,7 +118,12 @@ func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) 
 	go func() { ended <- mgr.Start(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		must(t, "running the manager", <-ended)
+		err := <-ended
+		if err != nil {
+			// What did not end in time is still there: it is seen here or never.
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		}
+		must(t, "running the manager", err)
 	})
 	if !mgr.GetCache().WaitForCacheSync(ctx) {
 		t.Fatalf("the manager's caches were not filled")
