@@ -66,7 +66,7 @@ var _ = Describe("The enrolment of a load-balancer VM", func() {
 		vm := s.waitForVMs(ctx, 1)[0]
 		g := s.prepare(ctx, &vm)
 		setVMStatus(ctx, g.vm, runs)
-		Eventually(message(ctx, lb, capstanv1.ReadyCondition)).Should(ContainSubstring("refused"))
+		Eventually(message(ctx, lb, capstanv1.ReadyCondition)).Should(Equal(vm.Name + ": its agent does not answer at " + g.vm.Status.Addresses[0] + ":9443"))
 		Expect(condition(ctx, lb, capstanv1.ReadyCondition)()).To(Equal("False WaitingForInstances"))
 		Expect(fetch(ctx, lb).Status.Instances[0].Role).To(Equal("Unknown"))
 		g.powerOn(s, GinkgoT().TempDir())
