@@ -30,6 +30,8 @@ var _ = Describe("A WorkloadCluster that is paused", func() {
 		env.ExpectReady(ctx, s.wlc)
 
 		testenv.Update(ctx, env, s.wlc, paused(true))
+		// What a controller hears of two objects is in no order.
+		env.ExpectCondition(ctx, pool, capstanv1.PausedCondition, "True", capstanv1.ReasonPaused, Not(BeEmpty()))
 		testenv.Update(ctx, env, s.wlc, testenv.WithControlPlane(3))
 		testenv.Update(ctx, env, pool, testenv.WithReplicas(5))
 		late := testenv.NewNodePool(s.namespace, "shop-late", "shop")
@@ -102,9 +104,13 @@ var _ = Describe("A WorkloadCluster that is paused", func() {
 	It("by somebody else, in its Cluster, stands still until they let go", func(ctx SpecContext) {
 		s := newStory(ctx).begin(ctx)
 		testenv.Update(ctx, env, s.cluster, func(c *clusterv1.Cluster) { c.Spec.Paused = ptr.To(true) })
+		isHeld := func() {
+			env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, "False", capstanv1.ReasonPaused,
+				Equal("Cluster shop was paused by somebody else: nothing is done until its spec.paused is false"))
+		}
+		isHeld()
 		testenv.Update(ctx, env, s.wlc, testenv.WithControlPlane(3))
-		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, "False", capstanv1.ReasonPaused,
-			Equal("Cluster shop was paused by somebody else: nothing is done until its spec.paused is false"))
+		isHeld()
 		Expect(testenv.Get(ctx, env, s.controlPlane)()).To(HaveField("Spec.Replicas", HaveValue(Equal(int32(1)))))
 		testenv.Update(ctx, env, s.cluster, func(c *clusterv1.Cluster) { c.Spec.Paused = nil })
 		Eventually(testenv.Get(ctx, env, s.controlPlane)).WithContext(ctx).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(3)))))

@@ -42,3 +42,17 @@ func TestTheLoadBalancerIsNamedOnce(t *testing.T) {
 	g.Expect(ofLoadBalancer("LoadBalancer shop belongs to somebody else")).To(Equal("LoadBalancer shop belongs to somebody else"))
 	g.Expect(ofLoadBalancer("waiting for the VIP")).To(Equal("load balancer: waiting for the VIP"))
 }
+
+func TestAPoolThatHasNotSeenTheSpecIsNotReadyForIt(t *testing.T) {
+	g := NewWithT(t)
+	pool := capstanv1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "shop-linux"}}
+	conditions.True(&pool, capstanv1.ReadyCondition, capstanv1.ReasonReady, "1 nodes ready")
+	pool.Status.ObservedClusterGeneration = 1
+	s := &scope{wlc: &capstanv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Generation: 2}}, pools: []capstanv1.NodePool{pool}}
+	setNodePools(s)
+	g.Expect(conditions.Get(s.wlc, capstanv1.NodePoolsReadyCondition)).To(And(
+		HaveField("Status", metav1.ConditionFalse), HaveField("Message", "shop-linux: not looked at yet")))
+	s.pools[0].Status.ObservedClusterGeneration = 2
+	setNodePools(s)
+	g.Expect(conditions.IsTrue(s.wlc, capstanv1.NodePoolsReadyCondition)).To(BeTrue())
+}

@@ -182,6 +182,10 @@ var _ = Describe("A WorkloadCluster", func() {
 			Spec: infrav1.HyperVMachineSpec{Image: "linux-136", Networks: []capstanv1.VMNetwork{{LogicalNetwork: "lan"}}},
 		}
 		env.Create(ctx, machine)
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonOutOfCapacity, "no host has room")
+		})
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ControlPlaneReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane, HaveSuffix("no host has room"))
 		testenv.Update(ctx, env, s.wlc, func(c *capstanv1.WorkloadCluster) { c.Spec.ControlPlane.Size.CPUs = 8 })
 		Eventually(testenv.Get(ctx, env, s.controlPlane)).WithContext(ctx).Should(HaveField("Spec.MachineTemplate.Spec.InfrastructureRef.Name", Not(Equal(old))))
 		now := s.controlPlane.Spec.MachineTemplate.Spec.InfrastructureRef.Name
@@ -213,7 +217,7 @@ var _ = Describe("A WorkloadCluster", func() {
 
 		old := md.Spec.Template.Spec.InfrastructureRef.Name
 		testenv.Update(ctx, env, s.wlc, func(c *capstanv1.WorkloadCluster) { c.Spec.NodePoolDefaults.Size.CPUs = 8 })
-		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForNodePools, HavePrefix("shop-linux: "))
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForNodePools, HavePrefix("shop-linux"))
 		Eventually(testenv.Get(ctx, env, md)).WithContext(ctx).Should(HaveField("Spec.Template.Spec.InfrastructureRef.Name", Not(Equal(old))))
 		machinesSettled(ctx, md)
 		env.ExpectReady(ctx, s.wlc)
@@ -222,11 +226,7 @@ var _ = Describe("A WorkloadCluster", func() {
 
 var _ = Describe("Deleting a WorkloadCluster", func() {
 	It("takes the Cluster first, then what Cluster API left, and holds on until all is gone", func(ctx SpecContext) {
-		s := newStory(ctx).begin(ctx)
-		for _, child := range []client.Object{s.cluster, s.controlPlane, s.infra} {
-			testenv.Update(ctx, env, child, hold)
-		}
-		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Not(BeEmpty()))
+		s := newStory(ctx)
 		vm := &capstanv1.VirtualMachine{
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "shop-lb-abcde", Labels: map[string]string{clusterv1.ClusterNameLabel: "shop"}},
 			Spec: capstanv1.VirtualMachineSpec{
@@ -235,6 +235,11 @@ var _ = Describe("Deleting a WorkloadCluster", func() {
 			},
 		}
 		env.Create(ctx, vm)
+		s.begin(ctx)
+		for _, child := range []client.Object{s.cluster, s.controlPlane, s.infra} {
+			testenv.Update(ctx, env, child, hold)
+		}
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Not(BeEmpty()))
 		Expect(env.Client.Delete(ctx, s.wlc)).To(Succeed())
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonDeleting, Equal("waiting for 1 virtual machines: shop-lb-abcde"))
 		Eventually(testenv.Get(ctx, env, s.cluster)).WithContext(ctx).Should(HaveField("DeletionTimestamp", Not(BeNil())))
