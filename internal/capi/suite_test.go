@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/cluster-api/controllers/clustercache"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -94,6 +95,8 @@ func startManager(scheme *runtime.Scheme) {
 	Expect(capi.RequireCRDs(ctx, k8s)).To(Succeed())
 	Expect(capi.RefuseForeign(ctx, k8s)).To(Succeed())
 	Expect(capi.ConfigureManager(&options)).To(Succeed())
+	// It can deadlock when it is shut down, as internal/testenv says.
+	options.Controller.UsePriorityQueue = ptr.To(false)
 	mgr, err := ctrl.NewManager(apiServer.Config, options)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(mgr.Add(keeper)).To(Succeed())

@@ -110,6 +110,11 @@ func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) 
 	if e.clusterAPI {
 		must(t, "configuring the manager for Cluster API", capi.ConfigureManager(&options))
 	}
+	// The priority queue of controller-runtime 0.24 can deadlock when it is shut down
+	// (its issue 3538), and a suite ends a manager after each spec or so. A manager
+	// that is deployed ends with its process.
+	priorityQueue := false
+	options.Controller.UsePriorityQueue = &priorityQueue
 	mgr, err := manager.New(e.Config, options)
 	must(t, "making a manager", err)
 	ctx, stop := context.WithCancel(context.Background())
