@@ -28,6 +28,10 @@ test-ha: build ## Grow and shrink a control plane, and take the power from its m
 test-namespaces: build ## Delete namespaces with clusters in them, whose neighbours have clusters of the same name
 	hack/namespaces.sh
 
+.PHONY: test-rollout
+test-rollout: ## Edit NodePools 200 times in a minute, and see what is rolled out
+	hack/rollout.sh
+
 .PHONY: demo
 demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
 	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
