@@ -68,7 +68,8 @@ type Frontend struct {
 	// AllowedSources are the networks, in CIDR form, that may connect. Empty allows
 	// everyone.
 	AllowedSources []string `json:"allowedSources,omitempty"`
-	// Backends may be empty: then connections are refused. One that was there before
+	// Backends may be empty: then connections are refused. All are of the VIP's
+	// address family: a load-balancer VM has no other. One that was there before
 	// and is not any more loses the connections that it has.
 	Backends []Backend `json:"backends,omitempty"`
 	Check    Check     `json:"check"`
@@ -93,15 +94,21 @@ const (
 	CheckTLSReadyz CheckKind = "TLSReadyz"
 	// CheckTCP wants a connection to be accepted.
 	CheckTCP CheckKind = "TCP"
+	// CheckHTTP asks Path in plain text on Port of the backend's address, whatever
+	// the backend's own port, and wants status 200. This is how nodes tell whether
+	// they have an endpoint of a Service with externalTrafficPolicy Local.
+	CheckHTTP CheckKind = "HTTP"
 )
 
 // Check is how and how often the backends of a frontend are checked.
 type Check struct {
 	Kind CheckKind `json:"kind"`
-	// Path, ServerName and CA are for TLSReadyz alone: what is asked, the name that
-	// the certificate must bear, and the authorities that may have issued it, in
-	// PEM.
-	Path       string `json:"path,omitempty"`
+	// Path is what TLSReadyz and HTTP ask.
+	Path string `json:"path,omitempty"`
+	// Port is for HTTP alone: where it asks.
+	Port int32 `json:"port,omitempty"`
+	// ServerName and CA are for TLSReadyz alone: the name that the certificate must
+	// bear, and the authorities that may have issued it, in PEM.
 	ServerName string `json:"serverName,omitempty"`
 	CA         string `json:"ca,omitempty"`
 

@@ -88,7 +88,7 @@ func anyFrontend(t *rapid.T, i int, vip string) lbapi.Frontend {
 	f.AllowedSources = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"}), 0, 3, rapid.ID[string]).Draw(t, "sources")
 	for j := range rapid.IntRange(0, 3).Draw(t, "backends") {
 		f.Backends = append(f.Backends, lbapi.Backend{
-			Name: fmt.Sprintf("b%d", j), Address: rapid.SampledFrom([]string{"10.9.0.1", "2001:db8::1"}).Draw(t, "address"),
+			Name: fmt.Sprintf("b%d", j), Address: rapid.SampledFrom([]string{"10.9.0.1", "10.9.0.2"}).Draw(t, "address"),
 			Port: int32(9000 + j), Drain: rapid.Bool().Draw(t, "drain"),
 		})
 	}
@@ -97,8 +97,12 @@ func anyFrontend(t *rapid.T, i int, vip string) lbapi.Frontend {
 		Kind: lbapi.CheckTCP, Rise: rapid.Int32Range(1, 100).Draw(t, "rise"), Fall: rapid.Int32Range(1, 100).Draw(t, "fall"),
 		Interval: time.Duration(ms.Draw(t, "interval")) * time.Millisecond, Timeout: time.Duration(ms.Draw(t, "timeout")) * time.Millisecond,
 	}
-	if rapid.Bool().Draw(t, "tls") {
-		f.Check.Kind, f.Check.Path, f.Check.ServerName, f.Check.CA = lbapi.CheckTLSReadyz, "/readyz", "kubernetes.default.svc", testCA()
+	switch f.Check.Kind = rapid.SampledFrom([]lbapi.CheckKind{lbapi.CheckTCP, lbapi.CheckTLSReadyz, lbapi.CheckHTTP}).Draw(t, "kind"); f.Check.Kind {
+	case lbapi.CheckTLSReadyz:
+		f.Check.Path, f.Check.ServerName, f.Check.CA = "/readyz", "kubernetes.default.svc", testCA()
+	case lbapi.CheckHTTP:
+		f.Check.Path, f.Check.Port = "/healthz", rapid.Int32Range(1, 65535).Draw(t, "port")
+	case lbapi.CheckTCP:
 	}
 	return f
 }

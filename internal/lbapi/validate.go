@@ -140,24 +140,30 @@ func (v *validator) validateFrontends() {
 			v.network(field, s)
 			sources.check(v, field, s, quote(s))
 		}
-		v.validateBackends(at, f.Backends)
+		v.validateBackends(at, f)
 		v.validateCheck(at+".check", f.Check)
 	}
 }
 
-func (v *validator) validateBackends(at string, backends []Backend) {
-	v.count(at+".backends", len(backends), maxBackends)
+func (v *validator) validateBackends(at string, f Frontend) {
+	v.count(at+".backends", len(f.Backends), maxBackends)
 	type endpoint struct {
 		address string
 		port    int32
 	}
 	names, endpoints := unique[string]{}, unique[endpoint]{}
-	for i, b := range backends {
+	vip, vipErr := netip.ParseAddr(f.VIP)
+	for i, b := range f.Backends {
 		field := fmt.Sprintf("%s.backends[%d]", at, i)
 		v.name(field+".name", b.Name)
 		names.check(v, field+".name", b.Name, quote(b.Name))
-		if a, ok := v.address(field+".address", b.Address); ok && v.vips[a] {
-			v.add(field+".address", "%s is a VIP of this load balancer: connections would go round in a circle", a)
+		if a, ok := v.address(field+".address", b.Address); ok {
+			if v.vips[a] {
+				v.add(field+".address", "%s is a VIP of this load balancer: connections would go round in a circle", a)
+			}
+			if vipErr == nil && a.Is4() != vip.Is4() {
+				v.add(field+".address", "%s is of another address family than VIP %s", a, vip)
+			}
 		}
 		v.within(field+".port", b.Port, 1, 65535)
 		endpoints.check(v, field, endpoint{b.Address, b.Port}, fmt.Sprintf("%s port %d", quote(b.Address), b.Port))

@@ -74,9 +74,10 @@ func TestValidateNamesTheFaultyField(t *testing.T) {
 		"backend in mapped form":    {backend(func(b *lbapi.Backend) { b.Address = "::ffff:192.0.2.4" }), "frontends[0].backends[0].address"},
 		"backend in long form":      {backend(func(b *lbapi.Backend) { b.Address = "2001:DB8:0::1" }), "frontends[0].backends[0].address"},
 		"backend everywhere":        {backend(func(b *lbapi.Backend) { b.Address = "0.0.0.0" }), "frontends[0].backends[0].address"},
+		"backend of other family":   {backend(func(b *lbapi.Backend) { b.Address = "2001:db8::1" }), "frontends[0].backends[0].address"},
 		"backend is the VIP":        {backend(func(b *lbapi.Backend) { b.Address = "192.0.2.10" }), "frontends[0].backends[0].address"},
 
-		"check of unknown kind":   {check(func(c *lbapi.Check) { c.Kind = "HTTP" }), "frontends[0].check.kind"},
+		"check of unknown kind":   {check(func(c *lbapi.Check) { c.Kind = "ICMP" }), "frontends[0].check.kind"},
 		"check without a CA":      {check(func(c *lbapi.Check) { c.CA = "" }), "frontends[0].check.ca"},
 		"text before the CA":      {check(func(c *lbapi.Check) { c.CA = "x\n" + c.CA }), "frontends[0].check.ca"},
 		"text after the CA":       {check(func(c *lbapi.Check) { c.CA += "x" }), "frontends[0].check.ca"},
@@ -87,6 +88,12 @@ func TestValidateNamesTheFaultyField(t *testing.T) {
 		"timeout of a nanosecond": {check(func(c *lbapi.Check) { c.Timeout = time.Second + 1 }), "frontends[0].check.timeout"},
 		"rise zero":               {check(func(c *lbapi.Check) { c.Rise = 0 }), "frontends[0].check.rise"},
 		"TCP check with a path":   {check(func(c *lbapi.Check) { c.Kind = lbapi.CheckTCP }), "frontends[0].check"},
+		"TCP check with a port":   {check(func(c *lbapi.Check) { c.Kind, c.Port = lbapi.CheckTCP, 80 }), "frontends[0].check"},
+		"readyz with a port":      {check(func(c *lbapi.Check) { c.Port = 80 }), "frontends[0].check"},
+		"HTTP check with a CA":    {check(func(c *lbapi.Check) { c.Kind, c.Port = lbapi.CheckHTTP, 80 }), "frontends[0].check"},
+		"HTTP check without port": {check(func(c *lbapi.Check) { c.Kind = lbapi.CheckHTTP }), "frontends[0].check.port"},
+		"HTTP check of port 2^16": {check(func(c *lbapi.Check) { c.Kind, c.Port = lbapi.CheckHTTP, 65536 }), "frontends[0].check.port"},
+		"HTTP check of any path":  {check(func(c *lbapi.Check) { c.Kind, c.Path = lbapi.CheckHTTP, "/a HTTP/1.0" }), "frontends[0].check.path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)

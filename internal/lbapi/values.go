@@ -32,6 +32,12 @@ func (v *validator) name(field, s string) {
 	}
 }
 
+func (v *validator) path(field, s string) {
+	if !pathPattern.MatchString(s) {
+		v.add(field, "%s is not a plain absolute path", quote(s))
+	}
+}
+
 func (v *validator) within(field string, n, low, high int32) {
 	if n < low || n > high {
 		v.add(field, "is %d, must be %d to %d", n, low, high)
@@ -87,19 +93,26 @@ func (v *validator) network(field, s string) (netip.Prefix, bool) {
 func (v *validator) validateCheck(at string, c Check) {
 	switch c.Kind {
 	case CheckTLSReadyz:
-		if !pathPattern.MatchString(c.Path) {
-			v.add(at+".path", "%s is not a plain absolute path", quote(c.Path))
-		}
+		v.path(at+".path", c.Path)
 		v.name(at+".serverName", c.ServerName)
 		if !isCanonicalCA(c.CA) {
 			v.add(at+".ca", "is not one or more certificates in PEM and nothing else, as CanonicalCA writes them")
 		}
+		if c.Port != 0 {
+			v.add(at, "a TLSReadyz check has no port: it asks on the backend's own")
+		}
+	case CheckHTTP:
+		v.path(at+".path", c.Path)
+		v.within(at+".port", c.Port, 1, 65535)
+		if c.ServerName != "" || c.CA != "" {
+			v.add(at, "an HTTP check has no serverName or ca")
+		}
 	case CheckTCP:
-		if c.Path != "" || c.ServerName != "" || c.CA != "" {
-			v.add(at, "a TCP check has no path, serverName or ca")
+		if c.Path != "" || c.Port != 0 || c.ServerName != "" || c.CA != "" {
+			v.add(at, "a TCP check has no path, port, serverName or ca")
 		}
 	default:
-		v.add(at+".kind", "%s is not a kind of check, TLSReadyz and TCP are", quote(string(c.Kind)))
+		v.add(at+".kind", "%s is not a kind of check, TLSReadyz, HTTP and TCP are", quote(string(c.Kind)))
 	}
 	v.duration(at+".interval", c.Interval, 100*time.Millisecond, 5*time.Minute)
 	v.duration(at+".timeout", c.Timeout, 10*time.Millisecond, time.Minute)

@@ -29,7 +29,7 @@ func PlanToProto(p Plan) *lbpb.Plan {
 					return &lbpb.Backend{Name: b.Name, Address: b.Address, Port: b.Port, Drain: b.Drain}
 				}),
 				Check: &lbpb.Check{
-					Kind: string(f.Check.Kind), Path: f.Check.Path, ServerName: f.Check.ServerName, Ca: f.Check.CA,
+					Kind: string(f.Check.Kind), Path: f.Check.Path, Port: f.Check.Port, ServerName: f.Check.ServerName, Ca: f.Check.CA,
 					Interval: durationpb.New(f.Check.Interval), Timeout: durationpb.New(f.Check.Timeout),
 					Rise: f.Check.Rise, Fall: f.Check.Fall,
 				},
@@ -60,7 +60,7 @@ func PlanFromProto(p *lbpb.Plan) Plan {
 					return Backend{Name: b.GetName(), Address: b.GetAddress(), Port: b.GetPort(), Drain: b.GetDrain()}
 				}),
 				Check: Check{
-					Kind: CheckKind(c.GetKind()), Path: c.GetPath(), ServerName: c.GetServerName(), CA: c.GetCa(),
+					Kind: CheckKind(c.GetKind()), Path: c.GetPath(), Port: c.GetPort(), ServerName: c.GetServerName(), CA: c.GetCa(),
 					Interval: c.GetInterval().AsDuration(), Timeout: c.GetTimeout().AsDuration(),
 					Rise: c.GetRise(), Fall: c.GetFall(),
 				},

@@ -38,6 +38,7 @@ func TestConversionLosesNoField(t *testing.T) {
 	p := newPlan(func(p *lbapi.Plan) {
 		p.VIPs[0].Interface = "eth1"
 		p.Frontends[0].Backends[0].Drain = true
+		p.Frontends[0].Check.Port = 31000
 	})
 	g.Expect(lbapi.PlanFromProto(lbapi.PlanToProto(p))).To(Equal(p))
 }
@@ -125,6 +126,7 @@ func TestHashTellsEveryFieldApart(t *testing.T) {
 		"drain":     func(p *lbapi.Plan) { p.Frontends[0].Backends[0].Drain = true },
 		"check":     func(p *lbapi.Plan) { p.Frontends[0].Check.Fall++ },
 		"ca":        func(p *lbapi.Plan) { p.Frontends[0].Check.CA = "" },
+		"check at":  func(p *lbapi.Plan) { p.Frontends[0].Check.Port = 31000 },
 	} {
 		NewWithT(t).Expect(lbapi.Hash(newPlan(with))).NotTo(Equal(base), name)
 	}

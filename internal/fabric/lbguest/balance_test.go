@@ -1,6 +1,9 @@
 package lbguest_test
 
 import (
+	"net"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,6 +212,31 @@ func TestAPIServersAreCheckedByReadyz(t *testing.T) {
 	a.apply(plan)
 	l.eventually(a.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthDown))
 	l.Expect(a.guest.Status().Backends[0].Message).To(ContainSubstring("certificate"))
+}
+
+func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
+	l := newLab(t)
+	a, s := l.newVM(2), l.newServer(10)
+	var local atomic.Bool
+	listener, err := net.Listen("tcp", net.JoinHostPort(s.Address, "0"))
+	l.Expect(err).NotTo(HaveOccurred())
+	health := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !local.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})}
+	go func() { _ = health.Serve(listener) }()
+	t.Cleanup(func() { _ = health.Close() })
+	plan := l.plan(1, []*vm{a}, s.Backend)
+	plan.Frontends[0].Check = lbapi.Check{
+		Kind: lbapi.CheckHTTP, Path: "/healthz", Port: int32(listener.Addr().(*net.TCPAddr).Port),
+		Interval: time.Second, Timeout: 5 * time.Second, Rise: 1, Fall: 1,
+	}
+	a.apply(plan)
+	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthDown))
+	l.Expect(a.guest.Status().Backends[0].Message).To(ContainSubstring("503"))
+	local.Store(true)
+	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthUp))
 }
 
 // holdOn returns a connection to the given server.

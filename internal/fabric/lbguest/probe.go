@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
@@ -18,23 +19,39 @@ import (
 type probe struct {
 	check   lbapi.Check
 	address string
-	http    *http.Client
+	// url and http are for the kinds that ask something.
+	url  string
+	http *http.Client
 }
 
 func newProbe(check lbapi.Check, address string, now func() time.Time) (*probe, error) {
 	p := &probe{check: check, address: address}
-	if check.Kind != lbapi.CheckTLSReadyz {
+	switch check.Kind {
+	case lbapi.CheckTCP:
 		return p, nil
+	case lbapi.CheckHTTP:
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		p.url = "http://" + net.JoinHostPort(host, strconv.Itoa(int(check.Port))) + check.Path
+		p.http = &http.Client{Transport: &http.Transport{}, CheckRedirect: stayHere}
+		return p, nil
+	case lbapi.CheckTLSReadyz:
 	}
+	p.url = "https://" + address + check.Path
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(check.CA)) {
 		return nil, errors.New("check has no CA")
 	}
-	p.http = &http.Client{Transport: &http.Transport{
+	p.http = &http.Client{CheckRedirect: stayHere, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, ServerName: check.ServerName, Time: now},
 	}}
 	return p, nil
 }
+
+// stayHere takes a redirect for the answer, as HAProxy does.
+func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func (p *probe) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
@@ -46,7 +63,7 @@ func (p *probe) ask(ctx context.Context) error {
 		}
 		return conn.Close()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.address+p.check.Path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
 		return err
 	}

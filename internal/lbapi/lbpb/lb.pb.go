@@ -688,6 +688,7 @@ type Check struct {
 	Timeout       *durationpb.Duration   `protobuf:"bytes,6,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	Rise          int32                  `protobuf:"varint,7,opt,name=rise,proto3" json:"rise,omitempty"`
 	Fall          int32                  `protobuf:"varint,8,opt,name=fall,proto3" json:"fall,omitempty"`
+	Port          int32                  `protobuf:"varint,9,opt,name=port,proto3" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -774,6 +775,13 @@ func (x *Check) GetRise() int32 {
 func (x *Check) GetFall() int32 {
 	if x != nil {
 		return x.Fall
+	}
+	return 0
+}
+
+func (x *Check) GetPort() int32 {
+	if x != nil {
+		return x.Port
 	}
 	return 0
 }
@@ -1192,7 +1200,7 @@ const file_internal_lbapi_lbpb_lb_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04port\x18\x03 \x01(\x05R\x04port\x12\x14\n" +
-	"\x05drain\x18\x04 \x01(\bR\x05drain\"\xf4\x01\n" +
+	"\x05drain\x18\x04 \x01(\bR\x05drain\"\x88\x02\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1f\n" +
@@ -1202,7 +1210,8 @@ const file_internal_lbapi_lbpb_lb_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
 	"\atimeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x12\n" +
 	"\x04rise\x18\a \x01(\x05R\x04rise\x12\x12\n" +
-	"\x04fall\x18\b \x01(\x05R\x04fall\"\x88\x03\n" +
+	"\x04fall\x18\b \x01(\x05R\x04fall\x12\x12\n" +
+	"\x04port\x18\t \x01(\x05R\x04port\"\x88\x03\n" +
 	"\x06Status\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
