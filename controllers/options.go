@@ -41,6 +41,9 @@ type Options struct {
 	// RolloutQuietPeriod is how long a change that replaces nodes must have been
 	// left alone before it begins.
 	RolloutQuietPeriod time.Duration
+	// RolloutLongestHold is after how long such a change begins though it is not left
+	// alone.
+	RolloutLongestHold time.Duration
 
 	// Pace is how long objects rest after they were worked on.
 	Pace pacing.Pace
@@ -63,6 +66,7 @@ func DefaultOptions() *Options {
 		HostPollInterval:        10 * time.Second,
 		Pace:                    pacing.Pace{PerObject: 50 * time.Millisecond, Longest: 5 * time.Second},
 		RolloutQuietPeriod:      3 * time.Second,
+		RolloutLongestHold:      2 * time.Minute,
 	}
 }
 
@@ -87,6 +91,8 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.DurationVar(&o.HostPollInterval, "host-poll-interval", o.HostPollInterval, "how often the inventory of a healthy host is read")
 	flags.DurationVar(&o.RolloutQuietPeriod, "rollout-quiet-period", o.RolloutQuietPeriod,
 		"how long a NodePool must have been left alone before its nodes are replaced, so that of many edits only the last is rolled out")
+	flags.DurationVar(&o.RolloutLongestHold, "rollout-longest-hold", o.RolloutLongestHold,
+		"after how long the nodes of a NodePool that is not left alone are replaced nevertheless, by what it says then; this is also how often, at most, constant edits begin a roll-out")
 	flags.DurationVar(&o.Pace.PerObject, "rest-per-object", o.Pace.PerObject,
 		"how long an object rests after it was worked on, for each object of its kind that is busy, so that bursts of changes are answered once; 0 for not at all")
 	flags.DurationVar(&o.Pace.Longest, "rest-longest", o.Pace.Longest, "the longest that an object rests after it was worked on")

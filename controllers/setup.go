@@ -59,7 +59,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 	}{
 		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e}},
 		{"NodePool", &nodepool.Reconciler{
-			Client: c, Live: r, Events: e, Clock: shared.clock, RolloutQuietPeriod: options.RolloutQuietPeriod,
+			Client: c, Live: r, Events: e, Clock: shared.clock, RolloutQuietPeriod: options.RolloutQuietPeriod, RolloutLongestHold: options.RolloutLongestHold,
 		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},

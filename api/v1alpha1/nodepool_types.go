@@ -207,7 +207,7 @@ type NodePoolStatus struct {
 
 // PendingRollout is a change that replaces nodes and was not begun yet. It begins
 // once the spec has been left alone for a moment, so that of many edits in a row
-// only the last is rolled out.
+// only the last is rolled out, and after a longer time however often it is edited.
 type PendingRollout struct {
 	// hash names the content that the nodes shall have.
 	// +required
@@ -218,6 +218,11 @@ type PendingRollout struct {
 	// since is when this content was first asked for.
 	// +required
 	Since metav1.MicroTime `json:"since"`
+
+	// heldSince is since when nodes are kept that shall be replaced, by what they are
+	// to be now or by what they were to be before it was edited again.
+	// +required
+	HeldSince metav1.MicroTime `json:"heldSince"`
 }
 
 // NodePool is a pool of equal worker nodes of a WorkloadCluster.

@@ -47,6 +47,9 @@ type Reconciler struct {
 	// RolloutQuietPeriod is how long what nodes are made from must have been left
 	// alone before they are replaced for it.
 	RolloutQuietPeriod time.Duration
+	// RolloutLongestHold is after how long they are replaced though it is not left
+	// alone.
+	RolloutLongestHold time.Duration
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -85,9 +88,10 @@ type scope struct {
 	deployment *clusterv1.MachineDeployment
 	machines   []infrav1.HyperVMachine
 	sets       []clusterv1.MachineSet
-	// held says that nodes shall be replaced, and that this begins later.
-	held   bool
-	begins time.Time
+	// held says that nodes shall be replaced, and that this begins later: at latest if
+	// they are edited again.
+	held           bool
+	begins, latest time.Time
 	// after is when to look again.
 	after time.Duration
 	// left says what a deletion still waits for.

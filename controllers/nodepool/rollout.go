@@ -14,7 +14,8 @@ import (
 // holdRollout keeps the nodes as they are until what they shall be has been left
 // alone for a quiet period, so that of many edits in a row only the last is rolled
 // out. It asks how long nothing was edited, never whether a roll-out is done: one
-// that is stuck gives way to its correction.
+// that is stuck gives way to its correction. A spec that is never left alone is
+// rolled out as it happens to be when the longest hold is over, and held anew.
 func (r *Reconciler) holdRollout(_ context.Context, s *scope) error {
 	status := &s.pool.Status
 	if s.existing == nil || !s.objects.ReplacesNodes(s.existing) {
@@ -22,11 +23,20 @@ func (r *Reconciler) holdRollout(_ context.Context, s *scope) error {
 		return nil
 	}
 	now, hash := r.Clock.Now(), s.objects.NodesHash()
+	edited := &capstanv1.PendingRollout{Hash: hash, Since: metav1.NewMicroTime(now), HeldSince: metav1.NewMicroTime(now)}
 	// A time to come was told by a clock that was wrong.
-	if p := status.PendingRollout; p == nil || p.Hash != hash || p.Since.After(now) {
-		status.PendingRollout = &capstanv1.PendingRollout{Hash: hash, Since: metav1.NewMicroTime(now)}
+	switch p := status.PendingRollout; {
+	case p == nil || p.HeldSince.After(now):
+		status.PendingRollout = edited
+	case p.Hash != hash || p.Since.After(now):
+		edited.HeldSince = p.HeldSince
+		status.PendingRollout = edited
 	}
 	s.begins = status.PendingRollout.Since.Add(r.RolloutQuietPeriod)
+	s.latest = status.PendingRollout.HeldSince.Add(r.RolloutLongestHold)
+	if s.latest.Before(s.begins) {
+		s.begins = s.latest
+	}
 	if wait := s.begins.Sub(now); wait > 0 {
 		s.held, s.after = true, wait
 		s.objects.KeepNodes(s.existing)

@@ -14,7 +14,10 @@ import (
 	"github.com/capstan-k8s/capstan/internal/translate"
 )
 
-const quiet = 3 * time.Second
+const (
+	quiet       = 3 * time.Second
+	longestHold = 2 * time.Minute
+)
 
 // edited is a pool under edit. Each look at it is a reconciler of its own, as
 // after a restart of the manager.
@@ -43,7 +46,7 @@ func (e *edited) objects() translate.PoolObjects {
 func (e *edited) look(t *testing.T) *scope {
 	t.Helper()
 	s := &scope{pool: e.pool, cluster: e.wlc, existing: e.first.Machines.DeepCopy(), objects: e.objects()}
-	r := &Reconciler{Clock: e.clock, RolloutQuietPeriod: quiet}
+	r := &Reconciler{Clock: e.clock, RolloutQuietPeriod: quiet, RolloutLongestHold: longestHold}
 	NewWithT(t).Expect(r.holdRollout(t.Context(), s)).To(Succeed())
 	return s
 }
@@ -102,18 +105,85 @@ func TestScalingIsNeitherDelayedNorADelay(t *testing.T) {
 func TestTheFirstNodesAreNotDelayed(t *testing.T) {
 	g, e := NewWithT(t), newEdited()
 	s := &scope{pool: e.pool, cluster: e.wlc, objects: e.objects()}
-	r := &Reconciler{Clock: e.clock, RolloutQuietPeriod: quiet}
+	r := &Reconciler{Clock: e.clock, RolloutQuietPeriod: quiet, RolloutLongestHold: longestHold}
 	g.Expect(r.holdRollout(t.Context(), s)).To(Succeed())
 	g.Expect(s.held).To(BeFalse())
 	g.Expect(s.objects.MachineTemplate).NotTo(BeNil())
 }
 
 func TestAClockThatWasWrongHoldsNothingUp(t *testing.T) {
+	for what, set := range map[string]func(p *capstanv1.PendingRollout, at metav1.MicroTime){
+		"when it was edited":      func(p *capstanv1.PendingRollout, at metav1.MicroTime) { p.Since = at },
+		"when it was held":        func(p *capstanv1.PendingRollout, at metav1.MicroTime) { p.HeldSince = at },
+		"when both of them began": func(p *capstanv1.PendingRollout, at metav1.MicroTime) { p.Since, p.HeldSince = at, at },
+	} {
+		t.Run(what, func(t *testing.T) {
+			g, e := NewWithT(t), newEdited()
+			e.cpus(4)
+			e.look(t)
+			set(e.pool.Status.PendingRollout, metav1.NewMicroTime(e.clock.Now().AddDate(1, 0, 0)))
+			s := e.look(t)
+			g.Expect(s.after).To(Equal(quiet))
+			g.Expect(s.latest).To(Equal(e.clock.Now().Add(longestHold)))
+		})
+	}
+}
+
+// editOften edits the pool so many times, and returns how many roll-outs began till
+// all was quiet. Nodes are as they shall be as soon as one begins.
+func (e *edited) editOften(t *testing.T, edits int, every time.Duration) int {
+	t.Helper()
+	rollouts := 0
+	look := func() *scope {
+		s := e.look(t)
+		if !s.held && s.objects.ReplacesNodes(s.existing) {
+			rollouts++
+			e.first, e.pool.Status.PendingRollout = s.objects, nil
+		}
+		return s
+	}
+	for i := range edits {
+		e.cpus(int32(3 + i))
+		look()
+		e.wait(every)
+	}
+	for s := look(); s.held; s = look() {
+		e.wait(s.after)
+	}
+	return rollouts
+}
+
+func TestAPoolThatIsNeverLeftAloneIsRolledOutFromTimeToTime(t *testing.T) {
 	g, e := NewWithT(t), newEdited()
-	e.cpus(4)
-	e.look(t)
-	e.pool.Status.PendingRollout.Since = metav1.NewMicroTime(e.clock.Now().AddDate(1, 0, 0))
-	g.Expect(e.look(t).after).To(Equal(quiet))
+	g.Expect(e.editOften(t, 600, 2*time.Second)).To(Equal(10), "20 minutes are 10 longest holds")
+	g.Expect(e.first.MachineTemplate.Spec.Template.Spec.Size.CPUs).To(Equal(int32(602)), "what was asked for last is there in the end")
+}
+
+func TestTwoHundredEditsInAMinuteBeginNoMoreThanTwoRollOuts(t *testing.T) {
+	for held := time.Duration(0); held < longestHold; held += 2 * time.Second {
+		g, e := NewWithT(t), newEdited()
+		e.cpus(99)
+		e.look(t)
+		// However long somebody else's edits were held before.
+		e.pool.Status.PendingRollout.HeldSince = metav1.NewMicroTime(e.clock.Now().Add(-held))
+		g.Expect(e.editOften(t, 200, time.Minute/200)).To(And(BeNumerically(">=", 1), BeNumerically("<=", 2)))
+	}
+}
+
+func TestTheEndOfALongHoldIsTold(t *testing.T) {
+	g, e := NewWithT(t), newEdited()
+	for i := range int32(60) {
+		e.cpus(4 + i)
+		e.look(t)
+		e.wait(1990 * time.Millisecond)
+	}
+	s := e.look(t)
+	s.deployment = s.existing
+	setStatus(s)
+	g.Expect(e.pool.Status.Conditions).To(ContainElement(And(
+		HaveField("Type", capstanv1.ReadyCondition), HaveField("Reason", capstanv1.ReasonRolloutPending),
+		HaveField("Message", HaveSuffix("begins at 2026-03-01T12:02:00Z, however often it is edited")),
+	)))
 }
 
 func TestAPendingRollOutIsTold(t *testing.T) {
@@ -124,7 +194,7 @@ func TestAPendingRollOutIsTold(t *testing.T) {
 	setStatus(s)
 	g.Expect(e.pool.Status.Conditions).To(ContainElement(And(
 		HaveField("Type", capstanv1.ReadyCondition), HaveField("Status", metav1.ConditionFalse), HaveField("Reason", capstanv1.ReasonRolloutPending),
-		HaveField("Message", "0 of 1 nodes ready; a change that replaces them is pending since 2026-03-01T12:00:00Z and begins at 2026-03-01T12:00:03Z unless it is edited again"),
+		HaveField("Message", "0 of 1 nodes ready; a change that replaces them is pending since 2026-03-01T12:00:00Z and begins at 2026-03-01T12:00:03Z, or if it is edited again at 2026-03-01T12:02:00Z at the latest"),
 	)))
 }
 

@@ -93,8 +93,8 @@ func setMachinesReady(s *scope) {
 	switch {
 	case s.held:
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPending,
-			"%d of %d nodes ready; a change that replaces them is pending since %s and begins at %s unless it is edited again",
-			s.pool.Status.AvailableReplicas, wanted, clockTime(s.pool.Status.PendingRollout.Since.Time), clockTime(s.begins))
+			"%d of %d nodes ready; a change that replaces them is pending since %s and begins at %s",
+			s.pool.Status.AvailableReplicas, wanted, clockTime(s.pool.Status.PendingRollout.Since.Time), beginning(s))
 	case settled(s.deployment, s.sets, wanted):
 		setSettled(s, wanted)
 	case s.pool.Spec.Rollout.Paused && onlyOutdated(s.deployment, s.sets, wanted):
@@ -145,6 +145,14 @@ func waitingMessage(s *scope, wanted int32) string {
 		}
 	}
 	return message
+}
+
+// beginning tells when a roll-out begins that is held.
+func beginning(s *scope) string {
+	if s.begins.Before(s.latest) {
+		return fmt.Sprintf("%s, or if it is edited again at %s at the latest", clockTime(s.begins), clockTime(s.latest))
+	}
+	return fmt.Sprintf("%s, however often it is edited", clockTime(s.begins))
 }
 
 // clockTime tells a time as others in a status are told.

@@ -32,8 +32,11 @@ func TestRollouts(t *testing.T) {
 	RunSpecs(t, "Roll-outs of NodePools")
 }
 
-// quiet is the manager's own default.
-const quiet = 3 * time.Second
+// These are the manager's own defaults.
+const (
+	quiet       = 3 * time.Second
+	longestHold = 2 * time.Minute
+)
 
 // remote is how long the way into another cluster may take.
 const remote = time.Minute
@@ -65,7 +68,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			return err
 		}
 		r := &nodepool.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}, RolloutQuietPeriod: quiet,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{},
+			RolloutQuietPeriod: quiet, RolloutLongestHold: longestHold,
 		}
 		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
 	})
