@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // mostAvoided is how many hosts a VM avoids at most.
@@ -24,8 +25,14 @@ type candidate struct {
 	// answers tells that its agent answers, carries that it says that it has a plan,
 	// carried that it has ever had one.
 	answers, carries, carried bool
+	// role is what its agent says, or else what the status remembers: a manager that has
+	// just started has heard nobody yet. So is planned, that it has a plan.
+	role    string
+	planned bool
 	// rising tells that it is new and may be up at any moment.
 	rising bool
+	// stuck tells that it is being deleted and that nobody who could let it go answers.
+	stuck bool
 }
 
 // step is the next thing to do about the number of VMs.
@@ -53,17 +60,35 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		e.answers = status != nil
 		e.silentSince, e.trouble = agent.silence()
 		c := candidate{vm: vm, verdict: judge(e, limits, now), answers: e.answers, carried: e.carried}
-		c.carries = status != nil && status.Generation > 0
+		if was := instanceStatus(s.lb, vm.Name); was != nil {
+			c.role, c.planned = was.Role, was.AppliedGeneration > 0
+		}
+		if status != nil {
+			c.role, c.planned = roleOf(status), status.Generation > 0
+			c.carries = c.planned
+		}
+		c.stuck = isStuck(vm)
 		c.rising = !c.carried && !c.answers && !c.isDead() && now.Sub(vm.CreationTimestamp.Time) < limits.Boot
 		all[i] = c
 	}
 	return all
 }
 
+// isStuck tells a VM whose deletion waits for a host that does not answer, and may do
+// so for as long as the host is gone, from one that is about to go.
+func isStuck(vm *capstanv1.VirtualMachine) bool {
+	ready := conditions.Get(vm, capstanv1.ReadyCondition)
+	return !vm.DeletionTimestamp.IsZero() && ready != nil && ready.Reason == capstanv1.ReasonHostUnreachable &&
+		ready.ObservedGeneration >= vm.Generation
+}
+
 // decide works out the next step. Of two VMs that are dead the second is left alone
 // until the first is replaced, and one that may still carry the VIP until another
-// one can take it.
-func decide(all []candidate, wanted int) step {
+// one can take it. One that is stuck counts no more, or what is left would be one too
+// few until its host is back: it stays a peer of the others, and as long as nobody can
+// tell it of its successor that one is given no plan.
+func decide(present []candidate, wanted int) step {
+	all := slices.DeleteFunc(slices.Clone(present), func(c candidate) bool { return c.stuck })
 	missing := max(wanted-len(all), 0)
 	c := choose(all)
 	if c == nil {
@@ -150,40 +175,31 @@ func (r *Reconciler) replace(ctx context.Context, s *scope, c *candidate) error 
 
 // expendable returns the VMs in the order in which they are given up: those that
 // go anyway, the dead, those that carry nothing, the silent, the standbys, and the
-// active one last. Of equals, the youngest goes first.
-func (r *Reconciler) expendable(s *scope, all []candidate) []*capstanv1.VirtualMachine {
-	rank := map[string]int{}
-	order := make([]*capstanv1.VirtualMachine, len(all))
-	for i := range all {
-		order[i] = all[i].vm
-		rank[order[i].Name] = r.worth(s.lb, &all[i])
-	}
-	slices.SortStableFunc(order, func(a, b *capstanv1.VirtualMachine) int {
-		return cmp.Or(cmp.Compare(rank[a.Name], rank[b.Name]), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
+// active one last. Of equals, the youngest goes first. Those that are stuck were not
+// counted, and are not given up in the place of others.
+func expendable(all []candidate) []*capstanv1.VirtualMachine {
+	left := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.stuck })
+	slices.SortStableFunc(left, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.worth(), b.worth()), b.vm.CreationTimestamp.Compare(a.vm.CreationTimestamp.Time))
 	})
+	order := make([]*capstanv1.VirtualMachine, len(left))
+	for i := range left {
+		order[i] = left[i].vm
+	}
 	return order
 }
 
-// worth goes by what the agent says, or else by what the status remembers: a
-// manager that has just started has heard nobody yet.
-func (r *Reconciler) worth(lb *capstanv1.LoadBalancer, c *candidate) int {
-	role, generation := "", int64(0)
-	if was := instanceStatus(lb, c.vm.Name); was != nil {
-		role, generation = was.Role, was.AppliedGeneration
-	}
-	if status := r.agents.of(client.ObjectKeyFromObject(lb), c.vm).observed(); status != nil {
-		role, generation = roleOf(status), status.Generation
-	}
+func (c *candidate) worth() int {
 	switch {
 	case !c.vm.DeletionTimestamp.IsZero():
 		return 0
 	case c.isDead():
 		return 1
-	case generation == 0:
+	case !c.planned:
 		return 2
-	case role == roleUnknown:
+	case c.role == roleUnknown:
 		return 3
-	case role == roleStandby:
+	case c.role == roleStandby:
 		return 4
 	default:
 		return 5

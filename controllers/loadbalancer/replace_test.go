@@ -34,6 +34,10 @@ func well(c *candidate)    { c.answers, c.carries, c.carried = true, true, true 
 func waiting(c *candidate) { c.answers = true }
 func rising(c *candidate)  { c.rising = true }
 func going(c *candidate)   { c.vm.DeletionTimestamp = &metav1.Time{Time: now} }
+func stuck(c *candidate) {
+	going(c)
+	c.stuck = true
+}
 func gone(c *candidate) {
 	c.carried, c.verdict = true, verdict{reason: capstanv1.ReasonHostLost, message: "gone"}
 }
@@ -59,6 +63,14 @@ func TestWhatIsDoneAboutVMs(t *testing.T) {
 		"there are none yet":                           {wanted: 2, missing: 2},
 		"all are well":                                 {all: []candidate{member("a", well), member("b", well)}, wanted: 2},
 		"one goes, whoever deleted it":                 {all: []candidate{member("a", going), member("b", well)}, wanted: 2},
+		"one is stuck, and its successor is made":      {all: []candidate{member("a", stuck), member("b", well)}, wanted: 2, missing: 1},
+		"the stuck one's successor boots":              {all: []candidate{member("a", stuck), member("b", well), member("c", rising)}, wanted: 2},
+		"the stuck one's successor waits for a plan":   {all: []candidate{member("a", stuck), member("b", well), member("c", waiting)}, wanted: 2},
+		"one is stuck that was too many":               {all: []candidate{member("a", stuck), member("b", well)}, wanted: 1},
+		"one is stuck and the other is gone":           {all: []candidate{member("a", stuck), member("b", gone), member("c", waiting)}, wanted: 2, missing: 1, replaced: "b"},
+		"the only one is gone and another is stuck":    {all: []candidate{member("a", stuck), member("b", gone)}, wanted: 1, missing: 1, replaced: "b"},
+		"one is stuck and the silent one is the last":  {all: []candidate{member("a", stuck), member("b", silent)}, wanted: 1, missing: 1},
+		"one is stuck while there are too many":        {all: []candidate{member("a", stuck), member("b", well), member("c", well)}, wanted: 1, surplus: 1},
 		"there are too many":                           {all: []candidate{member("a", well), member("b", well)}, wanted: 1, surplus: 1},
 		"one is silent, and not for long":              {all: []candidate{member("a", soon), member("b", well)}, wanted: 2},
 		"one is gone":                                  {all: []candidate{member("a", gone), member("b", well)}, wanted: 2, missing: 1, replaced: "a"},
@@ -98,7 +110,7 @@ func TestWhatIsDoneAboutVMs(t *testing.T) {
 
 // TestNeverTwoAtATime holds the rules for any set of VMs.
 func TestNeverTwoAtATime(t *testing.T) {
-	states := []func(*candidate){well, waiting, rising, going, gone, silent, failed, soon}
+	states := []func(*candidate){well, waiting, rising, going, stuck, gone, silent, failed, soon}
 	rapid.Check(t, func(t *rapid.T) {
 		wanted := rapid.IntRange(1, 5).Draw(t, "wanted")
 		var all []candidate
@@ -107,7 +119,7 @@ func TestNeverTwoAtATime(t *testing.T) {
 		}
 		g := NewWithT(t)
 		st := decide(all, wanted)
-		busy := slices.ContainsFunc(all, func(c candidate) bool { return c.rising || !c.vm.DeletionTimestamp.IsZero() })
+		busy := slices.ContainsFunc(all, func(c candidate) bool { return c.rising || !c.vm.DeletionTimestamp.IsZero() && !c.stuck })
 		answering := slices.ContainsFunc(all, func(c candidate) bool { return c.answers })
 		if st.replaced != nil {
 			g.Expect(busy).To(BeFalse(), "one comes or goes already")
@@ -117,9 +129,46 @@ func TestNeverTwoAtATime(t *testing.T) {
 				g.Expect(answering).To(BeTrue(), "nobody could take the VIP")
 			}
 		}
-		g.Expect(len(all) + st.missing - st.surplus).To(BeNumerically("<=", max(wanted+1, len(all))))
+		counted := len(all) - len(namesOfStuck(all))
+		g.Expect(counted + st.missing - st.surplus).To(BeNumerically("<=", max(wanted+1, counted)))
+		for _, vm := range expendable(all)[:st.surplus] {
+			g.Expect(vm.Name).NotTo(BeElementOf(namesOfStuck(all)))
+		}
 		g.Expect(st.missing == 0 || st.surplus == 0).To(BeTrue())
 	})
+}
+
+func namesOfStuck(all []candidate) (names []string) {
+	for _, c := range all {
+		if c.stuck {
+			names = append(names, c.vm.Name)
+		}
+	}
+	return names
+}
+
+func TestOnlyADeletionThatNobodyAnswersIsStuck(t *testing.T) {
+	for name, tc := range map[string]struct {
+		deleted  bool
+		reason   string
+		observed int64
+		want     bool
+	}{
+		"its host does not answer":                      {deleted: true, reason: capstanv1.ReasonHostUnreachable, observed: 2, want: true},
+		"its host did not answer before it was deleted": {deleted: true, reason: capstanv1.ReasonHostUnreachable, observed: 1},
+		"its host is at it":                             {deleted: true, reason: capstanv1.ReasonDeleting, observed: 2},
+		"its host could not do it":                      {deleted: true, reason: capstanv1.ReasonTransientError, observed: 2},
+		"it is not deleted":                             {reason: capstanv1.ReasonHostUnreachable, observed: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vm := &capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+			vm.Status.Conditions = []metav1.Condition{{Type: capstanv1.ReadyCondition, Reason: tc.reason, ObservedGeneration: tc.observed}}
+			if tc.deleted {
+				vm.DeletionTimestamp = &metav1.Time{Time: now}
+			}
+			NewWithT(t).Expect(isStuck(vm)).To(Equal(tc.want))
+		})
+	}
 }
 
 func TestASuccessorAvoidsWhereItsPredecessorsFailed(t *testing.T) {

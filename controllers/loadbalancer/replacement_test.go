@@ -43,6 +43,10 @@ func (s *site) standby(ctx context.Context, lb *capstanv1.LoadBalancer, names ..
 	}
 }
 
+func waitsForStranger(newcomer, stranger string) string {
+	return newcomer + ": waiting for " + stranger + ", which may hold the VIP"
+}
+
 var _ = Describe("A load-balancer VM that is of no use", func() {
 	It("is started again where it is off, and not replaced", func(ctx SpecContext) {
 		s := newSite(ctx)
@@ -108,6 +112,46 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		generation := fetch(ctx, lb).Status.PlanGeneration
 		Expect(k8s.Delete(ctx, tombstone)).To(Succeed())
 		Eventually(func() int64 { return fetch(ctx, lb).Status.PlanGeneration }).Should(BeNumerically(">", generation))
+		h.with(func() { Expect(h.owners).To(Equal(1)) })
+	})
+
+	It("holds up nobody's successor while its deletion waits for a host that does not answer", func(ctx SpecContext) {
+		s := newSite(ctx)
+		h := s.runHosts(ctx)
+		lb, active, standby := s.newPair(ctx)
+		h.with(func() {
+			h.dead[active] = true
+			s.guests[active].running.KillAgent()
+		})
+		Expect(k8s.Delete(ctx, s.vm(ctx, active))).To(Succeed())
+		Eventually(role(ctx, lb, active)).Should(Equal("Unknown"))
+		Expect(s.vms(ctx)).To(HaveLen(1), "it is about to go, as far as anybody knows")
+		setVMStatus(ctx, s.vm(ctx, active), says(metav1.ConditionFalse, capstanv1.ReasonHostUnreachable))
+		successor := other(s.waitForVMs(ctx, 2), standby).Name
+		Eventually(message(ctx, lb, capstanv1.InstancesReadyCondition)).Should(And(
+			ContainSubstring(active+" is being deleted; it may still run"),
+			ContainSubstring(waitsForStranger(successor, active)),
+		))
+		h.with(func() {
+			Expect(s.guests[successor].running.Status().Generation).To(BeZero(), "it does not know the successor")
+		})
+
+		By("losing the host of the other one")
+		h.with(func() { s.guests[standby].powerOff() })
+		host := &capstanv1.HyperVHost{
+			ObjectMeta: metav1.ObjectMeta{Name: s.vm(ctx, standby).Status.Host},
+			Spec:       capstanv1.HyperVHostSpec{Endpoint: "hv.example:9440", Lost: true},
+		}
+		Expect(k8s.Create(ctx, host)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(k8s.Delete(ctx, host)).To(Succeed()) })
+		Eventually(h.namesOfGone()).Should(ContainElement(standby))
+		Eventually(func() []capstanv1.VirtualMachine { return s.vms(ctx) }).Should(HaveLen(2))
+
+		By("having the host answer that did not")
+		h.with(func() { delete(h.dead, active) })
+		Eventually(s.standby(ctx, lb, active, standby)).Should(BeTrue())
+		Expect(h.namesOfGone()()).To(ConsistOf(active, standby), "no more than those two were replaced")
+		Expect(s.vms(ctx)).To(HaveLen(2))
 		h.with(func() { Expect(h.owners).To(Equal(1)) })
 	})
 

@@ -138,10 +138,14 @@ func roleOf(status *lbapi.Status) string {
 }
 
 func whyDeleted(vm *capstanv1.VirtualMachine) string {
+	said := vm.Name + " is being deleted"
 	if why := vm.Annotations[capstanv1.ReplacedAnnotation]; why != "" {
-		return vm.Name + " is being replaced: " + why
+		said = vm.Name + " is being replaced: " + why
 	}
-	return vm.Name + " is being deleted"
+	if isStuck(vm) {
+		said += "; it may still run: " + conditions.Get(vm, capstanv1.ReadyCondition).Message
+	}
+	return said
 }
 
 // outlook says what will become of a VM if nothing changes.

@@ -50,7 +50,7 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 		}
 	}
 	// Those that go already go first, so that they are counted and not deleted too.
-	for _, vm := range r.expendable(s, s.candidates)[:next.surplus] {
+	for _, vm := range expendable(s.candidates)[:next.surplus] {
 		if err := r.deleteVM(ctx, vm); err != nil {
 			return err
 		}
