@@ -25,6 +25,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/admission"
 	"github.com/capstan-k8s/capstan/internal/capi"
+	"github.com/capstan-k8s/capstan/internal/pacing"
 	"github.com/capstan-k8s/capstan/internal/servingcert"
 )
 
@@ -82,7 +83,8 @@ func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctr
 		return nil, err
 	}
 	clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{
-		ConnectionRetryInterval: options.ConnectionRetryInterval, NewQueue: options.Pace.NewQueue(),
+		ConnectionRetryInterval: options.ConnectionRetryInterval,
+		NewQueue:                options.Pace.NewQueue(), NewPromptQueue: pacing.Pace{}.NewQueue(),
 		Concurrency: capi.EachWith(options.Concurrency),
 	})
 	if err != nil {

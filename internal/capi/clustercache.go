@@ -42,7 +42,7 @@ func setupClusterCache(ctx context.Context, mgr ctrl.Manager, secrets client.Cli
 				&corev1.PersistentVolume{},
 			}},
 		},
-	}, concurrently(options.Concurrency.ClusterCache))
+	}, options.promptly(options.Concurrency.ClusterCache))
 	if err != nil {
 		return nil, fmt.Errorf("setting up the cluster cache: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 // their kind, so that a later Cluster API can drop an old one. Upstream runs one
 // migrator in each manager; its name is fixed, so here one does it all, and one
 // object at a time so as not to flood the API server.
-func setupMigrator(ctx context.Context, mgr ctrl.Manager) error {
+func setupMigrator(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	plain := crdmigrator.ByObjectConfig{}
 	// Where there is a status, a write to it goes past the admission webhooks,
 	// which might refuse what an older version let in.
@@ -44,7 +44,7 @@ func setupMigrator(ctx context.Context, mgr ctrl.Manager) error {
 			&ipamv1.IPAddress{}:                           plain,
 			&ipamv1.IPAddressClaim{}:                      byStatus,
 		},
-	}).SetupWithManager(ctx, mgr, concurrently(1)); err != nil {
+	}).SetupWithManager(ctx, mgr, options.promptly(1)); err != nil {
 		return fmt.Errorf("setting up the CRD migrator: %w", err)
 	}
 	return nil

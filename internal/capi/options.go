@@ -14,8 +14,10 @@ import (
 type Options struct {
 	// Concurrency is how many objects each reconciler works on at a time.
 	Concurrency Concurrency
-	// NewQueue makes each reconciler's queue. Defaults to controller-runtime's.
-	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
+	// NewQueue makes each reconciler's queue, NewPromptQueue those of connections to
+	// workload clusters and of the migration of stored objects, which may keep nobody
+	// waiting. Both default to controller-runtime's.
+	NewQueue, NewPromptQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 	// ConnectionRetryInterval is how soon a connection to a workload cluster is
 	// tried again. Defaults to 2 s: upstream's 30 s is most of a cluster's way to
 	// Available.

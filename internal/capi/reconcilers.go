@@ -48,7 +48,7 @@ func SetupReconcilers(ctx context.Context, mgr ctrl.Manager, options Options) (c
 		return nil, err
 	}
 
-	if err := setupMigrator(ctx, mgr); err != nil {
+	if err := setupMigrator(ctx, mgr, options); err != nil {
 		return nil, err
 	}
 	if err := setupCore(ctx, mgr, clusters, options); err != nil {
@@ -163,8 +163,8 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, clusters clustercache.C
 	return nil
 }
 
-func concurrently(workers int) controller.Options {
-	return controller.Options{MaxConcurrentReconciles: workers}
+func (o Options) promptly(workers int) controller.Options {
+	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: o.NewPromptQueue}
 }
 
 func (o Options) controller(workers int) controller.Options {

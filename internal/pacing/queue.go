@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Pace says how long an object rests after a round.
+// Pace says how long an object rests after a round. The zero Pace lets nothing rest.
 type Pace struct {
 	// PerObject is how long, for each object in the queue that is being worked on or
 	// was a moment ago.
@@ -36,9 +36,9 @@ const (
 // over. What failed comes up when its limiter says, as ever.
 func (p Pace) NewQueue() func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		return newQueue(p, clock.RealClock{}, limiter, priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) {
+		return newQueue(p, clock.RealClock{}, limiter, newEnding(priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) {
 			o.RateLimiter = limiter
-		}))
+		})))
 	}
 }
 
