@@ -101,8 +101,12 @@ func release(ctx context.Context, machine *clusterv1.Machine) {
 	Expect(k8s.Patch(ctx, machine, client.MergeFrom(before))).To(Succeed())
 }
 
-// departureHook is what holds a Machine that is deleted.
-const departureHook = "pre-drain.delete.hook.machine.cluster.x-k8s.io/capstan-load-balancer"
+// departureHook is what holds a Machine that is deleted, and sharedHook what held it
+// before each load balancer had a hook of its own.
+const (
+	departureHook = "pre-drain.delete.hook.machine.cluster.x-k8s.io/capstan." + clusterName
+	sharedHook    = "pre-drain.delete.hook.machine.cluster.x-k8s.io/capstan-load-balancer"
+)
 
 // hooks are what hold a Machine that is deleted.
 func hooks(ctx context.Context, machine *clusterv1.Machine) []string {

@@ -29,7 +29,7 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers/status;loadbalancers/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create
-// +kubebuilder:rbac:groups=capstan.dev,resources=tombstones,verbs=get;list;watch
+// +kubebuilder:rbac:groups=capstan.dev,resources=tombstones;logicalnetworks,verbs=get;list;watch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
@@ -80,6 +80,8 @@ type scope struct {
 	// were made just now.
 	candidates []candidate
 	made       []capstanv1.VirtualMachine
+	// heldBack tells that no VMs are made, because the network has no VIP for them.
+	heldBack bool
 	// behind tells that the API server knows more than this reconcile.
 	behind bool
 	// left says what a deletion still waits for.

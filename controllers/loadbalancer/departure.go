@@ -17,11 +17,19 @@ import (
 
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=machines,verbs=patch
 
-// departureHook keeps a control-plane Machine that is deleted as it is, until no
-// load-balancer VM sends anybody there. Without it the machine's etcd member goes
+// departureHook keeps a control-plane Machine that is deleted as it is, until no VM
+// of the load balancer sends anybody there. Without it the machine's etcd member goes
 // as soon as its node is drained, and its API server refuses from then on what is
-// asked on connections that it still has.
-const departureHook = clusterv1.PreDrainDeleteHookAnnotationPrefix + "/capstan-load-balancer"
+// asked on connections that it still has. Each load balancer of a cluster has a hook
+// of its own: a name has at most 54 characters, and a key 63 after the slash.
+func departureHook(lb *capstanv1.LoadBalancer) string { return hookPrefix + "." + lb.Name }
+
+// hookPrefix is that of all hooks, and sharedHook the one that all load balancers of a
+// cluster used to share: machines that still have it lose it with the first of them.
+const (
+	hookPrefix = clusterv1.PreDrainDeleteHookAnnotationPrefix + "/capstan"
+	sharedHook = hookPrefix + "-load-balancer"
+)
 
 // How a machine leaves.
 const (
@@ -44,24 +52,31 @@ func (r *Reconciler) reconcileDepartures(ctx context.Context, s *scope) error {
 	}
 	for i := range s.machines {
 		machine := &s.machines[i]
-		_, isHeld := machine.Annotations[departureHook]
+		held, shared := hooksOf(s.lb, machine)
 		leaves := !machine.DeletionTimestamp.IsZero()
 		switch {
-		case !leaves && !isHeld && len(s.machines) > 1:
-			if err := r.setHook(ctx, machine, `""`); err != nil {
+		case !leaves && (shared || !held && len(s.machines) > 1):
+			if err := r.hold(ctx, s.lb, machine); err != nil {
 				return err
 			}
-		case leaves && isHeld:
+		case leaves && (held || shared):
 			if wait := s.departsIn(machine); wait > 0 {
 				s.tryAgainIn(wait)
 				continue
 			}
-			if err := r.setHook(ctx, machine, "null"); err != nil {
+			if err := r.letGo(ctx, s.lb, machine); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// hooksOf tells which hooks of the load balancer a machine has.
+func hooksOf(lb *capstanv1.LoadBalancer, machine *clusterv1.Machine) (own, shared bool) {
+	_, own = machine.Annotations[departureHook(lb)]
+	_, shared = machine.Annotations[sharedHook]
+	return own, shared
 }
 
 // departsIn returns when to look again at a machine that leaves, or 0 if it may go.
@@ -87,8 +102,16 @@ func (s *scope) departsIn(machine *clusterv1.Machine) time.Duration {
 	return 0
 }
 
-func (r *Reconciler) setHook(ctx context.Context, machine *clusterv1.Machine, value string) error {
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%s}}}`, departureHook, value))
+func (r *Reconciler) hold(ctx context.Context, lb *capstanv1.LoadBalancer, machine *clusterv1.Machine) error {
+	return r.patchHooks(ctx, machine, fmt.Sprintf(`{%q:"",%q:null}`, departureHook(lb), sharedHook))
+}
+
+func (r *Reconciler) letGo(ctx context.Context, lb *capstanv1.LoadBalancer, machine *clusterv1.Machine) error {
+	return r.patchHooks(ctx, machine, fmt.Sprintf(`{%q:null,%q:null}`, departureHook(lb), sharedHook))
+}
+
+func (r *Reconciler) patchHooks(ctx context.Context, machine *clusterv1.Machine, annotations string) error {
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":%s}}`, annotations))
 	if err := r.Client.Patch(ctx, machine, patch, client.FieldOwner(capstanv1.FieldOwner)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("changing the deletion hook of Machine %s: %w", machine.Name, err)
 	}
@@ -115,8 +138,8 @@ func (r *Reconciler) release(ctx context.Context, lb *capstanv1.LoadBalancer, ma
 		return err
 	}
 	for i := range machines {
-		if _, isHeld := machines[i].Annotations[departureHook]; isHeld && mayGo(&machines[i]) {
-			if err := r.setHook(ctx, &machines[i], "null"); err != nil {
+		if held, shared := hooksOf(lb, &machines[i]); (held || shared) && mayGo(&machines[i]) {
+			if err := r.letGo(ctx, lb, &machines[i]); err != nil {
 				return err
 			}
 		}

@@ -28,6 +28,17 @@ func (s *site) reservations(ctx context.Context) []string {
 	return held
 }
 
+func (s *site) vmsOf(ctx context.Context, lb *capstanv1.LoadBalancer) func() []string {
+	return func() (names []string) {
+		for _, vm := range s.vms(ctx) {
+			if vm.Labels[capstanv1.LoadBalancerLabel] == lb.Name {
+				names = append(names, vm.Name)
+			}
+		}
+		return names
+	}
+}
+
 func isGone(ctx context.Context, obj client.Object) func() bool {
 	return func() bool { return apierrors.IsNotFound(k8s.Get(ctx, client.ObjectKeyFromObject(obj), obj)) }
 }
@@ -65,8 +76,28 @@ var _ = Describe("The life of a LoadBalancer", func() {
 		second := s.newLoadBalancer(ctx, func(lb *capstanv1.LoadBalancer) { lb.Name, lb.Spec.ClusterName = "mart", "mart" })
 		Eventually(condition(ctx, second, capstanv1.ReadyCondition)).Should(Equal("False NetworkFull"))
 		Expect(message(ctx, second, capstanv1.ReadyCondition)()).To(ContainSubstring("vipRanges"))
+		Eventually(s.vmsOf(ctx, second)).Should(BeEmpty(), "they would take addresses and be of no use")
+		Eventually(condition(ctx, second, capstanv1.InstancesReadyCondition)).Should(Equal("False WaitingForVIP"))
 		Expect(k8s.Delete(ctx, first)).To(Succeed())
 		Eventually(condition(ctx, second, capstanv1.VIPAllocatedCondition)).Should(Equal("True Allocated"))
+		Eventually(s.vmsOf(ctx, second)).Should(HaveLen(1))
+	})
+
+	It("makes no VM at all where the network is known to be full", func(ctx SpecContext) {
+		s := newSite(ctx)
+		first := s.newLoadBalancer(ctx)
+		Eventually(condition(ctx, first, capstanv1.VIPAllocatedCondition)).Should(Equal("True Allocated"))
+		network := &capstanv1.LogicalNetwork{}
+		Expect(k8s.Get(ctx, client.ObjectKey{Name: s.network}, network)).To(Succeed())
+		before := network.DeepCopy()
+		network.Status.VIPs = &capstanv1.AddressCounts{Total: 1, Used: 1}
+		Expect(k8s.Status().Patch(ctx, network, client.MergeFrom(before))).To(Succeed())
+		s.waitForVMs(ctx, 1)
+		asked.reset(s.namespace)
+		second := s.newLoadBalancer(ctx, func(lb *capstanv1.LoadBalancer) { lb.Name, lb.Spec.ClusterName = "mart", "mart" })
+		Eventually(condition(ctx, second, capstanv1.ReadyCondition)).Should(Equal("False NetworkFull"))
+		count, _ := asked.taken()
+		Expect(count).NotTo(HaveKey("PATCH virtualmachines/<name>"))
 	})
 
 	It("waits with a reason for a network that does not exist", func(ctx SpecContext) {

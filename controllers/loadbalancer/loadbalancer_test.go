@@ -98,6 +98,37 @@ var _ = Describe("A LoadBalancer", func() {
 		}
 	})
 
+	It("holds machines beside another load balancer of the same cluster", func(ctx SpecContext) {
+		s := newSite(ctx)
+		s.newLoadBalancer(ctx)
+		second := s.newLoadBalancer(ctx, func(lb *capstanv1.LoadBalancer) { lb.Name = strings.Repeat("x", 54) })
+		other := "pre-drain.delete.hook.machine.cluster.x-k8s.io/capstan." + second.Name
+		machines := []*clusterv1.Machine{s.newMember(ctx, "cp-1"), s.newMember(ctx, "cp-2")}
+		for _, machine := range machines {
+			Eventually(func() []string { return hooks(ctx, machine) }).Should(ConsistOf(departureHook, other))
+		}
+		Expect(k8s.Delete(ctx, second)).To(Succeed())
+		for _, machine := range machines {
+			Eventually(func() []string { return hooks(ctx, machine) }).Should(ConsistOf(departureHook))
+		}
+	})
+
+	It("takes away the hook that load balancers used to share", func(ctx SpecContext) {
+		s := newSite(ctx)
+		s.newLoadBalancer(ctx)
+		only := s.newMember(ctx, "cp-1")
+		before := only.DeepCopy()
+		only.Annotations = map[string]string{sharedHook: ""}
+		Expect(k8s.Patch(ctx, only, client.MergeFrom(before))).To(Succeed())
+		Expect(k8s.Delete(ctx, only)).To(Succeed())
+		Eventually(func() []string { return hooks(ctx, only) }).Should(BeEmpty())
+		stays := s.newMember(ctx, "cp-2")
+		before = stays.DeepCopy()
+		stays.Annotations = map[string]string{sharedHook: ""}
+		Expect(k8s.Patch(ctx, stays, client.MergeFrom(before))).To(Succeed())
+		Eventually(func() []string { return hooks(ctx, stays) }).Should(ConsistOf(departureHook))
+	})
+
 	It("holds no machine while it alone is paused", func(ctx SpecContext) {
 		s := newSite(ctx)
 		lb := s.newLoadBalancer(ctx)

@@ -86,6 +86,9 @@ func setInstances(s *scope, now time.Time) {
 	lb.Status.Replicas, lb.Status.ReadyReplicas = int32(len(present)), ready
 	wanted := ptr.Deref(lb.Spec.Replicas, 2)
 	switch {
+	case s.heldBack:
+		conditions.False(lb, capstanv1.InstancesReadyCondition, capstanv1.ReasonWaitingForVIP,
+			"no virtual machines as long as there is no VIP for them: each would take another address of LogicalNetwork %s", lb.Spec.LogicalNetwork)
 	case len(behind) > 0:
 		conditions.False(lb, capstanv1.InstancesReadyCondition, reason, "%s", strings.Join(behind, "; "))
 	case ready < wanted:
@@ -211,14 +214,11 @@ func instanceStatus(lb *capstanv1.LoadBalancer, name string) *capstanv1.LoadBala
 func reasonOf(err error) string {
 	var notOwned *apply.NotOwnedError
 	var changed *vipChangedError
-	var noVRID *noVRIDError
 	switch {
 	case err == nil:
 		return ""
 	case errors.As(err, &notOwned), errors.As(err, &changed):
 		return capstanv1.ReasonConflict
-	case errors.As(err, &noVRID):
-		return capstanv1.ReasonNetworkFull
 	case lbapi.ClassOf(err) == lbapi.InvalidPlan:
 		return capstanv1.ReasonInvalidSpec
 	default:

@@ -2,8 +2,10 @@ package loadbalancer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +25,9 @@ type vip struct {
 	vrid    int32
 	// reason and message say why there is no address yet.
 	reason, message string
+	// full tells that the network has none left, and looksFull that it seems so before
+	// the claim is answered.
+	full, looksFull bool
 }
 
 func (v vip) isAllocated() bool { return v.address.IsValid() && v.vrid != 0 }
@@ -39,18 +44,21 @@ func (e *vipChangedError) Error() string {
 // reconcileVIP claims the virtual address and the virtual router ID.
 func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	claim := &ipamv1.IPAddressClaim{}
-	if err := r.applier.Object(ctx, s.lb, vipClaim(s.lb), claim); err != nil {
+	err := r.applier.Object(ctx, s.lb, vipClaim(s.lb), claim)
+	if err != nil {
 		return err
 	}
 	// A claim that somebody deletes keeps its address as long as it is held.
 	leaving := !claim.DeletionTimestamp.IsZero() && !controllerutil.ContainsFinalizer(claim, capstanv1.LoadBalancerFinalizer)
 	if claim.Status.AddressRef.Name == "" || leaving {
 		s.vip.reason, s.vip.message = whyNoAddress(claim)
-		return nil
+		s.vip.full = s.vip.reason == capstanv1.ReasonNetworkFull
+		s.vip.looksFull, err = r.looksFull(ctx, s.lb)
+		return err
 	}
 	address := &ipamv1.IPAddress{}
 	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
-	err := r.Client.Get(ctx, key, address)
+	err = r.Client.Get(ctx, key, address)
 	// The cache may still show what an earlier claim of this name was given.
 	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
 		err = r.Live.Get(ctx, key, address)
@@ -65,11 +73,41 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	if known := s.lb.Status.VIPs; len(known) > 0 && known[0] != prefix.Addr().String() {
 		return &vipChangedError{was: known[0], is: prefix.Addr().String()}
 	}
-	if s.vip.vrid, err = r.vridOf(ctx, s.lb, claim); err != nil {
-		return err
+	s.vip.vrid, err = r.vridOf(ctx, s.lb, claim)
+	var noVRID *noVRIDError
+	if errors.As(err, &noVRID) {
+		s.vip.reason, s.vip.message, s.vip.full = capstanv1.ReasonNetworkFull, noVRID.Error(), true
+		return nil
 	}
 	s.vip.address = prefix
-	return nil
+	return err
+}
+
+// looksFull tells whether the network had no VIP left when they were counted last.
+func (r *Reconciler) looksFull(ctx context.Context, lb *capstanv1.LoadBalancer) (bool, error) {
+	network := &capstanv1.LogicalNetwork{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: lb.Spec.LogicalNetwork}, network); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading LogicalNetwork %s: %w", lb.Spec.LogicalNetwork, err)
+	}
+	return network.Status.VIPs != nil && network.Status.VIPs.Free == 0, nil
+}
+
+// holdsBack tells whether no VM is made, and those that were are given back: there is
+// no VIP for them, and each takes an address of the same network. Where one has had a
+// plan there was a VIP, and a cluster that runs behind it.
+func (s *scope) holdsBack(all []candidate) bool {
+	switch {
+	case s.vip.isAllocated() || len(s.lb.Status.VIPs) > 0:
+		return false
+	case s.vip.full:
+		return !slices.ContainsFunc(all, func(c candidate) bool { return c.carried })
+	default:
+		// What made it full may be the VIP of this one.
+		return s.vip.looksFull && len(all) == 0
+	}
 }
 
 func vipClaim(lb *capstanv1.LoadBalancer) *ipamv1.IPAddressClaim {

@@ -66,7 +66,11 @@ func (r *Reconciler) nextStep(ctx context.Context, s *scope, reader client.Reade
 		return step{}, err
 	}
 	s.candidates = r.candidates(s)
-	return decide(s.candidates, int(ptr.Deref(s.lb.Spec.Replicas, 2))), nil
+	wanted := int(ptr.Deref(s.lb.Spec.Replicas, 2))
+	if s.heldBack = s.holdsBack(s.candidates); s.heldBack {
+		wanted = 0
+	}
+	return decide(s.candidates, wanted), nil
 }
 
 // vmsOf returns the VMs of the load balancer in the order of their names.

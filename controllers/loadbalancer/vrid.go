@@ -68,9 +68,9 @@ func (r *Reconciler) tryVRID(ctx context.Context, lb *capstanv1.LoadBalancer, cl
 	}
 	holder := &capstanv1.AddressReservation{}
 	key := client.ObjectKeyFromObject(reservation)
-	if err = r.Client.Get(ctx, key, holder); apierrors.IsNotFound(err) {
-		err = r.Live.Get(ctx, key, holder)
-	}
+	// Past the cache, which may show who held it before: one that was reserved in an
+	// earlier round would be passed over, and another one be reserved as well.
+	err = r.Live.Get(ctx, key, holder)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading AddressReservation %s: %w", reservation.Name, err)
 	}
