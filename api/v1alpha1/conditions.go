@@ -26,6 +26,9 @@ const (
 	InstancesApartCondition = "InstancesApart"
 	// InstancesUpToDateCondition: all VMs of a LoadBalancer are as its spec says.
 	InstancesUpToDateCondition = "InstancesUpToDate"
+	// ServicesPlannedCondition: all Services of type LoadBalancer that a LoadBalancer
+	// was given are in its plan.
+	ServicesPlannedCondition = "ServicesPlanned"
 	// AddressesAvailableCondition: each range of a LogicalNetwork has a free address.
 	AddressesAvailableCondition = "AddressesAvailable"
 	// VMReadyCondition: the VirtualMachine of a HyperVMachine is ready.
@@ -87,6 +90,7 @@ const (
 	ReasonAvailable                  = "Available"
 	ReasonApart                      = "Apart"
 	ReasonUpToDate                   = "UpToDate"
+	ReasonPlanned                    = "Planned"
 	ReasonNotRolledOut               = "NotRolledOut"
 	ReasonWaitingForChildrenToBeGone = "WaitingForChildrenToBeGone"
 	ReasonWaitingForHostConfirmation = "WaitingForHostConfirmation"
@@ -117,6 +121,9 @@ const (
 	ReasonAgentSilent              = "AgentSilent"
 	ReasonEnrolmentLost            = "EnrolmentLost"
 	ReasonSharedHost               = "SharedHost"
+	ReasonServicesRefused          = "ServicesRefused"
+	ReasonAddressTaken             = "AddressTaken"
+	ReasonAddressOutOfRange        = "AddressOutOfRange"
 	ReasonInternalError            = "InternalError"
 	ReasonInvalidSpec              = "InvalidSpec"
 )

@@ -51,6 +51,22 @@ type LoadBalancerSpec struct {
 	// guestSettings are told to every VM at its first boot.
 	// +optional
 	GuestSettings GuestSettings `json:"guestSettings,omitzero"`
+
+	// services are the Services of type LoadBalancer in the cluster. They are written
+	// by Capstan, which reads them in the cluster.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=1000
+	Services []LoadBalancerService `json:"services,omitempty"`
+
+	// nodes are the cluster's nodes that take connections to Services. They are
+	// written by Capstan, and only as long as there are services.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=2000
+	Nodes []LoadBalancerNode `json:"nodes,omitempty"`
 }
 
 // LoadBalancerStatus is the observed state of a load balancer.
@@ -95,6 +111,11 @@ type LoadBalancerStatus struct {
 	// generation.
 	// +optional
 	PlanHash string `json:"planHash,omitempty"`
+
+	// plannedGeneration is the generation of the spec that the newest plan was made
+	// from.
+	// +optional
+	PlannedGeneration int64 `json:"plannedGeneration,omitempty"`
 
 	// instances tells of each VM.
 	// +optional

@@ -4,6 +4,9 @@ package v1alpha1
 const (
 	// FieldOwner is the one field owner of everything Capstan applies.
 	FieldOwner = "capstan"
+	// ServicesFieldOwner is the field owner of what a LoadBalancer is told of the
+	// Services in its cluster. Whoever applies the rest of it leaves that alone.
+	ServicesFieldOwner = "capstan-services"
 
 	// WorkloadClusterLabel names the WorkloadCluster an object was made for.
 	WorkloadClusterLabel = "capstan.dev/workload-cluster"
@@ -23,6 +26,13 @@ const (
 	AddressRangeNodes      = "nodes"
 	AddressRangeVIPs       = "vips"
 
+	// RequestedAddressAnnotation on an IPAddressClaim names the one address of the
+	// range that it asks for.
+	RequestedAddressAnnotation = "capstan.dev/requested-address"
+	// ServiceVIPLabel on an IPAddressClaim is the hash of what its virtual address is
+	// for: a Service of type LoadBalancer, or several that share it.
+	ServiceVIPLabel = "capstan.dev/service-vip"
+
 	// DeletionProtectedLabel on a Namespace says that a WorkloadCluster with
 	// spec.deletionProtection is in it. Admission looks at such Namespaces alone.
 	DeletionProtectedLabel = "capstan.dev/deletion-protected"
@@ -38,6 +48,18 @@ const (
 	VirtualMachineFinalizer  = "virtualmachine.capstan.dev"
 	IPAddressClaimFinalizer  = "ipam.capstan.dev"
 	TombstoneFinalizer       = "tombstone.capstan.dev"
+
+	// LoadBalancerIPAnnotation on a Service of type LoadBalancer asks for a virtual
+	// address, as spec.loadBalancerIP does.
+	LoadBalancerIPAnnotation = "capstan.dev/load-balancer-ip"
+	// SharedVIPAnnotation on Services of type LoadBalancer lets those of one namespace
+	// with the same value share a virtual address over different ports.
+	SharedVIPAnnotation = "capstan.dev/shared-vip"
+	// HealthCheckAnnotation on a Service of type LoadBalancer says how its nodes are
+	// checked: HealthCheckKubeProxy, the default, or HealthCheckNodePort.
+	HealthCheckAnnotation = "capstan.dev/health-check"
+	HealthCheckKubeProxy  = "kube-proxy"
+	HealthCheckNodePort   = "node-port"
 
 	// ProviderIDScheme precedes a VM's ID in the providerID of its node.
 	ProviderIDScheme = "hyperv://"

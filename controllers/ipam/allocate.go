@@ -34,12 +34,8 @@ type fullError struct {
 
 // Error implements error.
 func (e *fullError) Error() string {
-	field := "nodeRanges"
-	if e.use == addresspool.VIPs {
-		field = "vipRanges"
-	}
 	return fmt.Sprintf("LogicalNetwork %s is full: all %d addresses of its %s are taken; widen spec.subnets[0].%s or free some",
-		e.network, e.total, field, field)
+		e.network, e.total, fieldOf(e.use), fieldOf(e.use))
 }
 
 // sharedError says that somebody deleted the reservation of an address in use, and
@@ -52,6 +48,44 @@ type sharedError struct {
 // Error implements error.
 func (e *sharedError) Error() string {
 	return fmt.Sprintf("%s was given to somebody else, too, after AddressReservation %s of this claim was deleted: delete one of the two machines", e.address, e.reservation)
+}
+
+// outOfRangeError says that what a claim asks for is none of its range's addresses.
+type outOfRangeError struct {
+	requested string
+	network   string
+	use       addresspool.Use
+}
+
+// Error implements error.
+func (e *outOfRangeError) Error() string {
+	return fmt.Sprintf("%.64q is not one of the %s that LogicalNetwork %s gives out: ask for another, or widen spec.subnets[0].%s",
+		e.requested, nounOf(e.use), e.network, fieldOf(e.use))
+}
+
+// takenError says that somebody has the address that a claim asks for.
+type takenError struct {
+	address netip.Addr
+	network string
+}
+
+// Error implements error.
+func (e *takenError) Error() string {
+	return fmt.Sprintf("%s of LogicalNetwork %s is taken: ask for another, or free it", e.address, e.network)
+}
+
+func fieldOf(use addresspool.Use) string {
+	if use == addresspool.VIPs {
+		return "vipRanges"
+	}
+	return "nodeRanges"
+}
+
+func nounOf(use addresspool.Use) string {
+	if use == addresspool.VIPs {
+		return "virtual addresses"
+	}
+	return "addresses for nodes"
 }
 
 // invalidPoolError says that the network's ranges make no sense.
@@ -146,11 +180,14 @@ func (r *ClaimReconciler) reserve(ctx context.Context, claim *ipamv1.IPAddressCl
 		}
 		taken[address] = true
 	}
-	var chosen netip.Addr
-	var failed error
 	if mine, ok := r.recent.of(network, claim.UID, taken); ok {
 		return mine, nil
 	}
+	if requested, ok := claim.Annotations[capstanv1.RequestedAddressAnnotation]; ok {
+		return r.reserveRequested(ctx, claim, network, pool, requested)
+	}
+	var chosen netip.Addr
+	var failed error
 	pool.Free(func(a netip.Addr) bool { return taken[a] }, func(a netip.Addr) bool {
 		if !r.recent.take(network, a, claim.UID) {
 			return true
@@ -171,6 +208,28 @@ func (r *ClaimReconciler) reserve(ctx context.Context, claim *ipamv1.IPAddressCl
 		return netip.Addr{}, &fullError{network: network, use: useOf(claim), total: pool.Count()}
 	}
 	return chosen, nil
+}
+
+// reserveRequested reserves the one address that the claim asks for. That the cache
+// shows it taken is no answer: what freed it may be on its way.
+func (r *ClaimReconciler) reserveRequested(ctx context.Context, claim *ipamv1.IPAddressClaim, network string, pool *addresspool.Pool, requested string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(requested)
+	if err != nil || !pool.Contains(address) {
+		return netip.Addr{}, &outOfRangeError{requested: requested, network: network, use: useOf(claim)}
+	}
+	taken := &takenError{address: address, network: network}
+	if !r.recent.take(network, address, claim.UID) {
+		return netip.Addr{}, taken
+	}
+	mine, err := r.tryReserve(ctx, claim, network, address)
+	if mine {
+		return address, nil
+	}
+	r.recent.drop(network, address)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return netip.Addr{}, taken
 }
 
 func (r *ClaimReconciler) tryReserve(ctx context.Context, claim *ipamv1.IPAddressClaim, network string, address netip.Addr) (mine bool, err error) {

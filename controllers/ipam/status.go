@@ -24,6 +24,8 @@ func reasonOf(err error) string {
 	var full *fullError
 	var invalid *invalidPoolError
 	var shared *sharedError
+	var outOfRange *outOfRangeError
+	var taken *takenError
 	switch {
 	case err == nil:
 		return ""
@@ -33,6 +35,10 @@ func reasonOf(err error) string {
 		return ipamv1.IPAddressClaimReadyPoolExhaustedReason
 	case errors.As(err, &invalid):
 		return capstanv1.ReasonInvalidSpec
+	case errors.As(err, &outOfRange):
+		return capstanv1.ReasonAddressOutOfRange
+	case errors.As(err, &taken):
+		return capstanv1.ReasonAddressTaken
 	case errors.As(err, &shared):
 		return capstanv1.ReasonConflict
 	default:

@@ -17,6 +17,10 @@ type Input struct {
 	API API
 	// Machines are the control-plane machines.
 	Machines []Machine
+	// Services are the Services of type LoadBalancer, and Nodes the nodes that take
+	// connections to them.
+	Services []Service
+	Nodes    []Node
 }
 
 // VM is a load-balancer VM.

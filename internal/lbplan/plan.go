@@ -28,31 +28,52 @@ type Plans struct {
 	// Hash is of what the plans say, generation apart. As long as it is the same,
 	// there is nothing new to number.
 	Hash string
+	// Refused are the Services and nodes that the plans do not have, and why.
+	Refused []Refusal
 	// VMs has a plan for each VM that has an address, in the order of their names.
 	VMs []lbapi.Plan
 }
 
 // Compute returns the plans for the input. It fails, with every fault listed,
-// rather than return a plan that a VM would refuse.
+// rather than return a plan that a VM would refuse. Of Services it leaves out what a
+// VM would refuse.
 func Compute(in Input) (Plans, error) {
 	frontends, err := frontendsOf(in)
 	if err != nil {
 		return Plans{}, fmt.Errorf("plan load balancer of cluster %s: %w", in.Cluster, err)
 	}
-	shared := lbapi.Canonical(lbapi.Plan{
+	base := lbapi.Plan{
 		Generation: in.Generation, Cluster: in.Cluster,
 		VIPs: in.VIPs, Peers: peersOf(in.VMs), Frontends: frontends,
-	})
-	plans := Plans{Hash: lbapi.Hash(shared)}
+	}
+	if len(base.Peers) == 0 {
+		return Plans{Hash: lbapi.Hash(base)}, nil
+	}
+	base.Self = base.Peers[0].Name
+	if err := check(base); err != nil {
+		return Plans{}, err
+	}
+	whole, refused := addServices(base, in)
+	whole.Self = ""
+	shared := lbapi.Canonical(whole)
+	plans := Plans{Hash: lbapi.Hash(shared), Refused: refused}
 	for _, peer := range shared.Peers {
 		plan := shared.Clone()
 		plan.Self = peer.Name
-		if faults := lbapi.Validate(plan); len(faults) > 0 {
-			return Plans{}, fmt.Errorf("plan load balancer of cluster %s: %w", in.Cluster, lbapi.InvalidPlanError(faults))
-		}
 		plans.VMs = append(plans.VMs, plan)
 	}
+	// They differ in Self alone, which is one of the peers.
+	if err := check(plans.VMs[0]); err != nil {
+		return Plans{}, err
+	}
 	return plans, nil
+}
+
+func check(plan lbapi.Plan) error {
+	if faults := lbapi.Validate(plan); len(faults) > 0 {
+		return fmt.Errorf("plan load balancer of cluster %s: %w", plan.Cluster, lbapi.InvalidPlanError(faults))
+	}
+	return nil
 }
 
 // peersOf returns every VM that can speak VRRP, the first by name preferred.
