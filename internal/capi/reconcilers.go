@@ -51,21 +51,22 @@ func SetupReconcilers(ctx context.Context, mgr ctrl.Manager, options Options) (c
 	if err := setupMigrator(ctx, mgr, options); err != nil {
 		return nil, err
 	}
-	if err := setupCore(ctx, mgr, clusters, options); err != nil {
+	api := joinStatuses(mgr.GetClient())
+	if err := setupCore(ctx, mgr, api, clusters, options); err != nil {
 		return nil, err
 	}
-	if err := setupClusterResourceSets(ctx, mgr, clusters, options); err != nil {
+	if err := setupClusterResourceSets(ctx, mgr, api, clusters, options); err != nil {
 		return nil, err
 	}
-	if err := setupKubeadm(ctx, mgr, clusters, secrets, options); err != nil {
+	if err := setupKubeadm(ctx, mgr, api, clusters, secrets, options); err != nil {
 		return nil, err
 	}
 	return clusters, nil
 }
 
-func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.ClusterCache, options Options) error {
+func setupCore(ctx context.Context, mgr ctrl.Manager, api client.Client, clusters clustercache.ClusterCache, options Options) error {
 	if err := (&cluster.Reconciler{
-		Client:                      mgr.GetClient(),
+		Client:                      api,
 		APIReader:                   mgr.GetAPIReader(),
 		ClusterCache:                clusters,
 		RemoteConnectionGracePeriod: options.RemoteConnectionGracePeriod,
@@ -73,7 +74,7 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		return fmt.Errorf("setting up the Cluster reconciler: %w", err)
 	}
 	if err := (&machine.Reconciler{
-		Client:                           mgr.GetClient(),
+		Client:                           api,
 		APIReader:                        mgr.GetAPIReader(),
 		ClusterCache:                     clusters,
 		RemoteConditionsGracePeriod:      options.RemoteConditionsGracePeriod,
@@ -83,7 +84,7 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		return fmt.Errorf("setting up the Machine reconciler: %w", err)
 	}
 	if err := (&machineset.Reconciler{
-		Client:          mgr.GetClient(),
+		Client:          api,
 		APIReader:       mgr.GetAPIReader(),
 		ClusterCache:    clusters,
 		PreflightChecks: sets.New(clusterv1.MachineSetPreflightCheckAll),
@@ -91,20 +92,20 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 		return fmt.Errorf("setting up the MachineSet reconciler: %w", err)
 	}
 	if err := (&machinedeployment.Reconciler{
-		Client:    mgr.GetClient(),
+		Client:    api,
 		APIReader: mgr.GetAPIReader(),
 	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachineDeployment)); err != nil {
 		return fmt.Errorf("setting up the MachineDeployment reconciler: %w", err)
 	}
 	if err := (&machinepool.Reconciler{
-		Client:       mgr.GetClient(),
+		Client:       api,
 		APIReader:    mgr.GetAPIReader(),
 		ClusterCache: clusters,
 	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachinePool)); err != nil {
 		return fmt.Errorf("setting up the MachinePool reconciler: %w", err)
 	}
 	if err := (&machinehealthcheck.Reconciler{
-		Client:       mgr.GetClient(),
+		Client:       api,
 		ClusterCache: clusters,
 	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.MachineHealthCheck)); err != nil {
 		return fmt.Errorf("setting up the MachineHealthCheck reconciler: %w", err)
@@ -112,28 +113,28 @@ func setupCore(ctx context.Context, mgr ctrl.Manager, clusters clustercache.Clus
 	return nil
 }
 
-func setupClusterResourceSets(ctx context.Context, mgr ctrl.Manager, clusters clustercache.ClusterCache, options Options) error {
+func setupClusterResourceSets(ctx context.Context, mgr ctrl.Manager, api client.Client, clusters clustercache.ClusterCache, options Options) error {
 	metadata, err := setupSecretMetadataCache(mgr)
 	if err != nil {
 		return err
 	}
 	if err := (&clusterresourceset.Reconciler{
-		Client:       mgr.GetClient(),
+		Client:       api,
 		ClusterCache: clusters,
 	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.ClusterResourceSet), metadata); err != nil {
 		return fmt.Errorf("setting up the ClusterResourceSet reconciler: %w", err)
 	}
 	if err := (&clusterresourcesetbinding.Reconciler{
-		Client: mgr.GetClient(),
+		Client: api,
 	}).SetupWithManager(ctx, mgr, options.controller(options.Concurrency.ClusterResourceSet)); err != nil {
 		return fmt.Errorf("setting up the ClusterResourceSetBinding reconciler: %w", err)
 	}
 	return nil
 }
 
-func setupKubeadm(ctx context.Context, mgr ctrl.Manager, clusters clustercache.ClusterCache, secrets client.Client, options Options) error {
+func setupKubeadm(ctx context.Context, mgr ctrl.Manager, api client.Client, clusters clustercache.ClusterCache, secrets client.Client, options Options) error {
 	if err := (&kubeadmconfig.Reconciler{
-		Client:              mgr.GetClient(),
+		Client:              api,
 		SecretCachingClient: secrets,
 		APIReader:           mgr.GetAPIReader(),
 		ClusterCache:        clusters,
@@ -149,7 +150,7 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, clusters clustercache.C
 	controlPlanes := options.controller(options.Concurrency.KubeadmControlPlane)
 	controlPlanes.ReconciliationTimeout = controlPlaneTimeout
 	if err := (&kubeadmcontrolplane.Reconciler{
-		Client:                      mgr.GetClient(),
+		Client:                      api,
 		APIReader:                   mgr.GetAPIReader(),
 		SecretCachingClient:         secrets,
 		ClusterCache:                clusters,

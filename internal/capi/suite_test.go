@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/cluster-api/controllers/clustercache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/capstan-k8s/capstan/internal/capi"
+	"github.com/capstan-k8s/capstan/internal/pacing"
 	"github.com/capstan-k8s/capstan/internal/servingcert"
 )
 
@@ -95,12 +95,13 @@ func startManager(scheme *runtime.Scheme) {
 	Expect(capi.RequireCRDs(ctx, k8s)).To(Succeed())
 	Expect(capi.RefuseForeign(ctx, k8s)).To(Succeed())
 	Expect(capi.ConfigureManager(&options)).To(Succeed())
-	// It can deadlock when it is shut down, as internal/testenv says.
-	options.Controller.UsePriorityQueue = ptr.To(false)
 	mgr, err := ctrl.NewManager(apiServer.Config, options)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(mgr.Add(keeper)).To(Succeed())
-	clusters, err = capi.SetupReconcilers(ctx, mgr, capi.Options{ConnectionRetryInterval: 200 * time.Millisecond})
+	clusters, err = capi.SetupReconcilers(ctx, mgr, capi.Options{
+		ConnectionRetryInterval: 200 * time.Millisecond,
+		NewQueue:                pacing.Pace{}.NewQueue(), NewPromptQueue: pacing.Pace{}.NewQueue(),
+	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(capi.SetupWebhooks(mgr, clusters)).To(Succeed())
 
