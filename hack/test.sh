@@ -7,6 +7,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+hack/lb-packages.sh
 KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)
 export KUBEBUILDER_ASSETS
 

@@ -1,0 +1,69 @@
+// Command lab-traffic is one side of the traffic of internal/testenv/traffic, for a
+// network namespace.
+//
+//	lab-traffic serve NAME=ADDRESS:PORT...
+//	lab-traffic ask -target ADDRESS:PORT -rate 5000 -streams 20
+//
+// The first says "ready" and answers until it is killed. The second prints a report
+// for each line of its standard input, and a last one at its end.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/capstan-k8s/capstan/internal/testenv/traffic"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "lab-traffic:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("wants serve or ask")
+	}
+	switch args[0] {
+	case "serve":
+		return serve(args[1:])
+	case "ask":
+		return ask(args[1:])
+	default:
+		return fmt.Errorf("wants serve or ask, not %s", args[0])
+	}
+}
+
+func serve(backends []string) error {
+	ended := make(chan error, 1)
+	for _, backend := range backends {
+		name, address, _ := strings.Cut(backend, "=")
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		go func() { ended <- traffic.Serve(listener, name) }()
+	}
+	fmt.Println("ready")
+	return <-ended
+}
+
+func ask(args []string) error {
+	options := traffic.Options{}
+	flags := flag.NewFlagSet("ask", flag.ExitOnError)
+	flags.StringVar(&options.Target, "target", "", "`address:port` that is asked")
+	flags.IntVar(&options.Rate, "rate", 100, "requests in a second")
+	flags.DurationVar(&options.Timeout, "timeout", 5*time.Second, "how long a request may take")
+	flags.IntVar(&options.Streams, "streams", 0, "connections that live all the time")
+	flags.DurationVar(&options.Every, "every", 100*time.Millisecond, "how often each stream has a line returned")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	return traffic.Obey(options, os.Stdin, os.Stdout)
+}

@@ -1,0 +1,72 @@
+package traffic
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// The first byte of a connection tells what it is.
+const (
+	request = '?'
+	stream  = '~'
+)
+
+// patience is how long the answering side waits for a request that was begun.
+const patience = 30 * time.Second
+
+// Serve answers on the listener until it is closed. name is part of every answer.
+func Serve(listener net.Listener, name string) error {
+	for {
+		conn, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("serve %s: %w", name, err)
+		}
+		go answer(conn, name)
+	}
+}
+
+// answer serves one connection. Whoever goes away before he has his answer, as a
+// health check does, is no fault on this side: the other side counts.
+func answer(conn net.Conn, name string) {
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return
+	}
+	var buffer [64]byte
+	n, err := conn.Read(buffer[:])
+	if err != nil {
+		return
+	}
+	switch buffer[0] {
+	case request:
+		from, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+		fmt.Fprintf(conn, "%s %s %s\n", strings.TrimSpace(string(buffer[1:n])), name, from)
+	case stream:
+		echo(conn, buffer[1:n])
+	}
+}
+
+// echo returns lines for as long as the other side sends any.
+func echo(conn net.Conn, first []byte) {
+	lines := bufio.NewReader(io.MultiReader(strings.NewReader(string(first)), conn))
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			return
+		}
+		if _, err := conn.Write(line); err != nil {
+			return
+		}
+	}
+}
