@@ -39,8 +39,12 @@ import (
 type Reconciler struct {
 	Client client.Client
 	// Live reads past the cache.
-	Live   client.Reader
-	Events events.EventRecorder
+	Live client.Reader
+	// Secrets reads those that have the label of a cluster from the cache, where the
+	// manager's client does not; of those that bootstrap a VM it has no data. What is
+	// not set is the manager's cache.
+	Secrets client.Reader
+	Events  events.EventRecorder
 	// Manager is who the agents in the VMs recognise.
 	Manager *pki.ManagerIdentity
 	// Pins are the keys that the agents are recognised by.
@@ -76,6 +80,12 @@ type scope struct {
 	members  []lbplan.Machine
 	leaving  map[types.UID]time.Time
 	hosts    []capstanv1.HyperVHost
+	// serviceVIPs are the virtual addresses for Services, and refused what of them is
+	// not in the plan.
+	serviceVIPs []serviceVIP
+	refused     []lbplan.Refusal
+	// planned tells that the newest plan is made and numbered.
+	planned bool
 	// candidates are the VMs with what is to become of them, and made those that
 	// were made just now.
 	candidates []candidate
@@ -136,6 +146,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		r.reconcileVMs,
 		r.reconcileBootstrap,
 		r.reconcilePlan,
+		r.reconcileReleases,
 		r.reconcileSeeds,
 	} {
 		if s.err = phase(ctx, s); s.err != nil {

@@ -41,11 +41,15 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 		s.left = "waiting for virtual machines to go: " + strings.Join(names, ", ")
 		return nil
 	}
+	servicesGone, err := r.releaseServiceVIPs(ctx, s.lb)
+	if err != nil {
+		return err
+	}
 	gone, err := r.releaseVIP(ctx, s.lb)
 	if err != nil {
 		return err
 	}
-	if !gone {
+	if !gone || !servicesGone {
 		s.left = "waiting for the VIP to be released"
 		return nil
 	}

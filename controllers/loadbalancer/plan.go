@@ -33,9 +33,11 @@ func (r *Reconciler) reconcilePlan(ctx context.Context, s *scope) error {
 	if len(plans.VMs) == 0 {
 		return nil
 	}
+	s.refused = append(s.refused, plans.Refused...)
 	if err := r.number(ctx, s, plans.Hash); err != nil {
 		return err
 	}
+	s.planned = true
 	byName := map[string]lbapi.Plan{}
 	for _, plan := range plans.VMs {
 		plan.Generation = s.lb.Status.PlanGeneration
@@ -103,11 +105,11 @@ func isOff(vm *capstanv1.VirtualMachine) bool {
 // inputOf gathers what a plan is made of. The generation is given later: it is no
 // part of what the plan says.
 func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error) {
-	ca, err := r.clusterCA(ctx, s.lb)
-	if err != nil {
+	if err := r.findMembers(ctx, s); err != nil {
 		return lbplan.Input{}, err
 	}
-	if err := r.findMembers(ctx, s); err != nil {
+	ca, err := r.clusterCA(ctx, s)
+	if err != nil {
 		return lbplan.Input{}, err
 	}
 	address := s.vip.address.Addr().String()
@@ -125,8 +127,10 @@ func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error
 			input.VMs = append(input.VMs, lbplan.VM{Name: s.vms[i].Name, Address: addresses[0]})
 		}
 	}
-	input.VMs, err = r.withBuried(ctx, s.lb, input.VMs)
-	return input, err
+	if input.VMs, err = r.withBuried(ctx, s.lb, input.VMs); err != nil {
+		return lbplan.Input{}, err
+	}
+	return input, r.findServices(ctx, s, &input)
 }
 
 // withBuried adds the VMs of which only their tombstones are left.
@@ -155,8 +159,11 @@ func (r *Reconciler) number(ctx context.Context, s *scope, hash string) error {
 		return nil
 	}
 	before := s.lb.DeepCopy()
+	// What else is known already goes along.
+	status.ObservedGeneration = s.lb.Generation
+	setVIP(s)
 	status.PlanGeneration = max(status.PlanGeneration, highest) + 1
-	status.PlanHash = hash
+	status.PlanHash, status.PlannedGeneration = hash, s.lb.Generation
 	err := r.Client.Status().Patch(ctx, s.lb, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
 		client.FieldOwner(capstanv1.FieldOwner))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {

@@ -44,6 +44,7 @@ func setStatus(s *scope, now time.Time) {
 	}
 	setApart(s)
 	setUpToDate(s)
+	setServices(s)
 	setReady(s)
 }
 
@@ -52,7 +53,7 @@ func setVIP(s *scope) {
 	switch {
 	case s.vip.isAllocated():
 		address := s.vip.address.Addr().String()
-		lb.Status.VIPs, lb.Status.VRID = []string{address}, s.vip.vrid
+		lb.Status.VIPs, lb.Status.VRID = vipsOf(s), s.vip.vrid
 		conditions.True(lb, capstanv1.VIPAllocatedCondition, capstanv1.ReasonAllocated, "%s", address)
 	case s.vip.reason != "":
 		conditions.False(lb, capstanv1.VIPAllocatedCondition, s.vip.reason, "%s", s.vip.message)
@@ -76,7 +77,7 @@ func setInstances(s *scope, now time.Time) {
 			ready++
 			continue
 		default:
-			behind = append(behind, i.vm.Name+": "+whyBehind(s, i)+i.verdict.outlook())
+			behind = append(behind, i.vm.Name+": "+whyBehind(s, i)+i.outlook())
 		}
 		if why := reasonOfInstance(i); reason == "" || reason == capstanv1.ReasonWaitingForInstances {
 			reason = why
@@ -99,10 +100,12 @@ func setInstances(s *scope, now time.Time) {
 }
 
 // statusOf tells of one VM. What was last known of a silent one is kept: it most
-// likely still carries that plan.
+// likely still carries that plan. Where one is and how it is reached that is on its way
+// is of no use to anybody up here.
 func statusOf(i *instance, was *capstanv1.LoadBalancerInstance, now time.Time) capstanv1.LoadBalancerInstance {
-	is := capstanv1.LoadBalancerInstance{
-		Name: i.vm.Name, Host: i.vm.Status.Host, Address: firstAddress(i.vm), Role: roleUnknown, Message: i.message,
+	is := capstanv1.LoadBalancerInstance{Name: i.vm.Name, Role: roleUnknown, Message: i.message}
+	if !i.onItsWay {
+		is.Host, is.Address = i.vm.Status.Host, firstAddress(i.vm)
 	}
 	if was != nil {
 		is.AppliedGeneration, is.Since = was.AppliedGeneration, was.Since
@@ -152,11 +155,12 @@ func whyDeleted(vm *capstanv1.VirtualMachine) string {
 }
 
 // outlook says what will become of a VM if nothing changes.
-func (v verdict) outlook() string {
+func (i *instance) outlook() string {
+	v := i.verdict
 	switch {
 	case v.isDead():
 		return "; it is replaced once another one can take its place"
-	case v.until.IsZero():
+	case v.until.IsZero() || i.onItsWay:
 		return ""
 	}
 	return "; unless that changes, it is replaced at " + v.until.UTC().Format(time.RFC3339)

@@ -1,0 +1,202 @@
+package loadbalancer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/lbplan"
+)
+
+// serviceVIP is a virtual address for Services, and the claim that holds it.
+type serviceVIP struct {
+	claim   *ipamv1.IPAddressClaim
+	address string
+}
+
+// findServices adds to the input of a plan what the spec says of Services, as far as
+// it holds their virtual addresses: what somebody writes into the spec must not take
+// an address that is not the load balancer's.
+func (r *Reconciler) findServices(ctx context.Context, s *scope, input *lbplan.Input) error {
+	var err error
+	if s.serviceVIPs, err = r.serviceVIPsOf(ctx, r.Client, s.lb); err != nil {
+		return err
+	}
+	held := map[string]bool{}
+	for _, vip := range s.serviceVIPs {
+		if vip.claim.DeletionTimestamp.IsZero() && vip.address != "" {
+			held[vip.address] = true
+		}
+	}
+	for _, service := range s.lb.Spec.Services {
+		if !held[service.VIP] {
+			s.refused = append(s.refused, lbplan.Refusal{
+				What: "Service " + service.Name, Why: service.VIP + " is not held by an IPAddressClaim of this LoadBalancer",
+			})
+			continue
+		}
+		planned := lbplan.Service{
+			Name: service.Name, VIP: service.VIP, AllowedSources: service.AllowedSources, HealthCheckPort: service.HealthCheckPort,
+		}
+		for _, port := range service.Ports {
+			planned.Ports = append(planned.Ports, lbplan.Port{Port: port.Port, NodePort: port.NodePort})
+		}
+		input.Services = append(input.Services, planned)
+	}
+	for _, node := range s.lb.Spec.Nodes {
+		input.Nodes = append(input.Nodes, lbplan.Node{Name: node.Name, Address: node.Address, Draining: node.Draining})
+	}
+	return nil
+}
+
+// serviceVIPsOf returns the claims that were made for Services, each with its address
+// if it has one.
+func (r *Reconciler) serviceVIPsOf(ctx context.Context, from client.Reader, lb *capstanv1.LoadBalancer) ([]serviceVIP, error) {
+	claims := &ipamv1.IPAddressClaimList{}
+	if err := from.List(ctx, claims, client.InNamespace(lb.Namespace),
+		client.MatchingLabels{capstanv1.LoadBalancerLabel: lb.Name}, client.HasLabels{capstanv1.ServiceVIPLabel}); err != nil {
+		return nil, fmt.Errorf("listing the IPAddressClaims of LoadBalancer %s: %w", lb.Name, err)
+	}
+	var vips []serviceVIP
+	for i := range claims.Items {
+		claim := &claims.Items[i]
+		if !metav1.IsControlledBy(claim, lb) {
+			continue
+		}
+		address, err := r.addressOfClaim(ctx, claim)
+		if err != nil {
+			return nil, err
+		}
+		vips = append(vips, serviceVIP{claim: claim, address: address})
+	}
+	return vips, nil
+}
+
+// addressOfClaim returns what a claim was given, or "".
+func (r *Reconciler) addressOfClaim(ctx context.Context, claim *ipamv1.IPAddressClaim) (string, error) {
+	if claim.Status.AddressRef.Name == "" {
+		return "", nil
+	}
+	address := &ipamv1.IPAddress{}
+	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
+	err := r.Client.Get(ctx, key, address)
+	// The cache may still show what an earlier claim of this name was given.
+	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
+		err = r.Live.Get(ctx, key, address)
+	}
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading IPAddress %s: %w", key, err)
+	}
+	return address.Spec.Address, nil
+}
+
+// reconcileReleases lets go of the virtual addresses whose claims were deleted, once
+// no VM can hold them any more: somebody else may have them a moment later.
+func (r *Reconciler) reconcileReleases(ctx context.Context, s *scope) error {
+	for _, i := range s.instances {
+		if !i.current && i.hasCarried(s.lb) && !isOff(i.vm) {
+			return nil
+		}
+	}
+	for _, vip := range s.serviceVIPs {
+		if vip.claim.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if err := r.freeVIP(ctx, vip.claim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// releaseServiceVIPs gives all virtual addresses for Services back, and tells whether
+// they are free. Nobody who knows the Services is asked: their cluster may be gone.
+func (r *Reconciler) releaseServiceVIPs(ctx context.Context, lb *capstanv1.LoadBalancer) (free bool, err error) {
+	vips, err := r.serviceVIPsOf(ctx, r.Live, lb)
+	if err != nil {
+		return false, err
+	}
+	for _, vip := range vips {
+		if vip.claim.DeletionTimestamp.IsZero() {
+			uid := vip.claim.UID
+			if err := r.Client.Delete(ctx, vip.claim, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+				return false, fmt.Errorf("deleting IPAddressClaim %s: %w", vip.claim.Name, err)
+			}
+			continue
+		}
+		if err := r.freeVIP(ctx, vip.claim); err != nil {
+			return false, err
+		}
+	}
+	return len(vips) == 0, nil
+}
+
+// freeVIP lets the address of a deleted claim come free.
+func (r *Reconciler) freeVIP(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
+	if !controllerutil.ContainsFinalizer(claim, capstanv1.LoadBalancerFinalizer) {
+		return nil
+	}
+	before := claim.DeepCopy()
+	controllerutil.RemoveFinalizer(claim, capstanv1.LoadBalancerFinalizer)
+	err := r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer from IPAddressClaim %s: %w", claim.Name, err)
+	}
+	return nil
+}
+
+// maxRefusalsTold keeps a message readable.
+const maxRefusalsTold = 20
+
+// setServices tells which Services are not carried, and why.
+func setServices(s *scope) {
+	if !s.planned {
+		return
+	}
+	s.lb.Status.PlannedGeneration = s.lb.Generation
+	if len(s.lb.Spec.Services) == 0 {
+		conditions.Remove(s.lb, capstanv1.ServicesPlannedCondition)
+		return
+	}
+	if len(s.refused) == 0 {
+		conditions.True(s.lb, capstanv1.ServicesPlannedCondition, capstanv1.ReasonPlanned, "all %d Services are in plan %d",
+			len(s.lb.Spec.Services), s.lb.Status.PlanGeneration)
+		return
+	}
+	told := make([]string, 0, maxRefusalsTold+1)
+	for _, refusal := range s.refused[:min(len(s.refused), maxRefusalsTold)] {
+		told = append(told, refusal.What+": "+refusal.Why)
+	}
+	if more := len(s.refused) - len(told); more > 0 {
+		told = append(told, fmt.Sprintf("and %d more", more))
+	}
+	conditions.False(s.lb, capstanv1.ServicesPlannedCondition, capstanv1.ReasonServicesRefused, "%s", strings.Join(told, "; "))
+}
+
+// vipsOf are the virtual addresses, the API server's first.
+func vipsOf(s *scope) []string {
+	api := s.vip.address.Addr().String()
+	if known := s.lb.Status.VIPs; !s.planned && len(known) > 0 && known[0] == api {
+		return known
+	}
+	var more []string
+	for _, vip := range s.serviceVIPs {
+		if vip.claim.DeletionTimestamp.IsZero() && vip.address != "" {
+			more = append(more, vip.address)
+		}
+	}
+	slices.Sort(more)
+	return append([]string{api}, more...)
+}
