@@ -10,7 +10,7 @@
 # collector a deleted cluster's children stay: whatever the release lacks is built.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 programs=(etcd kube-apiserver kube-controller-manager kubectl)
 
 say() { echo "kube-assets: $*" >&2; }
@@ -25,7 +25,8 @@ missing_in() {
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
   missing=$(missing_in "$KUBEBUILDER_ASSETS" | xargs)
   if [ -z "$missing" ]; then
-    echo "$KUBEBUILDER_ASSETS"
+    # Tests run in folders of their own.
+    realpath -- "$KUBEBUILDER_ASSETS"
     exit 0
   fi
   say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS lacks $missing: not used"
@@ -42,8 +43,9 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
   ldflags+=" -X $package.gitTreeState=clean -X $package.gitCommit=unknown"
 done
 
-key=$( (cat "$root"/hack/{kube,etcd}/go.{mod,sum}; echo "$ldflags") | sha256sum | cut -c1-12)
-kept=$root/.cache/kube-$version-$key
+key=$( (cat "$root"/hack/{kube,etcd}/go.{mod,sum} && echo "$ldflags") | sha256sum | cut -c1-12)
+# A tree may be shared by machines of several kinds.
+kept=$root/.cache/kube-$(uname -s)-$(uname -m)-$version-$key
 mkdir -p "$root/.cache"
 
 # Two callers at once, say `make test` beside `make demo`: the second waits for the first one's result.
@@ -57,6 +59,8 @@ if [ -z "$(missing_in "$kept")" ]; then
   exit 0
 fi
 
+# A run that was killed cannot tidy up. What it started may outlive it, and must not keep the lock.
+rm -rf "$root"/.cache/.kube-part.??????
 part=$(mktemp -d "$root/.cache/.kube-part.XXXXXX")
 trap 'chmod -R u+w "$part"; rm -rf "$part"' EXIT
 mkdir "$part/bin"
@@ -64,17 +68,21 @@ mkdir "$part/bin"
 # Fills $part/bin with the release's programs. Failing is no error: what is not there is built.
 fetch_release() {
   local tool release
-  tool=$("$root/hack/tool.sh" setup-envtest) || return 0
-  timeout 10 "$tool" list --bin-dir "$part/release" "${version#v}" >/dev/null 2>&1 || return 0
+  tool=$("$root/hack/tool.sh" setup-envtest 9>&-) || return 0
+  timeout 10 "$tool" list --bin-dir "$part/release" "${version#v}" >/dev/null 2>&1 9>&- || return 0
   say "fetching the $version release"
-  release=$(timeout 180 "$tool" use --bin-dir "$part/release" --print path "${version#v}") || return 0
+  release=$(timeout 180 "$tool" use --bin-dir "$part/release" --print path "${version#v}" 9>&-) || return 0
   cp "$release"/* "$part/bin/"
 }
 
 build() {
   local program=$1 hint=$2 module=$3 package=$4 flags=$5
   say "building $program, $hint the first time"
-  GOOS='' GOARCH='' GOWORK=off CGO_ENABLED=0 go build -C "$root/hack/$module" -trimpath -ldflags "$flags" -o "$part/bin/$program" "$package" >&2
+  GOOS='' GOARCH='' GOWORK=off CGO_ENABLED=0 go build -C "$root/hack/$module" -trimpath -ldflags "$flags" -o "$part/bin/$program" "$package" >&2 </dev/null 9>&- || {
+    say "building $program failed; the first time it needs the module proxy: go env GOPROXY"
+    say "or let KUBEBUILDER_ASSETS name a folder that holds ${programs[*]}"
+    exit 1
+  }
 }
 
 fetch_release
