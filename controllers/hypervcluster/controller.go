@@ -12,6 +12,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
 	"sigs.k8s.io/cluster-api/util/annotations"
@@ -44,6 +46,8 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	// Clock is the real one if it is not set.
+	Clock clock.PassiveClock
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -51,6 +55,9 @@ type Reconciler struct {
 
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	if r.Clock == nil {
+		r.Clock = clock.RealClock{}
+	}
 	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	toInfra := util.ClusterToInfrastructureMapFunc(ctx, infrav1.GroupVersion.WithKind("HyperVCluster"), r.Client, &infrav1.HyperVCluster{})
@@ -77,7 +84,7 @@ type scope struct {
 }
 
 // Reconcile brings one HyperVCluster towards what its spec says.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, reterr error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
 	infra := &infrav1.HyperVCluster{}
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -90,8 +97,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the Cluster of HyperVCluster %s: %w", req, err)
 	}
-	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, cluster, infra); err != nil || isPaused || requeue {
-		return ctrl.Result{}, err
+	// That it never was paused goes with the status.
+	if conditions.Get(infra, clusterv1.PausedCondition) != nil || annotations.HasPaused(infra) || cluster != nil && ptr.Deref(cluster.Spec.Paused, false) {
+		if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, cluster, infra); err != nil || isPaused || requeue {
+			return ctrl.Result{}, err
+		}
 	}
 	before := infra.DeepCopy()
 	s := &scope{infra: infra, cluster: cluster}
@@ -100,7 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		if apierrors.IsConflict(reterr) {
 			return
 		}
-		setStatus(s)
+		now := r.Clock.Now()
+		setStatus(s, now)
+		result.RequeueAfter = nextLook(s, now)
 		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
 	}()
 

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,7 +41,7 @@ func TestAFinalizerThatCannotBeWrittenIsToldAndNothingElse(t *testing.T) {
 		WithInterceptorFuncs(interceptor.Funcs{Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return errors.New("no connection")
 		}}).Build()
-	r := &Reconciler{Client: c, Live: c, writer: &conditions.Writer{Client: c, Summary: capstanv1.ReadyCondition}}
+	r := &Reconciler{Client: c, Live: c, Clock: clock.RealClock{}, writer: &conditions.Writer{Client: c, Summary: capstanv1.ReadyCondition}}
 	key := client.ObjectKeyFromObject(infra)
 	_, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
 	g.Expect(err).To(MatchError(ContainSubstring("adding the finalizer to HyperVCluster team/shop: no connection")))

@@ -117,8 +117,11 @@ var _ = Describe("A HyperVCluster", func() {
 			lb.Status.VIPs = []string{"10.20.0.100"}
 			conditions.False(lb, capstanv1.ReadyCondition, capstanv1.ReasonWaitingForInstances, "waiting for shop-lb-abcde")
 		})
-		env.ExpectCondition(ctx, p.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("waiting for shop-lb-abcde"))
-		Expect(p.infra.Spec.ControlPlaneEndpoint).To(Equal(clusterv1.APIEndpoint{Host: "10.20.0.100", Port: 6443}))
+		Eventually(func(g Gomega) {
+			g.Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(p.infra), p.infra)).To(Succeed())
+			g.Expect(p.infra.Spec.ControlPlaneEndpoint).To(Equal(clusterv1.APIEndpoint{Host: "10.20.0.100", Port: 6443}))
+		}).Should(Succeed())
+		env.ExpectCondition(ctx, p.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("waiting for the load balancer"))
 
 		balancerReady(ctx, lb)
 		env.ExpectReady(ctx, p.infra)

@@ -96,6 +96,8 @@ func loadBalancer(infra *infrav1.HyperVCluster, cluster *clusterv1.Cluster) *cap
 		TypeMeta: metav1.TypeMeta{APIVersion: capstanv1.GroupVersion.String(), Kind: "LoadBalancer"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: infra.Namespace, Name: infra.Name, Labels: labels,
+			// It needs its finalizer before it does anything: one write less.
+			Finalizers:      []string{capstanv1.LoadBalancerFinalizer},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(infra, infrav1.GroupVersion.WithKind("HyperVCluster"))},
 		},
 		Spec: capstanv1.LoadBalancerSpec{

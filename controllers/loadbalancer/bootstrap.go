@@ -67,27 +67,34 @@ func (r *Reconciler) reconcileBootstrap(ctx context.Context, s *scope) error {
 // there is a seed, another token would be of no use to anybody.
 func (r *Reconciler) ensureBootstrap(ctx context.Context, vm *capstanv1.VirtualMachine) error {
 	existing := &corev1.Secret{}
-	err := r.Client.Get(ctx, bootstrapSecretKey(vm), existing)
+	err := r.Secrets.Get(ctx, bootstrapSecretKey(vm), existing)
 	if apierrors.IsNotFound(err) {
-		// Past the cache before a token is made that nobody may need.
-		err = r.Live.Get(ctx, bootstrapSecretKey(vm), existing)
+		if vm.Status.SeedHash != "" {
+			return nil
+		}
+		if err = r.createBootstrap(ctx, vm); err == nil {
+			return nil
+		}
+		// The cache is late, or somebody has the name.
+		if apierrors.IsAlreadyExists(err) {
+			err = r.Live.Get(ctx, bootstrapSecretKey(vm), existing)
+		}
 	}
-	switch {
-	case err == nil && !apply.OwnedBy(existing, vm.UID):
-		return &apply.NotOwnedError{Kind: "Secret", Namespace: existing.Namespace, Name: existing.Name, Owner: vm.Name}
-	case err == nil || vm.Status.SeedHash != "":
-		return nil
-	case !apierrors.IsNotFound(err):
-		return fmt.Errorf("reading the bootstrap Secret of VirtualMachine %s: %w", vm.Name, err)
-	}
-	config, err := lbapi.LBConfig{Name: vm.Name, Listen: agentAddress(vm), EnrolmentToken: pki.NewToken().Reveal()}.Marshal()
 	if err != nil {
-		return fmt.Errorf("configuring VirtualMachine %s: %w", vm.Name, err)
+		return fmt.Errorf("making the bootstrap Secret of VirtualMachine %s: %w", vm.Name, err)
 	}
-	if err := r.Client.Create(ctx, bootstrapSecret(vm, config), client.FieldOwner(capstanv1.FieldOwner)); err != nil {
-		return fmt.Errorf("creating the bootstrap Secret of VirtualMachine %s: %w", vm.Name, err)
+	if !apply.OwnedBy(existing, vm.UID) {
+		return &apply.NotOwnedError{Kind: "Secret", Namespace: existing.Namespace, Name: existing.Name, Owner: vm.Name}
 	}
 	return nil
+}
+
+func (r *Reconciler) createBootstrap(ctx context.Context, vm *capstanv1.VirtualMachine) error {
+	config, err := lbapi.LBConfig{Name: vm.Name, Listen: agentAddress(vm), EnrolmentToken: pki.NewToken().Reveal()}.Marshal()
+	if err != nil {
+		return err
+	}
+	return r.Client.Create(ctx, bootstrapSecret(vm, config), client.FieldOwner(capstanv1.FieldOwner))
 }
 
 func bootstrapSecret(vm *capstanv1.VirtualMachine, config []byte) *corev1.Secret {

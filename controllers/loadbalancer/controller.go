@@ -10,7 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/annotations"
 	"sigs.k8s.io/cluster-api/util/paused"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -115,11 +117,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		return ctrl.Result{}, err
 	}
 	ctx = logs.ForCluster(ctx, lb, lb.Spec.ClusterName)
-	switch isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, lb); {
-	case err != nil || requeue:
+	if stop, err := r.pause(ctx, s); stop || err != nil {
 		return ctrl.Result{}, err
-	case isPaused:
-		return ctrl.Result{}, r.releaseLeaving(ctx, s)
 	}
 	before := lb.DeepCopy()
 	defer func() {
@@ -161,6 +160,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		return ctrl.Result{RequeueAfter: retryBehind}, nil
 	}
 	return ctrl.Result{RequeueAfter: s.soonest(r.Clock.Now())}, conditions.UnlessTold(reasonOf(s.err), s.err)
+}
+
+// pause tells whether the LoadBalancer or its Cluster is paused. That it never was goes
+// with the status.
+func (r *Reconciler) pause(ctx context.Context, s *scope) (stop bool, err error) {
+	wanted := s.cluster != nil && ptr.Deref(s.cluster.Spec.Paused, false) || annotations.HasPaused(s.lb)
+	if !wanted && conditions.Get(s.lb, clusterv1.PausedCondition) == nil {
+		return false, nil
+	}
+	switch isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, s.lb); {
+	case err != nil || requeue:
+		return true, err
+	case isPaused:
+		return true, r.releaseLeaving(ctx, s)
+	}
+	return false, nil
 }
 
 // retryBehind is when a reconcile is tried again whose cache was out of date.

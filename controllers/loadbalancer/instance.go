@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -31,6 +32,8 @@ type instance struct {
 	status *lbapi.Status
 	// current tells that it carries the newest plan.
 	current bool
+	// onItsWay tells that the VM is becoming Ready, and is left to itself to tell how.
+	onItsWay bool
 	// stranger is a VM that must know of this one before this one is given a plan.
 	stranger string
 	// verdict is what is to become of the VM.
@@ -52,6 +55,10 @@ func (r *Reconciler) findInstances(s *scope) {
 		i.agent = r.agents.of(key, i.vm)
 		i.status = i.agent.observed()
 		i.reason, i.message = whyNotAsked(i)
+		if left := untilHeldUp(i.vm, s.now); i.reason != "" && left > 0 && !i.hasCarried(s.lb) {
+			i.onItsWay, i.retry = true, left
+			i.reason, i.message = capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to run"
+		}
 		for _, c := range s.candidates {
 			if c.vm.UID == i.vm.UID {
 				i.verdict = c.verdict
@@ -76,6 +83,25 @@ func whyNotAsked(i *instance) (reason, message string) {
 		return ready.Reason, ready.Message
 	}
 	return capstanv1.ReasonWaitingForVirtualMachine, "waiting for the virtual machine to run"
+}
+
+// patience is how long a VM's way is left to itself to tell. LoadBalancer, HyperVCluster,
+// WorkloadCluster and Cluster API's own all repeat what is told here.
+const patience = 30 * time.Second
+
+// untilHeldUp returns for how long a VM that is becoming Ready counts as on its way, or
+// 0.
+func untilHeldUp(vm *capstanv1.VirtualMachine, now time.Time) time.Duration {
+	ready := conditions.Get(vm, capstanv1.ReadyCondition)
+	switch {
+	case !vm.DeletionTimestamp.IsZero():
+		return 0
+	case ready == nil:
+		return max(vm.CreationTimestamp.Add(patience).Sub(now), 0)
+	case ready.Status != metav1.ConditionFalse || conditions.IsFault(ready.Reason):
+		return 0
+	}
+	return max(ready.LastTransitionTime.Add(patience).Sub(now), 0)
 }
 
 // carryOut makes sure that a VM carries its plan.

@@ -48,8 +48,9 @@ var _ = Describe("A LoadBalancer", func() {
 		Eventually(s.ask).Should(Equal("cp-1"))
 		s.newMember(ctx, "cp-2")
 		Eventually(s.ask).Should(Equal("cp-2"))
+		both := fetch(ctx, lb).Status.PlanGeneration
 		Expect(k8s.Delete(ctx, first)).To(Succeed())
-		Eventually(s.ask).Should(Equal("cp-2"))
+		Eventually(func() int64 { return fetch(ctx, lb).Status.Instances[0].AppliedGeneration }).Should(BeNumerically(">", both))
 		drained := fetch(ctx, lb).Status.PlanGeneration
 		Consistently(s.ask, "500ms").Should(Equal("cp-2"), "a machine that leaves gets no new connections")
 		release(ctx, first)
@@ -190,6 +191,7 @@ var _ = Describe("A LoadBalancer", func() {
 		s.boot(ctx, s.waitForVMs(ctx, 1)[0])
 		Eventually(condition(ctx, lb, capstanv1.ReadyCondition)).Should(Equal("True Ready"))
 		s.newCA(ctx)
+		s.newMember(ctx, "cp-0")
 		Eventually(func() int64 { return fetch(ctx, lb).Status.PlanGeneration }).Should(BeEquivalentTo(2))
 
 		now := fetch(ctx, lb)

@@ -3,6 +3,7 @@ package loadbalancer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,11 +19,21 @@ import (
 )
 
 // clusterCA returns the CA of the cluster's API servers, or nothing as long as
-// the control plane has not made it.
-func (r *Reconciler) clusterCA(ctx context.Context, lb *capstanv1.LoadBalancer) ([]byte, error) {
+// the control plane has not made it. As long as no machine has an address it is not
+// asked for: a plan with nobody to send anyone to would only be numbered, told and
+// recorded to be made anew a moment later.
+func (r *Reconciler) clusterCA(ctx context.Context, s *scope) ([]byte, error) {
+	if !slices.ContainsFunc(s.members, func(m lbplan.Machine) bool { return m.Address != "" }) {
+		return nil, nil
+	}
 	ca := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: lb.Namespace, Name: secret.Name(lb.Spec.ClusterName, secret.ClusterCA)}
-	err := r.Client.Get(ctx, key, ca)
+	key := client.ObjectKey{Namespace: s.lb.Namespace, Name: secret.Name(s.lb.Spec.ClusterName, secret.ClusterCA)}
+	err := r.Secrets.Get(ctx, key, ca)
+	if apierrors.IsNotFound(err) {
+		// Whoever brings a CA may have given it no label, and the cache keeps only those
+		// with the label of a cluster.
+		err = r.Live.Get(ctx, key, ca)
+	}
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -200,6 +200,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 			Expect(pins.Forget(ctx, trust.Instance(vm))).To(Succeed())
 		}
 		s.newCA(ctx)
+		s.newMember(ctx, "cp-1")
 		Eventually(s.standby(ctx, lb, active, standby)).Should(BeTrue())
 		Expect(h.namesOfGone()()).To(ConsistOf(active, standby))
 		h.with(func() {

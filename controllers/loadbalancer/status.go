@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
@@ -28,6 +29,7 @@ const (
 func setStatus(s *scope, now time.Time) {
 	lb := s.lb
 	lb.Status.ObservedGeneration = lb.Generation
+	conditions.False(lb, clusterv1.PausedCondition, clusterv1.NotPausedReason, "")
 	lb.Status.Selector = labels.Set{capstanv1.LoadBalancerLabel: lb.Name}.String()
 	if !lb.DeletionTimestamp.IsZero() {
 		message := s.left

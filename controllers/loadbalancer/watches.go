@@ -35,6 +35,10 @@ const claimIndex = "spec.claimRef.uid"
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
 	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
+	if r.Secrets == nil {
+		// They are watched below, so that they are in it.
+		r.Secrets = mgr.GetCache()
+	}
 	r.agents = newAgents(r.Manager, r.Pins, r.Clock)
 	if err := mgr.Add(manager.RunnableFunc(r.agents.run)); err != nil {
 		return fmt.Errorf("adding the connections to load-balancer VMs: %w", err)
