@@ -5,6 +5,7 @@
 //
 // It reads the module and writes files, and does nothing else: what is not in
 // upstream's own manifests may not be added here, except the names and labels
-// by which Capstan knows its installation. `make verify` runs it and fails on
+// by which Capstan knows its installation, and conditions under which a webhook need
+// not be asked. `make verify` runs it and fails on
 // any difference.
 package main

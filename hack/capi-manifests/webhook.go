@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -20,6 +22,7 @@ var configurationNames = map[string]string{
 
 func webhookConfigurations(mod module) ([]any, error) {
 	merged := map[string][]any{}
+	unmet := maps.Clone(judgedBy)
 	for _, provider := range providers {
 		documents, err := decodeDocuments(mod.path(provider, "config", "webhook", "manifests.yaml"))
 		if err != nil {
@@ -35,12 +38,17 @@ func webhookConfigurations(mod module) ([]any, error) {
 				return nil, fmt.Errorf("reading the webhooks of %s: %w", provider, err)
 			}
 			for i := range webhooks {
-				if err := adoptWebhook(webhooks[i]); err != nil {
+				name, err := adoptWebhook(webhooks[i])
+				if err != nil {
 					return nil, fmt.Errorf("rewriting webhook %d of %s: %w", i, provider, err)
 				}
+				delete(unmet, name)
 			}
 			merged[kind] = append(merged[kind], webhooks...)
 		}
+	}
+	if len(unmet) > 0 {
+		return nil, fmt.Errorf("%s has no longer the webhooks %v", mod.Dir, slices.Sorted(maps.Keys(unmet)))
 	}
 
 	var configurations []any
@@ -61,16 +69,25 @@ func webhookConfigurations(mod module) ([]any, error) {
 	return configurations, nil
 }
 
-func adoptWebhook(entry any) error {
+// adoptWebhook points a webhook at our own service, and has it asked only about
+// what may matter to it. It returns the webhook's name.
+func adoptWebhook(entry any) (name string, err error) {
 	webhook, ok := entry.(map[string]any)
 	if !ok {
-		return fmt.Errorf("not an object but %T", entry)
+		return "", fmt.Errorf("not an object but %T", entry)
+	}
+	name, _, err = unstructured.NestedString(webhook, "name")
+	if err != nil {
+		return "", err
 	}
 	path, found, err := unstructured.NestedString(webhook, "clientConfig", "service", "path")
 	if err != nil || !found {
-		return errors.Join(errors.New("no service path"), err)
+		return "", errors.Join(errors.New("no service path"), err)
 	}
-	return unstructured.SetNestedMap(webhook, map[string]any{
+	if fields, known := judgedBy[name]; known {
+		webhook["matchConditions"] = []any{changed(fields)}
+	}
+	return name, unstructured.SetNestedMap(webhook, map[string]any{
 		"name":      webhookService,
 		"namespace": webhookNamespace,
 		"path":      path,
