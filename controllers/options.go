@@ -45,6 +45,10 @@ type Options struct {
 	// alone.
 	RolloutLongestHold time.Duration
 
+	// WaitMessageHold is for how long the words are kept back in which an object waits,
+	// as long as what it waits for stays the same.
+	WaitMessageHold time.Duration
+
 	// Pace is how long objects rest after they were worked on.
 	Pace pacing.Pace
 
@@ -65,6 +69,7 @@ func DefaultOptions() *Options {
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
 		Pace:                    pacing.Pace{PerObject: 50 * time.Millisecond, Longest: 5 * time.Second},
+		WaitMessageHold:         10 * time.Second,
 		RolloutQuietPeriod:      3 * time.Second,
 		RolloutLongestHold:      2 * time.Minute,
 	}
@@ -93,6 +98,8 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 		"how long a NodePool must have been left alone before its nodes are replaced, so that of many edits only the last is rolled out")
 	flags.DurationVar(&o.RolloutLongestHold, "rollout-longest-hold", o.RolloutLongestHold,
 		"after how long the nodes of a NodePool that is not left alone are replaced nevertheless, by what it says then; this is also how often, at most, constant edits begin a roll-out")
+	flags.DurationVar(&o.WaitMessageHold, "wait-message-hold", o.WaitMessageHold,
+		"for how long a new message of a condition that goes on waiting for the same reason is kept back; what is ready or wrong is told at once; 0 for not at all")
 	flags.DurationVar(&o.Pace.PerObject, "rest-per-object", o.Pace.PerObject,
 		"how long an object rests after it was worked on, for each object of its kind that is busy, so that bursts of changes are answered once; 0 for not at all")
 	flags.DurationVar(&o.Pace.Longest, "rest-longest", o.Pace.Longest, "the longest that an object rests after it was worked on")

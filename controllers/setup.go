@@ -25,6 +25,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
 	"github.com/capstan-k8s/capstan/controllers/vmimage"
 	"github.com/capstan-k8s/capstan/controllers/workloadcluster"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostclient"
 	"github.com/capstan-k8s/capstan/internal/logs"
 	"github.com/capstan-k8s/capstan/internal/metrics"
@@ -46,6 +47,10 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// young is how old an object is before it is told of that it waits: most of what is
+// applied beside it is there by then.
+const young = 2 * time.Second
+
 // setupControllers adds all of Capstan's controllers to a manager.
 func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) error {
 	shared, err := newShared(ctx, mgr, live, options)
@@ -57,19 +62,20 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		kind string
 		setup
 	}{
-		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e}},
+		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience}},
 		{"NodePool", &nodepool.Reconciler{
-			Client: c, Live: r, Events: e, Clock: shared.clock, RolloutQuietPeriod: options.RolloutQuietPeriod, RolloutLongestHold: options.RolloutLongestHold,
+			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock,
+			RolloutQuietPeriod: options.RolloutQuietPeriod, RolloutLongestHold: options.RolloutLongestHold,
 		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
-		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e, Clock: shared.clock}},
+		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Manager: shared.identity, Pins: shared.pins,
 			Clock: shared.clock, Random: util.RandomString,
 		}},
 		{"VirtualMachine", &virtualmachine.Reconciler{
-			Client: c, Live: r, Events: e, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
+			Client: c, Live: r, Events: e, Patience: shared.patience, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
 		}},
 		{"HyperVHost", &hypervhost.Reconciler{
 			Client: c, Live: r, Events: e, Agents: shared.agents, Manager: shared.identity,
@@ -99,6 +105,7 @@ type setup interface {
 type shared struct {
 	events       events.EventRecorder
 	clock        clock.RealClock
+	patience     *conditions.Patience
 	installation string
 	identity     *pki.ManagerIdentity
 	pins         *trust.Pins
@@ -107,6 +114,7 @@ type shared struct {
 
 func newShared(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) (*shared, error) {
 	s := &shared{events: mgr.GetEventRecorder("capstan")}
+	s.patience = &conditions.Patience{Clock: s.clock, Young: young, Words: options.WaitMessageHold}
 	var err error
 	if s.installation, err = trust.Installation(ctx, live); err != nil {
 		return nil, err

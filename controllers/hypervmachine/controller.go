@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -42,7 +41,9 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
-	Clock  clock.PassiveClock
+	// Patience is how long it may take until something is told that is of no weight.
+	Patience *conditions.Patience
+	Clock    clock.PassiveClock
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -85,7 +86,7 @@ type scope struct {
 type wait struct{ reason, message string }
 
 // Reconcile brings one HyperVMachine towards what its spec says.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, reterr error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
 	infra := &infrav1.HyperVMachine{}
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -95,8 +96,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		return ctrl.Result{}, err
 	}
 	ctx = logs.ForVM(ctx, infra, identity(infra), infra.Labels[clusterv1.ClusterNameLabel])
-	if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, infra); err != nil || isPaused || requeue {
-		return ctrl.Result{}, err
+	if wasToldOfPause(infra) || isPaused(s) {
+		if isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, infra); err != nil || isPaused || requeue {
+			return ctrl.Result{}, err
+		}
 	}
 	before := infra.DeepCopy()
 	defer func() {
@@ -105,7 +108,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			return
 		}
 		setStatus(s, r.Clock.Now())
-		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result))
 	}()
 
 	if !infra.DeletionTimestamp.IsZero() {
@@ -115,15 +118,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if s.wait = waitsFor(s); s.wait != nil {
 		return ctrl.Result{}, nil
 	}
-	if controllerutil.AddFinalizer(infra, infrav1.HyperVMachineFinalizer) {
-		if err := r.Client.Patch(ctx, infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			s.err = fmt.Errorf("adding the finalizer to HyperVMachine %s: %w", req, err)
-			return ctrl.Result{}, s.err
-		}
-	}
 	for _, phase := range []func(context.Context, *scope) error{
+		r.identify,
 		r.reconcileVirtualMachine,
-		r.reconcileProviderID,
 	} {
 		if s.err = phase(ctx, s); s.err != nil {
 			break

@@ -231,7 +231,8 @@ var _ = Describe("A HyperVMachine", func() {
 		t.infrastructureProvisioned(ctx)
 		t.bootstrapped(ctx)
 		env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonConflict, ContainSubstring("exists and was not made for shop-1: it is left alone"))
-		Expect(t.infra.Spec.ProviderID).To(BeEmpty())
+		Expect(t.infra.Spec.ProviderID).To(Equal("hyperv://"+string(t.infra.UID)), "its own identity, not the other's")
+		Expect(t.infra.Status.Initialization.Provisioned).To(BeNil())
 		Expect(env.Client.Delete(ctx, t.infra)).To(Succeed())
 		env.ExpectGone(ctx, t.infra)
 		version := foreign.ResourceVersion

@@ -11,11 +11,13 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
+	"sigs.k8s.io/cluster-api/util/annotations"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // errVMGone says that the VirtualMachine of a machine that had been up is gone.
@@ -36,6 +38,16 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	}
 	s.cluster = cluster
 	return nil
+}
+
+// wasToldOfPause tells whether it is known that the machine is paused, or is not. As
+// long as it is not, that it is not is told with the rest.
+func wasToldOfPause(infra *infrav1.HyperVMachine) bool {
+	return conditions.Get(infra, clusterv1.PausedCondition) != nil
+}
+
+func isPaused(s *scope) bool {
+	return s.cluster != nil && ptr.Deref(s.cluster.Spec.Paused, false) || annotations.HasPaused(s.infra)
 }
 
 // waitsFor returns what must be there before the machine can have a VM, or nil.
@@ -59,6 +71,24 @@ func waitsFor(s *scope) *wait {
 
 func controlPlaneInitialized(cluster *clusterv1.Cluster) bool {
 	return ptr.Deref(cluster.Status.Initialization.ControlPlaneInitialized, false)
+}
+
+// identify records the finalizer, and the identity where Cluster API reads it,
+// before anything is made in its name.
+func (r *Reconciler) identify(ctx context.Context, s *scope) error {
+	before := s.infra.DeepCopy()
+	changed := controllerutil.AddFinalizer(s.infra, infrav1.HyperVMachineFinalizer)
+	if s.infra.Spec.ProviderID == "" {
+		s.infra.Spec.ProviderID = capstanv1.ProviderIDScheme + identity(s.infra)
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	if err := r.Client.Patch(ctx, s.infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("recording the identity of HyperVMachine %s: %w", s.infra.Name, err)
+	}
+	return nil
 }
 
 // reconcileVirtualMachine applies the VirtualMachine.
@@ -135,19 +165,6 @@ func identity(infra *infrav1.HyperVMachine) string {
 		return id
 	}
 	return string(infra.UID)
-}
-
-// reconcileProviderID records the identity where Cluster API reads it.
-func (r *Reconciler) reconcileProviderID(ctx context.Context, s *scope) error {
-	if s.infra.Spec.ProviderID != "" || s.vm.Spec.ID == "" {
-		return nil
-	}
-	before := s.infra.DeepCopy()
-	s.infra.Spec.ProviderID = s.vm.ProviderID()
-	if err := r.Client.Patch(ctx, s.infra, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("recording the providerID: %w", err)
-	}
-	return nil
 }
 
 // delete takes the VirtualMachine away. It is gone only once its host has

@@ -23,6 +23,7 @@ const patience = 30 * time.Second
 func setStatus(s *scope, now time.Time) {
 	infra := s.infra
 	infra.Status.ObservedGeneration = infra.Generation
+	conditions.False(infra, clusterv1.PausedCondition, clusterv1.NotPausedReason, "")
 	switch {
 	case !infra.DeletionTimestamp.IsZero():
 		conditions.False(infra, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", deletionMessage(s))
@@ -42,23 +43,26 @@ func setStatus(s *scope, now time.Time) {
 	}
 }
 
-// setFromVM takes over what the VirtualMachine tells.
+// setFromVM takes over what the VirtualMachine tells. Where it will run and be reached
+// is of no use to anybody up here before it does.
 func setFromVM(s *scope, now time.Time) {
 	infra, vm := s.infra, s.vm
+	ready := conditions.Get(vm, capstanv1.ReadyCondition)
+	if ready == nil || isOnItsWay(ready, now) {
+		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonWaitingForVirtualMachine, "waiting for VirtualMachine %s to run", vm.Name)
+		return
+	}
 	infra.Status.Host = vm.Status.Host
 	infra.Status.Volumes = vm.Status.Volumes
 	infra.Status.FailureDomain = vm.Status.FailureDomain
 	infra.Status.Addresses = addresses(vm)
-	ready := conditions.Get(vm, capstanv1.ReadyCondition)
-	switch {
-	case ready == nil, isOnItsWay(ready, now):
-		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonWaitingForVirtualMachine, "waiting for VirtualMachine %s to run", vm.Name)
-	case ready.Status == metav1.ConditionTrue:
+	switch ready.Status {
+	case metav1.ConditionTrue:
 		conditions.True(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
-	case ready.Status == metav1.ConditionUnknown:
+	case metav1.ConditionUnknown:
 		// What could not be observed must not read as what is known to be wrong.
 		conditions.Unknown(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
-	default:
+	case metav1.ConditionFalse:
 		// What is wrong, or takes long, is the answer to "why not": it is passed on.
 		conditions.False(infra, capstanv1.VMReadyCondition, ready.Reason, "%s", ready.Message)
 	}

@@ -5,7 +5,6 @@ package nodepool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -43,7 +41,9 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
-	Clock  clock.PassiveClock
+	// Patience is how long it may take until something is told that is of no weight.
+	Patience *conditions.Patience
+	Clock    clock.PassiveClock
 	// RolloutQuietPeriod is how long what nodes are made from must have been left
 	// alone before they are replaced for it.
 	RolloutQuietPeriod time.Duration
@@ -101,7 +101,7 @@ type scope struct {
 }
 
 // Reconcile brings one NodePool towards what its spec says.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, reterr error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
 	pool := &capstanv1.NodePool{}
 	if err := r.Client.Get(ctx, req.NamespacedName, pool); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -114,18 +114,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			return
 		}
 		setStatus(s)
-		reterr = errors.Join(reterr, r.writer.Write(ctx, before, pool))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, pool, &result))
 	}()
 
 	if !pool.DeletionTimestamp.IsZero() {
 		s.err = r.delete(ctx, s)
 		return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
-	}
-	if controllerutil.AddFinalizer(pool, capstanv1.NodePoolFinalizer) {
-		if err := r.Client.Patch(ctx, pool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			s.err = fmt.Errorf("adding the finalizer to NodePool %s: %w", req, err)
-			return ctrl.Result{}, s.err
-		}
 	}
 	for _, phase := range []func(context.Context, *scope) error{
 		r.findCluster,

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -47,15 +48,19 @@ func (r *Reconciler) findCluster(ctx context.Context, s *scope) error {
 }
 
 // joinCluster makes the pool belong to its cluster, so that it goes when the
-// cluster goes.
+// cluster goes. The finalizer comes with that, before anything is made for the pool.
 func (r *Reconciler) joinCluster(ctx context.Context, s *scope) error {
-	if apply.OwnedBy(s.pool, s.cluster.UID) {
+	before := s.pool.DeepCopy()
+	changed := controllerutil.AddFinalizer(s.pool, capstanv1.NodePoolFinalizer)
+	if !apply.OwnedBy(s.pool, s.cluster.UID) {
+		s.pool.OwnerReferences = append(withoutFormerClusters(s.pool.OwnerReferences), metav1.OwnerReference{
+			APIVersion: capstanv1.GroupVersion.String(), Kind: "WorkloadCluster", Name: s.cluster.Name, UID: s.cluster.UID,
+		})
+		changed = true
+	}
+	if !changed {
 		return nil
 	}
-	before := s.pool.DeepCopy()
-	s.pool.OwnerReferences = append(withoutFormerClusters(s.pool.OwnerReferences), metav1.OwnerReference{
-		APIVersion: capstanv1.GroupVersion.String(), Kind: "WorkloadCluster", Name: s.cluster.Name, UID: s.cluster.UID,
-	})
 	if err := r.Client.Patch(ctx, s.pool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("making NodePool %s belong to WorkloadCluster %s: %w", s.pool.Name, s.cluster.Name, err)
 	}

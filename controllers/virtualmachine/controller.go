@@ -48,7 +48,9 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
-	Hosts  Hosts
+	// Patience is how long it may take until something is told that is of no weight.
+	Patience *conditions.Patience
+	Hosts    Hosts
 	// Installation is what VMs of this management cluster are stamped with.
 	Installation string
 	Clock        clock.PassiveClock
@@ -132,7 +134,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	s := &scope{vm: vm, was: vm.Status.Phase}
 	defer func() {
 		setStatus(s)
-		reterr = errors.Join(reterr, r.writer.Write(ctx, before, vm))
+		patience := r.Patience
+		if placed(vm.Status.Phase) {
+			// What was done on a host is recorded at once.
+			patience = nil
+		}
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, patience, before, vm, &result))
 		if vm.ResourceVersion != before.ResourceVersion {
 			r.written.wrote(vm)
 		}

@@ -44,6 +44,8 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	// Patience is how long it may take until something is told that is of no weight.
+	Patience *conditions.Patience
 
 	applier *apply.Applier
 	writer  *conditions.Writer
@@ -86,7 +88,7 @@ type scope struct {
 }
 
 // Reconcile brings one WorkloadCluster towards what its spec says.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, reterr error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
 	wlc := &capstanv1.WorkloadCluster{}
 	if err := r.Client.Get(ctx, req.NamespacedName, wlc); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -99,7 +101,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 			return
 		}
 		setStatus(s)
-		reterr = errors.Join(reterr, r.writer.Write(ctx, before, wlc))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, wlc, &result))
 	}()
 
 	if !wlc.DeletionTimestamp.IsZero() {

@@ -3,6 +3,7 @@ package workloadcluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
@@ -75,5 +76,7 @@ func (r *Reconciler) whatIsLeft(ctx context.Context, wlc *capstanv1.WorkloadClus
 	for i := range vms.Items {
 		names = append(names, vms.Items[i].Name)
 	}
+	// A cache lists in no order, and each other order would be another message.
+	slices.Sort(names)
 	return fmt.Sprintf("waiting for %d virtual machines: %s", len(names), strings.Join(names, ", ")), nil
 }

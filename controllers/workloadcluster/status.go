@@ -66,7 +66,8 @@ func reasonOf(err error) string {
 }
 
 func setEndpoint(s *scope) {
-	if endpoint := s.cluster.Spec.ControlPlaneEndpoint; !endpoint.IsZero() {
+	// Cluster API hands it on from one to the other a moment later.
+	if endpoint := cmp.Or(s.cluster.Spec.ControlPlaneEndpoint, s.infra.Spec.ControlPlaneEndpoint); !endpoint.IsZero() {
 		s.wlc.Status.Endpoint = &capstanv1.Endpoint{Host: endpoint.Host, Port: endpoint.Port}
 	}
 	if conditions.IsCurrentlyTrue(s.infra, capstanv1.ReadyCondition) {

@@ -36,15 +36,17 @@ type Writer struct {
 
 // Write patches the status of after if it differs from before, which is the
 // object as it was read, records one event if the summary's status or reason
-// changed, and logs and counts every condition whose status or reason did. A retry that ends with the same reason writes and tells nothing. An
-// object that is gone is no error; one that was read from a stale cache is a
-// conflict, to be tried again.
+// changed, and logs and counts every condition whose status or reason did. A retry that ends
+// with the same reason writes and tells nothing. An object that goes as soon as its
+// last finalizer does is left alone, and one that is gone is no error; one that was
+// read from a stale cache is a conflict, to be tried again.
 func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
 	if !after.GetDeletionTimestamp().IsZero() && len(after.GetFinalizers()) == 0 {
 		metrics.Gone(after)
+		return nil
 	}
 	// The patch is of the status alone: an earlier write in the same reconcile may
 	// have moved metadata and spec on, which before does not know.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	. "github.com/onsi/gomega"
@@ -158,6 +159,17 @@ func TestAnObjectThatIsGoneIsNoError(t *testing.T) {
 		g.Expect(w.Delete(t.Context(), newPool())).To(Succeed())
 		conditions.False(p, "Ready", "Deleting", "gone")
 	})).To(Succeed())
+	g.Expect(w.events.Of("uid")).To(BeEmpty())
+}
+
+func TestAnObjectThatNothingHoldsAnyMoreIsLeftAlone(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, newPool())
+	g.Expect(w.reconcile(t, func(p *capstanv1.NodePool) {
+		p.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)}
+		conditions.False(p, "Ready", "Deleting", "gone")
+	})).To(Succeed())
+	g.Expect(w.writes).To(BeZero())
 	g.Expect(w.events.Of("uid")).To(BeEmpty())
 }
 
