@@ -115,6 +115,6 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	}
 	s.infraMachines = infra.Items
 	var err error
-	s.machines, err = r.machinesOf(ctx, s.wlc)
+	s.machines, err = machinesOf(ctx, r.Client, s.wlc)
 	return err
 }

@@ -3,6 +3,7 @@ package workloadcluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
@@ -44,7 +45,12 @@ func (r *Reconciler) decideVersion(ctx context.Context, s *scope) error {
 	if err := r.Live.Get(ctx, key, present); err != nil {
 		return fmt.Errorf("reading KubeadmControlPlane %s: %w", key.Name, err)
 	}
-	machines, err := r.machinesOf(ctx, s.wlc)
+	var reader client.Reader = r.Client
+	if kubeversion.Less(wanted, present.Spec.Version) {
+		// So it is with the machine that is the reason why it may go back.
+		reader = r.Live
+	}
+	machines, err := machinesOf(ctx, reader, s.wlc)
 	if err != nil {
 		return err
 	}
@@ -56,12 +62,15 @@ func (r *Reconciler) decideVersion(ctx context.Context, s *scope) error {
 // that the control plane has or is being brought to. Another patch of the same
 // minor version always may: all machines stay within the skew that Kubernetes
 // supports, and a roll-out whose first machine never comes up must give way to its
-// correction. The next minor version may once every machine is at the present one
+// correction. But an older patch is one only while a machine has it that stays:
+// afterwards there is nothing to take back, whatever was so when it was asked for. The next minor version may once every machine is at the present one
 // or near enough to it. Where nothing ever ran, nothing can be out of step.
 func planVersion(wanted string, kcp *controlplanev1.KubeadmControlPlane, machines []clusterv1.Machine) versionPlan {
 	present := kcp.Spec.Version
 	steps, ok := kubeversion.MinorSteps(present, wanted)
 	switch {
+	case ok && steps == 0 && goesBack(wanted, kcp, machines):
+		return versionPlan{present, fmt.Sprintf("%s is refused: no control-plane machine that stays has a version as old; set spec.version to %s or later", wanted, present)}
 	case present == wanted, ok && steps == 0:
 		return versionPlan{effective: wanted}
 	case !ok || steps < 0:
@@ -79,6 +88,17 @@ func planVersion(wanted string, kcp *controlplanev1.KubeadmControlPlane, machine
 			wanted, poolOf(late), late.Spec.Version, kubeversion.MaxKubeletSkew, kubeversion.OldestKubelet(wanted))}
 	}
 	return versionPlan{effective: wanted}
+}
+
+// goesBack tells whether a version is older than that of every machine of a control
+// plane that ever ran.
+func goesBack(wanted string, kcp *controlplanev1.KubeadmControlPlane, machines []clusterv1.Machine) bool {
+	if !kubeversion.Less(wanted, kcp.Spec.Version) || !ptr.Deref(kcp.Status.Initialization.ControlPlaneInitialized, false) {
+		return false
+	}
+	return !slices.ContainsFunc(machines, func(m clusterv1.Machine) bool {
+		return isControlPlane(&m) && m.DeletionTimestamp.IsZero() && m.Spec.Version != "" && !kubeversion.Less(wanted, m.Spec.Version)
+	})
 }
 
 // tooOld returns the oldest worker that an API server of this version would not
@@ -109,9 +129,9 @@ func isControlPlane(m *clusterv1.Machine) bool {
 	return is
 }
 
-func (r *Reconciler) machinesOf(ctx context.Context, wlc *capstanv1.WorkloadCluster) ([]clusterv1.Machine, error) {
+func machinesOf(ctx context.Context, reader client.Reader, wlc *capstanv1.WorkloadCluster) ([]clusterv1.Machine, error) {
 	list := &clusterv1.MachineList{}
-	if err := r.Client.List(ctx, list, client.InNamespace(wlc.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: wlc.Name}); err != nil {
+	if err := reader.List(ctx, list, client.InNamespace(wlc.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: wlc.Name}); err != nil {
 		return nil, fmt.Errorf("listing the Machines of Cluster %s: %w", wlc.Name, err)
 	}
 	return list.Items, nil

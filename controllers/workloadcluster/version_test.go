@@ -67,8 +67,27 @@ func TestPlanVersion(t *testing.T) {
 		"lets a patch take the place of a roll-out, which may be stuck": {
 			wanted: "v1.36.5", present: rolling, want: versionPlan{effective: "v1.36.5"},
 		},
-		"lets a roll-out of a patch be taken back": {wanted: "v1.36.3", present: rolling, want: versionPlan{effective: "v1.36.3"}},
-		"lets go on what is in progress":           {wanted: "v1.36.4", present: rolling, want: versionPlan{effective: "v1.36.4"}},
+		"lets a roll-out of a patch be taken back": {
+			wanted: "v1.36.3", present: rolling, machines: []clusterv1.Machine{
+				machine("v1.36.4", ofControlPlane), machine("v1.36.4", ofControlPlane), machine("v1.36.3", ofControlPlane),
+			},
+			want: versionPlan{effective: "v1.36.3"},
+		},
+		"never goes back to a patch that no machine has any more": {
+			wanted: "v1.36.3", present: rolling, machines: []clusterv1.Machine{
+				machine("v1.36.4", ofControlPlane), machine("v1.36.4", ofControlPlane), machine("v1.36.3", ofControlPlane, going),
+				machine("v1.36.3", ofPool("shop-linux")),
+			},
+			want: versionPlan{"v1.36.4", "v1.36.3 is refused: no control-plane machine that stays has a version as old; set spec.version to v1.36.4 or later"},
+		},
+		"never goes back further than the oldest machine": {
+			wanted: "v1.36.2", present: rolling, machines: []clusterv1.Machine{machine("v1.36.4", ofControlPlane), machine("v1.36.3", ofControlPlane)},
+			want: versionPlan{"v1.36.4", "v1.36.2 is refused: no control-plane machine that stays has a version as old; set spec.version to v1.36.4 or later"},
+		},
+		"goes back where nothing ever ran": {
+			wanted: "v1.36.3", present: began, machines: []clusterv1.Machine{machine("v1.36.4", ofControlPlane)}, want: versionPlan{effective: "v1.36.3"},
+		},
+		"lets go on what is in progress": {wanted: "v1.36.4", present: rolling, want: versionPlan{effective: "v1.36.4"}},
 		"queues the next minor version while the control plane rolls": {
 			wanted: "v1.37.0", present: rolling, machines: []clusterv1.Machine{
 				machine("v1.36.4", ofControlPlane), machine("v1.36.3", ofControlPlane), machine("v1.36.3", ofControlPlane),
