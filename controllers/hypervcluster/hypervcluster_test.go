@@ -10,7 +10,6 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -32,9 +31,10 @@ var (
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		r := &hypervcluster.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events}
-		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+		return []testenv.Reconciler{
+			&hypervcluster.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events},
+		}
 	})
 })
 
@@ -69,10 +69,7 @@ func newPair(ctx context.Context, with ...func(*infrav1.HyperVCluster)) *pair {
 // own does what Cluster API's Cluster controller does first.
 func (p *pair) own(ctx context.Context) {
 	testenv.Update(ctx, env, p.infra, func(i *infrav1.HyperVCluster) {
-		i.OwnerReferences = append(i.OwnerReferences, metav1.OwnerReference{
-			APIVersion: clusterv1.GroupVersion.String(), Kind: "Cluster", Name: p.cluster.Name, UID: p.cluster.UID,
-			Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
-		})
+		i.OwnerReferences = append(i.OwnerReferences, *metav1.NewControllerRef(p.cluster, clusterv1.GroupVersion.WithKind("Cluster")))
 		i.Labels = map[string]string{clusterv1.ClusterNameLabel: p.cluster.Name}
 	})
 }
@@ -84,9 +81,8 @@ func (p *pair) start(ctx context.Context) *pair {
 }
 
 func (p *pair) balancer(ctx context.Context) *capstanv1.LoadBalancer {
-	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: p.infra.Namespace, Name: "shop"}}
-	EventuallyWithOffset(1, testenv.Get(ctx, env, lb)).WithContext(ctx).ShouldNot(BeNil())
-	return lb
+	GinkgoHelper()
+	return testenv.Await(ctx, env, &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: p.infra.Namespace, Name: "shop"}})
 }
 
 func balancerReady(ctx context.Context, lb *capstanv1.LoadBalancer) {

@@ -12,7 +12,6 @@ import (
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -34,9 +33,10 @@ var (
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		r := &hypervmachine.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}}
-		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+		return []testenv.Reconciler{
+			&hypervmachine.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}},
+		}
 	})
 })
 
@@ -81,9 +81,7 @@ func newTrio(ctx context.Context, labels map[string]string) *trio {
 
 func (t *trio) own(ctx context.Context) {
 	testenv.Update(ctx, env, t.infra, func(i *infrav1.HyperVMachine) {
-		i.OwnerReferences = []metav1.OwnerReference{{
-			APIVersion: clusterv1.GroupVersion.String(), Kind: "Machine", Name: t.machine.Name, UID: t.machine.UID, Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
-		}}
+		i.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(t.machine, clusterv1.GroupVersion.WithKind("Machine"))}
 	})
 }
 
@@ -105,9 +103,8 @@ func begin(ctx context.Context, labels map[string]string) (*trio, *capstanv1.Vir
 }
 
 func (t *trio) vm(ctx context.Context) *capstanv1.VirtualMachine {
-	vm := &capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Namespace: t.infra.Namespace, Name: t.infra.Name}}
-	EventuallyWithOffset(1, testenv.Get(ctx, env, vm)).WithContext(ctx).ShouldNot(BeNil())
-	return vm
+	GinkgoHelper()
+	return testenv.Await(ctx, env, &capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Namespace: t.infra.Namespace, Name: t.infra.Name}})
 }
 
 func runs(ctx context.Context, vm *capstanv1.VirtualMachine) {

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -29,13 +28,11 @@ var (
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		options := controller.Options{MaxConcurrentReconciles: 8}
-		claims := &ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events}
-		if err := claims.SetupWithManager(ctx, mgr, options); err != nil {
-			return err
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+		return []testenv.Reconciler{
+			&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events},
+			&ipam.NetworkReconciler{Client: mgr.GetClient(), Events: &events},
 		}
-		return (&ipam.NetworkReconciler{Client: mgr.GetClient(), Events: &events}).SetupWithManager(ctx, mgr, options)
 	})
 })
 

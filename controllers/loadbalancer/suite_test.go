@@ -1,7 +1,6 @@
 package loadbalancer_test
 
 import (
-	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/capstan-k8s/capstan/controllers/ipam"
@@ -55,8 +53,6 @@ func (c *leapingClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) 
 func (c *leapingClock) leap(d time.Duration) { c.ahead.Add(int64(d)) }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	SetDefaultEventuallyTimeout(20 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	env = testenv.Start(GinkgoT())
 	k8s = env.Client
 	pins = &trust.Pins{Client: k8s, Live: k8s}
@@ -64,13 +60,13 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	identity, err = (&trust.CAKeeper{Client: k8s, Live: k8s, Namespace: testenv.ManagerNamespace, Clock: clock.RealClock{}}).Identity(ctx, "manager", nil)
 	Expect(err).NotTo(HaveOccurred())
 	env.Config.Wrap(asked.wrap)
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		if err := (&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}).SetupWithManager(ctx, mgr, controller.Options{}); err != nil {
-			return err
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+		return []testenv.Reconciler{
+			&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+			&loadbalancer.Reconciler{
+				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
+				Clock: leaping, Random: utilrand.String, Timeouts: timeouts,
+			},
 		}
-		return (&loadbalancer.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
-			Clock: leaping, Random: utilrand.String, Timeouts: timeouts,
-		}).SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
 	})
 })

@@ -12,7 +12,6 @@ import (
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -36,9 +35,10 @@ var (
 // WorkloadCluster's controller and Cluster API would.
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT())
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		r := &nodepool.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}}
-		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+		return []testenv.Reconciler{
+			&nodepool.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}},
+		}
 	})
 	env.Create(ctx, testenv.NewVMImage("linux-136", testenv.Version), testenv.NewVMImage("linux-137", "v1.37.0"))
 })
@@ -65,17 +65,8 @@ func controlPlaneAt(ctx context.Context, wlc *capstanv1.WorkloadCluster, version
 }
 
 func deploymentOf(ctx context.Context, pool *capstanv1.NodePool) *clusterv1.MachineDeployment {
-	md := &clusterv1.MachineDeployment{ObjectMeta: metav1.ObjectMeta{Namespace: pool.Namespace, Name: pool.Name}}
-	EventuallyWithOffset(1, testenv.Get(ctx, env, md)).WithContext(ctx).ShouldNot(BeNil())
-	return md
-}
-
-func settled(ctx context.Context, md *clusterv1.MachineDeployment) {
-	testenv.UpdateStatus(ctx, env, md, func(md *clusterv1.MachineDeployment) {
-		n := *md.Spec.Replicas
-		md.Status.ObservedGeneration = md.Generation
-		md.Status.Replicas, md.Status.ReadyReplicas, md.Status.AvailableReplicas, md.Status.UpToDateReplicas = ptr.To(n), ptr.To(n), ptr.To(n), ptr.To(n)
-	})
+	GinkgoHelper()
+	return testenv.Await(ctx, env, &clusterv1.MachineDeployment{ObjectMeta: metav1.ObjectMeta{Namespace: pool.Namespace, Name: pool.Name}})
 }
 
 // reconciled waits until the pool's status is of its present generation and its
@@ -140,7 +131,7 @@ var _ = Describe("A NodePool", func() {
 		})
 		env.ExpectCondition(ctx, pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForMachines, Equal("0 of 3 nodes ready; shop-linux-1: lan is full"))
 
-		settled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, pool)
 		Expect(pool.Status).To(And(HaveField("Replicas", int32(3)), HaveField("ReadyReplicas", int32(3)), HaveField("Version", testenv.Version)))
 		Expect(pool.Status.Selector).To(ContainSubstring(capstanv1.NodePoolLabel + "=shop-linux"))
@@ -188,7 +179,7 @@ var _ = Describe("A NodePool", func() {
 
 	It("stays at its version until every control-plane machine has the new one", func(ctx SpecContext) {
 		c := begin(ctx)
-		settled(ctx, c.machines)
+		testenv.SettleMachines(ctx, env, c.machines)
 		env.ExpectReady(ctx, c.pool)
 		old := machineTemplate(c.machines)
 		testenv.Update(ctx, env, c.wlc, testenv.WithVersion("v1.37.0"))
@@ -201,13 +192,13 @@ var _ = Describe("A NodePool", func() {
 		controlPlaneAt(ctx, c.wlc, "v1.37.0")
 		Eventually(testenv.Get(ctx, env, c.machines)).WithContext(ctx).Should(HaveField("Spec.Template.Spec.Version", "v1.37.0"))
 		Expect(machineTemplate(c.machines)).NotTo(Equal(old), "the image is another")
-		settled(ctx, c.machines)
+		testenv.SettleMachines(ctx, env, c.machines)
 		env.ExpectReady(ctx, c.pool)
 	})
 
 	It("that is made during an upgrade begins at the version that the control plane has", func(ctx SpecContext) {
 		c := begin(ctx)
-		settled(ctx, c.machines)
+		testenv.SettleMachines(ctx, env, c.machines)
 		env.ExpectReady(ctx, c.pool)
 		testenv.Update(ctx, env, c.wlc, testenv.WithVersion("v1.37.0"))
 		env.ExpectCondition(ctx, c.pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane, Not(BeEmpty()))
@@ -218,7 +209,7 @@ var _ = Describe("A NodePool", func() {
 
 	It("that names its image is upgraded when it names the next, before or after the control plane", func(ctx SpecContext) {
 		c := begin(ctx, testenv.WithImage("linux-136"))
-		settled(ctx, c.machines)
+		testenv.SettleMachines(ctx, env, c.machines)
 		env.ExpectReady(ctx, c.pool)
 		old := machineTemplate(c.machines)
 		testenv.Update(ctx, env, c.wlc, testenv.WithVersion("v1.37.0"))
@@ -273,9 +264,9 @@ var _ = Describe("A NodePool", func() {
 	It("is held until its machines are gone, and leaves nothing", func(ctx SpecContext) {
 		c := begin(ctx, testenv.WithReplicas(2))
 		health := &clusterv1.MachineHealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: c.pool.Namespace, Name: c.pool.Name}}
-		Eventually(testenv.Get(ctx, env, health)).WithContext(ctx).ShouldNot(BeNil())
+		testenv.Await(ctx, env, health)
 		testenv.Update(ctx, env, c.machines, func(md *clusterv1.MachineDeployment) { md.Finalizers = []string{"example.org/held"} })
-		settled(ctx, c.machines)
+		testenv.SettleMachines(ctx, env, c.machines)
 		Expect(env.Client.Delete(ctx, c.pool)).To(Succeed())
 		env.ExpectCondition(ctx, c.pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonDeleting, Equal("waiting for 2 machines to go"))
 		env.ExpectGone(ctx, health)

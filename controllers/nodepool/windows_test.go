@@ -19,7 +19,7 @@ var _ = Describe("A NodePool of Windows nodes", func() {
 		config := &bootstrapv1.KubeadmConfigTemplate{ObjectMeta: metav1.ObjectMeta{
 			Namespace: c.pool.Namespace, Name: c.machines.Spec.Template.Spec.Bootstrap.ConfigRef.Name,
 		}}
-		Eventually(testenv.Get(ctx, env, config)).WithContext(ctx).ShouldNot(BeNil())
+		testenv.Await(ctx, env, config)
 		return config.Spec.Template.Spec.JoinConfiguration.NodeRegistration
 	}
 

@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -106,37 +105,20 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	DeferCleanup(pool.Close)
 	reach := &hypervhost.Agents{Pool: pool, Pins: pins, Namespace: testenv.ManagerNamespace}
 
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
 		recorder := mgr.GetEventRecorder("capstan")
-		options := controller.Options{MaxConcurrentReconciles: 4}
-		for _, setup := range []func() error{
-			func() error {
-				r := &hypervhost.Reconciler{
-					Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Agents: reach, Manager: identity,
-					Installation: installation, Clock: clock.RealClock{}, PollInterval: 200 * time.Millisecond,
-				}
-				return r.SetupWithManager(ctx, mgr, options)
+		return []testenv.Reconciler{
+			&hypervhost.Reconciler{
+				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Agents: reach, Manager: identity,
+				Installation: installation, Clock: clock.RealClock{}, PollInterval: 200 * time.Millisecond,
 			},
-			func() error {
-				r := &virtualmachine.Reconciler{
-					Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Hosts: reach,
-					Installation: installation, Clock: clock.RealClock{},
-				}
-				return r.SetupWithManager(ctx, mgr, options)
+			&virtualmachine.Reconciler{
+				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Hosts: reach,
+				Installation: installation, Clock: clock.RealClock{},
 			},
-			func() error {
-				return (&vmimage.Reconciler{Client: mgr.GetClient(), Events: recorder}).SetupWithManager(ctx, mgr, options)
-			},
-			func() error {
-				r := &ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
-				return r.SetupWithManager(ctx, mgr, options)
-			},
-		} {
-			if err := setup(); err != nil {
-				return err
-			}
+			&vmimage.Reconciler{Client: mgr.GetClient(), Events: recorder},
+			&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder},
 		}
-		return nil
 	})
 	for _, name := range []string{"hv1", "hv2"} {
 		l.agents[name] = agenttest.Start(t, agenttest.Options{

@@ -25,7 +25,7 @@ var _ = Describe("Whoever judges health", func() {
 		s.infrastructureReady(ctx)
 		s.controlPlaneAt(ctx, testenv.Version)
 		md := deploymentOf(ctx, pool)
-		machinesSettled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, pool)
 		env.ExpectReady(ctx, s.wlc)
 
@@ -33,7 +33,7 @@ var _ = Describe("Whoever judges health", func() {
 		testenv.Update(ctx, env, pool, testenv.WithReplicas(3))
 		env.ExpectCondition(ctx, pool, capstanv1.ReadyCondition, "False", capstanv1.ReasonWaitingForMachines, Not(BeEmpty()))
 		Eventually(testenv.Get(ctx, env, md)).WithContext(ctx).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(3)))))
-		machinesSettled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, pool)
 		env.ExpectReady(ctx, s.wlc)
 		testenv.Update(ctx, env, s.wlc, testenv.WithVersion("v1.37.0"))
@@ -43,7 +43,7 @@ var _ = Describe("Whoever judges health", func() {
 		Eventually(testenv.Get(ctx, env, s.controlPlane)).WithContext(ctx).Should(HaveField("Spec.Version", "v1.37.0"))
 		s.controlPlaneAt(ctx, "v1.37.0")
 		Eventually(testenv.Get(ctx, env, md)).WithContext(ctx).Should(HaveField("Spec.Template.Spec.Version", "v1.37.0"))
-		machinesSettled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, pool)
 		env.ExpectReady(ctx, s.wlc)
 

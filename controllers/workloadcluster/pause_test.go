@@ -25,7 +25,7 @@ var _ = Describe("A WorkloadCluster that is paused", func() {
 		pool := testenv.NewNodePool(s.namespace, "shop-linux", "shop")
 		env.Create(ctx, pool)
 		md := deploymentOf(ctx, pool)
-		machinesSettled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, pool)
 		env.ExpectReady(ctx, s.wlc)
 

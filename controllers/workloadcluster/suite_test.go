@@ -12,7 +12,6 @@ import (
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -37,14 +36,11 @@ var (
 // part is played by the specs.
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT())
-	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		options := controller.Options{MaxConcurrentReconciles: 4}
-		clusters := &workloadcluster.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events}
-		if err := clusters.SetupWithManager(ctx, mgr, options); err != nil {
-			return err
+	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+		return []testenv.Reconciler{
+			&workloadcluster.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events},
+			&nodepool.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}},
 		}
-		pools := &nodepool.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}}
-		return pools.SetupWithManager(ctx, mgr, options)
 	})
 	env.Create(ctx, testenv.NewVMImage("linux-136", testenv.Version), testenv.NewVMImage("linux-137", "v1.37.0"))
 })
@@ -79,8 +75,9 @@ func (s *story) begin(ctx context.Context) *story {
 }
 
 func (s *story) expectChildren(ctx context.Context) {
+	GinkgoHelper()
 	for _, child := range []client.Object{s.infra, s.controlPlane, s.cluster} {
-		EventuallyWithOffset(1, testenv.Get(ctx, env, child)).WithContext(ctx).ShouldNot(BeNil())
+		testenv.Await(ctx, env, child)
 	}
 }
 
@@ -111,18 +108,7 @@ func (s *story) controlPlaneAt(ctx context.Context, version string) {
 	})
 }
 
-// machinesSettled is what the MachineDeployment controller tells once all machines
-// are as its spec says.
-func machinesSettled(ctx context.Context, md *clusterv1.MachineDeployment) {
-	testenv.UpdateStatus(ctx, env, md, func(md *clusterv1.MachineDeployment) {
-		all := *md.Spec.Replicas
-		md.Status.ObservedGeneration = md.Generation
-		md.Status.Replicas, md.Status.ReadyReplicas, md.Status.AvailableReplicas, md.Status.UpToDateReplicas = ptr.To(all), ptr.To(all), ptr.To(all), ptr.To(all)
-	})
-}
-
 func deploymentOf(ctx context.Context, pool *capstanv1.NodePool) *clusterv1.MachineDeployment {
-	md := &clusterv1.MachineDeployment{ObjectMeta: metav1.ObjectMeta{Namespace: pool.Namespace, Name: pool.Name}}
-	EventuallyWithOffset(1, testenv.Get(ctx, env, md)).WithContext(ctx).ShouldNot(BeNil())
-	return md
+	GinkgoHelper()
+	return testenv.Await(ctx, env, &clusterv1.MachineDeployment{ObjectMeta: metav1.ObjectMeta{Namespace: pool.Namespace, Name: pool.Name}})
 }

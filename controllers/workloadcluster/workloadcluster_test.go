@@ -147,7 +147,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		pool := testenv.NewNodePool(s.namespace, "shop-linux", "shop")
 		machines := &clusterv1.MachineDeployment{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "shop-linux"}}
 		env.Create(ctx, pool)
-		Eventually(testenv.Get(ctx, env, machines)).WithContext(ctx).ShouldNot(BeNil())
+		testenv.Await(ctx, env, machines)
 		testenv.Update(ctx, env, client.Object(s.cluster), hold)
 		Expect(env.Client.Delete(ctx, s.cluster)).To(Succeed())
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForCluster, ContainSubstring("Cluster shop is being deleted"))
@@ -168,7 +168,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		By("Cluster API being done")
 		release(ctx, s.cluster)
 		s.expectChildren(ctx)
-		Eventually(testenv.Get(ctx, env, machines)).WithContext(ctx).ShouldNot(BeNil())
+		testenv.Await(ctx, env, machines)
 	})
 
 	It("rolls to a new template when the size changes, and drops the old one with its last machine", func(ctx SpecContext) {
@@ -212,14 +212,14 @@ var _ = Describe("A WorkloadCluster", func() {
 		pool := testenv.NewNodePool(s.namespace, "shop-linux", "shop")
 		env.Create(ctx, pool)
 		md := deploymentOf(ctx, pool)
-		machinesSettled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, s.wlc)
 
 		old := md.Spec.Template.Spec.InfrastructureRef.Name
 		testenv.Update(ctx, env, s.wlc, func(c *capstanv1.WorkloadCluster) { c.Spec.NodePoolDefaults.Size.CPUs = 8 })
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForNodePools, HavePrefix("shop-linux"))
 		Eventually(testenv.Get(ctx, env, md)).WithContext(ctx).Should(HaveField("Spec.Template.Spec.InfrastructureRef.Name", Not(Equal(old))))
-		machinesSettled(ctx, md)
+		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, s.wlc)
 	})
 })

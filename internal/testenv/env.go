@@ -3,7 +3,6 @@ package testenv
 import (
 	"context"
 	"os"
-	"runtime/pprof"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,10 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -92,48 +88,6 @@ func (e *Env) Namespace(ctx context.Context, t T) string {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	must(t, "creating a namespace", e.Client.Create(ctx, namespace))
 	return namespace.Name
-}
-
-// RunManager runs a manager with what add adds to it, until the end of the test or
-// suite. It returns once the caches are filled.
-func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) {
-	t.Helper()
-	unnamed := true
-	options := manager.Options{
-		WebhookServer: e.webhookServer(),
-		Scheme:        e.Scheme,
-		Logger:        e.Log,
-		Metrics:       metricsserver.Options{BindAddress: "0"},
-		// Several managers of one suite may have controllers of one name.
-		Controller: config.Controller{SkipNameValidation: &unnamed},
-	}
-	if e.clusterAPI {
-		must(t, "configuring the manager for Cluster API", capi.ConfigureManager(&options))
-	}
-	// The priority queue of controller-runtime 0.24 can deadlock when it is shut down
-	// (its issue 3538), and a suite ends a manager after each spec or so. A manager
-	// that is deployed ends with its process.
-	priorityQueue := false
-	options.Controller.UsePriorityQueue = &priorityQueue
-	mgr, err := manager.New(e.Config, options)
-	must(t, "making a manager", err)
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	must(t, "adding to the manager", add(ctx, mgr))
-	go func() { ended <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		err := <-ended
-		if err != nil {
-			// What did not end in time is still there: it is seen here or never.
-			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
-		}
-		must(t, "running the manager", err)
-	})
-	if !mgr.GetCache().WaitForCacheSync(ctx) {
-		t.Fatalf("the manager's caches were not filled")
-	}
-	e.awaitWebhooks(t, mgr)
 }
 
 func must(t T, doing string, err error) {

@@ -35,6 +35,12 @@ func Get[T client.Object](ctx context.Context, e *Env, obj T) func() (T, error) 
 	}
 }
 
+// Await waits until an object is there, and returns it.
+func Await[T client.Object](ctx context.Context, e *Env, obj T) T {
+	gomega.EventuallyWithOffset(1, Get(ctx, e, obj)).WithContext(ctx).ShouldNot(gomega.BeNil())
+	return obj
+}
+
 // Update changes an object by a merge patch of what change did to its newest
 // version.
 func Update[T client.Object](ctx context.Context, e *Env, obj T, change func(T)) {
@@ -43,7 +49,11 @@ func Update[T client.Object](ctx context.Context, e *Env, obj T, change func(T))
 
 // UpdateStatus changes the status of an object likewise.
 func UpdateStatus[T client.Object](ctx context.Context, e *Env, obj T, change func(T)) {
-	gomega.ExpectWithOffset(1, patch(ctx, e, obj, change, func(p client.Patch) error { return e.Client.Status().Patch(ctx, obj, p) })).To(gomega.Succeed())
+	gomega.ExpectWithOffset(1, patchStatus(ctx, e, obj, change)).To(gomega.Succeed())
+}
+
+func patchStatus[T client.Object](ctx context.Context, e *Env, obj T, change func(T)) error {
+	return patch(ctx, e, obj, change, func(p client.Patch) error { return e.Client.Status().Patch(ctx, obj, p) })
 }
 
 func patch[T client.Object](ctx context.Context, e *Env, obj T, change func(T), send func(client.Patch) error) error {

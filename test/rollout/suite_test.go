@@ -16,7 +16,6 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -50,7 +49,7 @@ var (
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT(), testenv.WithWebhooks(GinkgoT()), testenv.WithClusterAPI(GinkgoT()))
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
-		clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{})
+		clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{NewQueue: testenv.Controller().NewQueue, NewPromptQueue: testenv.Controller().NewQueue})
 		if err != nil {
 			return err
 		}
@@ -71,7 +70,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{},
 			RolloutQuietPeriod: quiet, RolloutLongestHold: longestHold,
 		}
-		return r.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: 4})
+		return r.SetupWithManager(ctx, mgr, testenv.Controller())
 	})
 	env.Create(ctx, testenv.NewLogicalNetwork("lan"), testenv.NewVMImage("linux-136", testenv.Version))
 })
