@@ -33,10 +33,6 @@ const (
 	// for: a Service of type LoadBalancer, or several that share it.
 	ServiceVIPLabel = "capstan.dev/service-vip"
 
-	// DeletionProtectedLabel on a Namespace says that a WorkloadCluster with
-	// spec.deletionProtection is in it. Admission looks at such Namespaces alone.
-	DeletionProtectedLabel = "capstan.dev/deletion-protected"
-
 	// ReplacedAnnotation on a VirtualMachine says why it is being replaced.
 	ReplacedAnnotation = "capstan.dev/replaced"
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
@@ -30,7 +29,6 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=workloadclusters,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=workloadclusters/status;workloadclusters/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=nodepools;vmimages,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=machines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=controlplane.cluster.x-k8s.io,resources=kubeadmcontrolplanes,verbs=get;list;watch;create;patch;delete
@@ -64,7 +62,6 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&infrav1.HyperVCluster{}, byLabel).
 		Watches(&infrav1.HyperVMachine{}, byLabel, builder.WithPredicates(conditions.ReadyChanged())).
 		Watches(&capstanv1.NodePool{}, handler.EnqueueRequestsFromMapFunc(clusterOfPool)).
-		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionRemoved())).
 		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingClusters)).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
@@ -115,7 +112,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		}
 	}
 	for _, phase := range []func(context.Context, *scope) error{
-		r.reconcileProtection,
 		r.reconcileOwnership,
 		r.holdWhilePaused,
 		r.decideVersion,

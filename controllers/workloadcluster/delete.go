@@ -24,9 +24,6 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	if !controllerutil.ContainsFinalizer(s.wlc, capstanv1.WorkloadClusterFinalizer) {
 		return nil
 	}
-	if err := r.reconcileProtection(ctx, s); err != nil {
-		return err
-	}
 	if err := r.pauseDeletion(ctx, s.wlc); err != nil {
 		return err
 	}

@@ -1,11 +1,7 @@
 package admission
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,11 +13,10 @@ import (
 )
 
 // setupProtection guards what would take a protected WorkloadCluster with it. The
-// selectors of config/webhook/protection.yaml decide what is asked about.
+// selectors of config/webhook/protection.yaml decide what is asked about. Its
+// namespace the API server keeps by itself, by config/webhook/namespaces.yaml.
 func setupProtection(mgr ctrl.Manager, live client.Reader) error {
-	server := mgr.GetWebhookServer()
-	server.Register("/validate-deletion-of-namespace", &admission.Webhook{Handler: &namespaceGuard{live}})
-	server.Register("/validate-deletion-of-cluster", &admission.Webhook{Handler: &standInGuard{live}})
+	mgr.GetWebhookServer().Register("/validate-deletion-of-cluster", &admission.Webhook{Handler: &standInGuard{live}})
 	return nil
 }
 
@@ -40,26 +35,4 @@ func refuseProtected(wlc *capstanv1.WorkloadCluster) error {
 // goes.
 func isProtected(wlc *capstanv1.WorkloadCluster) bool {
 	return wlc.Spec.DeletionProtection && wlc.DeletionTimestamp.IsZero()
-}
-
-// namespaceGuard keeps the namespaces of protected WorkloadClusters: all that is in
-// a namespace that goes is deleted at once, secrets and machines included.
-type namespaceGuard struct{ live client.Reader }
-
-// Handle refuses the deletion of a namespace with a protected WorkloadCluster.
-func (g *namespaceGuard) Handle(ctx context.Context, req admission.Request) admission.Response {
-	list := &capstanv1.WorkloadClusterList{}
-	if err := g.live.List(ctx, list, client.InNamespace(req.Name)); err != nil {
-		return admission.Errored(http.StatusInternalServerError, fmt.Errorf("listing the WorkloadClusters of namespace %s: %w", req.Name, err))
-	}
-	var names []string
-	for i := range list.Items {
-		if isProtected(&list.Items[i]) {
-			names = append(names, list.Items[i].Name)
-		}
-	}
-	if len(names) > 0 {
-		return admission.Denied(fmt.Sprintf("WorkloadCluster %s in it is protected from deletion: %s", strings.Join(names, ", "), howToUnprotect))
-	}
-	return admission.Allowed("")
 }

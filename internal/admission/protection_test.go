@@ -6,7 +6,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -18,13 +17,6 @@ import (
 
 func protected(is bool) func(*cluster) {
 	return func(c *cluster) { c.Spec.DeletionProtection = is }
-}
-
-// label is what the WorkloadCluster controller keeps on a namespace.
-func label(ctx context.Context, namespace string) *corev1.Namespace {
-	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	testenv.Update(ctx, env, n, func(n *corev1.Namespace) { n.Labels[capstanv1.DeletionProtectedLabel] = "true" })
-	return n
 }
 
 // standFor returns the Cluster that stands for a WorkloadCluster.
@@ -62,30 +54,14 @@ var _ = Describe("Protection from deletion", func() {
 		Expect(env.Client.Delete(ctx, c)).To(Succeed())
 	})
 
-	It("holds the namespace, and all that is in it", func(ctx SpecContext) {
-		namespace := env.Namespace(ctx, GinkgoT())
-		c := testenv.NewWorkloadCluster(namespace, "shop", protected(true))
-		env.Create(ctx, c, testenv.NewWorkloadCluster(namespace, "lab"))
-		n := label(ctx, namespace)
-		Expect(env.Client.Delete(ctx, n)).To(MatchError(ContainSubstring("WorkloadCluster shop in it is protected from deletion: " + fix)))
-		Expect(testenv.Get(ctx, env, n)()).To(HaveField("DeletionTimestamp", BeNil()))
-
-		By("a label that nobody took off yet")
-		testenv.Update(ctx, env, c, protected(false))
-		Expect(env.Client.Delete(ctx, n)).To(Succeed())
-	})
-
-	It("is not asked about for other namespaces, which go although no manager answers", func(ctx SpecContext) {
+	It("is asked of webhooks only where something stands for a WorkloadCluster", func(ctx SpecContext) {
 		keys := map[string]string{}
 		for _, w := range guards(ctx) {
 			Expect(w.ObjectSelector.MatchExpressions).To(HaveLen(1))
 			Expect(w.ObjectSelector.MatchExpressions[0].Operator).To(Equal(metav1.LabelSelectorOpExists))
 			keys[w.Name] = w.ObjectSelector.MatchExpressions[0].Key
 		}
-		Expect(keys).To(Equal(map[string]string{
-			"namespace.protection.capstan.dev": capstanv1.DeletionProtectedLabel,
-			"cluster.protection.capstan.dev":   capstanv1.WorkloadClusterLabel,
-		}))
+		Expect(keys).To(Equal(map[string]string{"cluster.protection.capstan.dev": capstanv1.WorkloadClusterLabel}))
 	})
 
 	It("holds the Cluster that stands for it, unless it goes itself", func(ctx SpecContext) {

@@ -39,6 +39,7 @@ var (
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT(), testenv.WithWebhooks(GinkgoT()))
 	env.RunManager(GinkgoT(), func(_ context.Context, mgr manager.Manager) error { return admission.SetupWebhooks(mgr) })
+	keepNamespaces(ctx)
 	host := testenv.NewHyperVHost("hv1")
 	inventory := host.Status
 	env.Create(ctx, testenv.NewLogicalNetwork("lan"), host,
