@@ -79,3 +79,14 @@ type LoadBalancerNode struct {
 	// +optional
 	Draining bool `json:"draining,omitempty"`
 }
+
+// RefusedService is a Service that is not carried.
+type RefusedService struct {
+	// name is "namespace/name" of the Service.
+	// +required
+	Name string `json:"name"`
+
+	// message says why.
+	// +required
+	Message string `json:"message"`
+}

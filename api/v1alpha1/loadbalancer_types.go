@@ -117,6 +117,12 @@ type LoadBalancerStatus struct {
 	// +optional
 	PlannedGeneration int64 `json:"plannedGeneration,omitempty"`
 
+	// refusedServices are the services that are not carried.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	RefusedServices []RefusedService `json:"refusedServices,omitempty"`
+
 	// instances tells of each VM.
 	// +optional
 	// +listType=map

@@ -40,7 +40,7 @@ func (r *Reconciler) findServices(ctx context.Context, s *scope, input *lbplan.I
 	for _, service := range s.lb.Spec.Services {
 		if !held[service.VIP] {
 			s.refused = append(s.refused, lbplan.Refusal{
-				What: "Service " + service.Name, Why: service.VIP + " is not held by an IPAddressClaim of this LoadBalancer",
+				Name: service.Name, Why: service.VIP + " is not held by an IPAddressClaim of this LoadBalancer",
 			})
 			continue
 		}
@@ -166,6 +166,7 @@ func setServices(s *scope) {
 		return
 	}
 	s.lb.Status.PlannedGeneration = s.lb.Generation
+	s.lb.Status.RefusedServices = refusedServices(s.refused)
 	if len(s.lb.Spec.Services) == 0 {
 		conditions.Remove(s.lb, capstanv1.ServicesPlannedCondition)
 		return
@@ -177,12 +178,31 @@ func setServices(s *scope) {
 	}
 	told := make([]string, 0, maxRefusalsTold+1)
 	for _, refusal := range s.refused[:min(len(s.refused), maxRefusalsTold)] {
-		told = append(told, refusal.What+": "+refusal.Why)
+		told = append(told, refusal.String())
 	}
 	if more := len(s.refused) - len(told); more > 0 {
 		told = append(told, fmt.Sprintf("and %d more", more))
 	}
 	conditions.False(s.lb, capstanv1.ServicesPlannedCondition, capstanv1.ReasonServicesRefused, "%s", strings.Join(told, "; "))
+}
+
+// maxRefusalMessage bounds what is said of one Service, of which there may be many.
+const maxRefusalMessage = 256
+
+func refusedServices(refused []lbplan.Refusal) []capstanv1.RefusedService {
+	var services []capstanv1.RefusedService
+	for _, r := range refused {
+		if r.IsNode {
+			continue
+		}
+		why := r.Why
+		if len(why) > maxRefusalMessage {
+			why = strings.ToValidUTF8(why[:maxRefusalMessage-3], "") + "..."
+		}
+		services = append(services, capstanv1.RefusedService{Name: r.Name, Message: why})
+	}
+	slices.SortFunc(services, func(a, b capstanv1.RefusedService) int { return strings.Compare(a.Name, b.Name) })
+	return services
 }
 
 // vipsOf are the virtual addresses, the API server's first.

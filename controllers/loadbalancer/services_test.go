@@ -117,7 +117,8 @@ var _ = Describe("A LoadBalancer that is told of Services", func() {
 		setServices(ctx, lb, []capstanv1.LoadBalancerNode{node}, service("default/web", vip, nodePort), service("default/stolen", s.address(50), nodePort))
 		Eventually(condition(ctx, lb, capstanv1.ServicesPlannedCondition)).Should(Equal("False ServicesRefused"))
 		Expect(message(ctx, lb, capstanv1.ServicesPlannedCondition)()).To(And(
-			ContainSubstring("Service default/stolen: "+s.address(50)+" is not held"), Not(ContainSubstring("web"))))
+			ContainSubstring(`Service "default/stolen": `+s.address(50)+" is not held"), Not(ContainSubstring("web"))))
+		Expect(fetch(ctx, lb).Status.RefusedServices).To(ConsistOf(HaveField("Name", "default/stolen")))
 		Expect(condition(ctx, lb, capstanv1.ReadyCondition)()).To(Equal("True Ready"))
 		Expect(answerOf(vip)()).To(Equal("worker-1"))
 

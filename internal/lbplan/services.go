@@ -54,9 +54,17 @@ type Node struct {
 
 // Refusal says why a Service, or a node, is not in the plans.
 type Refusal struct {
-	// What is the name of the Service or node, in words.
-	What string
-	Why  string
+	// IsNode tells a node from a Service.
+	IsNode    bool
+	Name, Why string
+}
+
+// String says it in words, on one line.
+func (r Refusal) String() string {
+	if r.IsNode {
+		return "node " + quote(r.Name) + ": " + r.Why
+	}
+	return "Service " + quote(r.Name) + ": " + r.Why
 }
 
 // addServices adds what the Services need to a plan that is valid without them. A
@@ -80,7 +88,7 @@ func addServices(plan lbapi.Plan, in Input) (lbapi.Plan, []Refusal) {
 	slices.SortStableFunc(services, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
 	for _, service := range services {
 		if why := a.add(service); why != "" {
-			refused = append(refused, Refusal{What: "Service " + quote(service.Name), Why: why})
+			refused = append(refused, Refusal{Name: service.Name, Why: why})
 		}
 	}
 	return a.plan, refused
@@ -218,7 +226,7 @@ func usableNodes(plan lbapi.Plan, services []Service, nodes []Node) (usable []No
 			why = "another node has its address " + node.Address
 		}
 		if why != "" {
-			refused = append(refused, Refusal{What: "node " + quote(node.Name), Why: why})
+			refused = append(refused, Refusal{IsNode: true, Name: node.Name, Why: why})
 			continue
 		}
 		names[plainName(node.Name)], addresses[node.Address] = true, true

@@ -134,7 +134,7 @@ func TestWhatCannotBeCarriedIsLeftOutAlone(t *testing.T) {
 			g := NewWithT(t)
 			plans := compute(t, tt.with)
 			g.Expect(plans.Refused).To(HaveLen(1))
-			g.Expect(plans.Refused[0].What + ": " + plans.Refused[0].Why).To(And(ContainSubstring(tt.want), Not(ContainSubstring("\n"))))
+			g.Expect(plans.Refused[0].String()).To(And(ContainSubstring(tt.want), Not(ContainSubstring("\n"))))
 			g.Expect(frontendNamed(plans.VMs[0], lbplan.APIFrontend)).NotTo(BeNil())
 			g.Expect(frontendNamed(plans.VMs[0], "default.other.80")).To(HaveField("Backends", HaveLen(2)))
 		})
@@ -224,8 +224,8 @@ func TestNoServiceStandsInTheWayOfAValidPlan(t *testing.T) {
 		g.Expect(err).NotTo(HaveOccurred())
 		refused := 0
 		for _, r := range plans.Refused {
-			g.Expect(r.What + r.Why).NotTo(ContainSubstring("\n"))
-			if strings.HasPrefix(r.What, "Service ") {
+			g.Expect(r.String()).NotTo(ContainSubstring("\n"))
+			if !r.IsNode {
 				refused++
 			}
 		}
