@@ -1,0 +1,294 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/cloud-provider/controllers/nodelifecycle"
+	servicecontroller "k8s.io/cloud-provider/controllers/service"
+	controllersmetrics "k8s.io/component-base/metrics/prometheus/controllers"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
+)
+
+const (
+	// serviceWorkers is how many Services of a cluster are worked on at a time. Each
+	// waits for its address and for the batch that it is written in, so this is how many
+	// of a burst are in one batch.
+	serviceWorkers = 50
+	// nodeMonitorPeriod is how often it is asked whether the VM of a node that is not
+	// ready still exists; upstream's default.
+	nodeMonitorPeriod = 5 * time.Second
+	// requestTimeout bounds a request to a workload cluster that is not a watch.
+	requestTimeout = 10 * time.Second
+	// A Service takes some five requests, most of them events.
+	requestsPerSecond = 200
+	requestBurst      = 400
+)
+
+// session looks after the Services of one cluster for as long as the cluster can be
+// reached.
+type session struct {
+	config *rest.Config
+	lb     *capstanv1.LoadBalancer
+	client client.Client
+
+	informers informers.SharedInformerFactory
+	services  corelisters.ServiceLister
+	nodes     corelisters.NodeLister
+	upstream  []func(context.Context)
+
+	book      *book
+	writer    *writer
+	batch     *batcher
+	vips      *vips
+	publisher *publisher
+	claims    bell
+	// latest is the LoadBalancer as it was last seen, which is the cache's own.
+	latest atomic.Pointer[capstanv1.LoadBalancer]
+	// leaving are the nodes whose machines are being deleted, by name.
+	leaving atomic.Pointer[map[string]bool]
+
+	cancel context.CancelFunc
+	// ended is closed when nothing of it runs any more.
+	ended chan struct{}
+}
+
+// newSession prepares a session. It asks nobody anything.
+func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer, config *rest.Config) (*session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &session{config: config, lb: lb, client: r.Client, cancel: cancel, ended: make(chan struct{})}
+	s.latest.Store(lb)
+	s.leaving.Store(&map[string]bool{})
+	kube, err := s.connect()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s.services, s.nodes = s.informers.Core().V1().Services().Lister(), s.informers.Core().V1().Nodes().Lister()
+	s.book = newBook(lb)
+	s.writer = newWriter(r.Client, lb, s.book, func() ([]capstanv1.LoadBalancerNode, error) { return nodesOf(s.nodes, *s.leaving.Load()) })
+	s.vips = &vips{
+		client: r.Client, live: r.Live, applier: &apply.Applier{Client: r.Client, Live: r.Live}, clock: r.Clock,
+		lb: lb, book: s.book, changed: &s.claims, wanted: map[string]claimed{},
+	}
+	s.batch = newBatcher(r.Clock, s.write)
+	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries, ctx: ctx}
+	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
+	if err := s.addUpstream(kube, &provider{
+		balancer: balancer, instances: &instances{client: r.Client, live: r.Live, namespace: lb.Namespace},
+	}); err != nil {
+		cancel()
+		return nil, err
+	}
+	if err := s.follow(); err != nil {
+		cancel()
+		return nil, err
+	}
+	go s.run(ctx)
+	return s, nil
+}
+
+// connect makes the clients: watches last, requests do not.
+func (s *session) connect() (kubernetes.Interface, error) {
+	config := rest.CopyConfig(s.config)
+	config.QPS, config.Burst, config.RateLimiter = requestsPerSecond, requestBurst, nil
+	config.Timeout = requestTimeout
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making the client of Cluster %s: %w", s.lb.Spec.ClusterName, err)
+	}
+	config.Timeout = 0
+	watching, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making the watching client of Cluster %s: %w", s.lb.Spec.ClusterName, err)
+	}
+	s.informers = informers.NewSharedInformerFactoryWithOptions(watching, 0, informers.WithTransform(ctrlcache.TransformStripManagedFields()))
+	return kube, nil
+}
+
+// addUpstream adds Kubernetes' own controllers for clouds.
+func (s *session) addUpstream(kube kubernetes.Interface, cloud *provider) error {
+	metrics := controllersmetrics.NewControllerManagerMetrics("capstan")
+	core := s.informers.Core().V1()
+	services, err := servicecontroller.New(cloud, kube, core.Services(), core.Nodes(), s.lb.Spec.ClusterName, nil)
+	if err != nil {
+		return fmt.Errorf("making the service controller of Cluster %s: %w", s.lb.Spec.ClusterName, err)
+	}
+	nodes, err := nodelifecycle.NewCloudNodeLifecycleController(core.Nodes(), kube, cloud, nodeMonitorPeriod)
+	if err != nil {
+		return fmt.Errorf("making the node lifecycle controller of Cluster %s: %w", s.lb.Spec.ClusterName, err)
+	}
+	s.upstream = []func(context.Context){
+		func(ctx context.Context) { services.Run(ctx, serviceWorkers, metrics) },
+		func(ctx context.Context) { nodes.Run(ctx, metrics) },
+	}
+	return nil
+}
+
+// follow hears of what upstream's controllers do not tell: addresses of nodes, and who
+// has written the status of Services.
+func (s *session) follow() error {
+	nodesChanged := func(any) { s.nodesChanged() }
+	if _, err := s.informers.Core().V1().Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: nodesChanged, UpdateFunc: func(_, is any) { nodesChanged(is) }, DeleteFunc: nodesChanged,
+	}); err != nil {
+		return fmt.Errorf("following the nodes of Cluster %s: %w", s.lb.Spec.ClusterName, err)
+	}
+	if _, err := s.informers.Core().V1().Services().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(_, is any) {
+			if service, ok := is.(*corev1.Service); ok && isOurs(service) {
+				s.publisher.changed.ring()
+			}
+		},
+	}); err != nil {
+		return fmt.Errorf("following the Services of Cluster %s: %w", s.lb.Spec.ClusterName, err)
+	}
+	return nil
+}
+
+// run looks after Services until ctx ends.
+func (s *session) run(ctx context.Context) {
+	defer close(s.ended)
+	// What upstream tells of each Service and event is for those who look closely.
+	log := ctrllog.FromContext(ctx)
+	quiet := logr.NewContext(ctx, log.V(1))
+	s.informers.StartWithContext(quiet)
+	defer s.informers.Shutdown()
+	core := s.informers.Core().V1()
+	if !cache.WaitForCacheSync(ctx.Done(), core.Services().Informer().HasSynced, core.Nodes().Informer().HasSynced) {
+		return
+	}
+	log.Info("Looking after Services of type LoadBalancer")
+	defer log.Info("No longer looking after Services of type LoadBalancer")
+	s.strikeOut()
+	s.machinesChanged(ctx)
+	var all sync.WaitGroup
+	all.Go(func() { s.batch.run(ctx) })
+	all.Go(func() { s.publisher.run(ctx) })
+	for _, run := range s.upstream {
+		all.Go(func() { run(quiet) })
+	}
+	// What an earlier manager left unfinished.
+	s.batch.soon()
+	all.Wait()
+}
+
+// strikeOut takes out the Services that went, or became something else, while nobody
+// looked.
+func (s *session) strikeOut() {
+	for _, name := range s.book.names() {
+		namespace, plain, err := cache.SplitMetaNamespaceKey(name)
+		if err != nil {
+			s.book.remove(name)
+			continue
+		}
+		if service, err := s.services.Services(namespace).Get(plain); err != nil || !isOurs(service) {
+			s.book.remove(name)
+		}
+	}
+}
+
+// write tells the LoadBalancer, and gives back the addresses that it is no longer told
+// of.
+func (s *session) write(ctx context.Context) error {
+	if err := s.writer.write(ctx); err != nil {
+		return err
+	}
+	s.publisher.changed.ring()
+	return s.vips.release(ctx)
+}
+
+// observe takes a new version of the LoadBalancer.
+func (s *session) observe(lb *capstanv1.LoadBalancer) {
+	if lb.UID != s.lb.UID {
+		return
+	}
+	s.latest.Store(lb)
+	if s.writer.observe(lb) {
+		s.batch.soon()
+	}
+	s.publisher.changed.ring()
+}
+
+func (s *session) nodesChanged() {
+	if s.writer.nodesChanged() {
+		s.batch.soon()
+	}
+}
+
+// machinesChanged reads anew which machines leave.
+func (s *session) machinesChanged(ctx context.Context) {
+	machines := &clusterv1.MachineList{}
+	if err := s.client.List(ctx, machines, client.InNamespace(s.lb.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: s.lb.Spec.ClusterName}); err != nil {
+		ctrllog.FromContext(ctx).Error(err, "Machines could not be listed")
+		return
+	}
+	leaving := map[string]bool{}
+	for i := range machines.Items {
+		if m := &machines.Items[i]; !m.DeletionTimestamp.IsZero() && m.Status.NodeRef.Name != "" {
+			leaving[m.Status.NodeRef.Name] = true
+		}
+	}
+	s.leaving.Store(&leaving)
+	s.nodesChanged()
+}
+
+// carries tells whether a Service that is in the spec since a generation is carried by
+// all load-balancer VMs that can be asked, and by one at least. One that cannot be asked
+// is not waited for: its peers have the address if it has not.
+func (s *session) carries(since int64, service string) bool {
+	lb := s.latest.Load()
+	if lb.Status.PlannedGeneration < since {
+		return false
+	}
+	for _, refused := range lb.Status.RefusedServices {
+		if refused.Name == service {
+			return false
+		}
+	}
+	carried := false
+	for _, instance := range lb.Status.Instances {
+		switch {
+		case instance.Role != roleActive && instance.Role != roleStandby:
+		case instance.AppliedGeneration < lb.Status.PlanGeneration:
+			return false
+		default:
+			carried = true
+		}
+	}
+	return carried
+}
+
+// Roles of load-balancer VMs that can be asked.
+const (
+	roleActive  = "Active"
+	roleStandby = "Standby"
+)
+
+// stop ends the session, and does not wait for that.
+func (s *session) stop() { s.cancel() }
+
+func (s *session) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
