@@ -14,8 +14,8 @@ func create() chapter {
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		s.ready = s.screen.elapsed()
-		s.screen.step("all Ready")
+		s.ready = s.screen.Elapsed()
+		s.screen.Step("all Ready")
 		if err := s.showTables(ctx, "workloadclusters", "nodepools", "loadbalancers", "virtualmachines"); err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func createSecond() chapter {
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		s.screen.step("both clusters are Ready")
+		s.screen.Step("both clusters are Ready")
 		if err := s.showTables(ctx, "workloadclusters", "hypervhosts"); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func scale(replicas int) chapter {
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		s.screen.step(fmt.Sprintf("all Ready with %d nodes in %s", replicas, poolName))
+		s.screen.Step(fmt.Sprintf("all Ready with %d nodes in %s", replicas, poolName))
 		return s.checkNodes(ctx, shop)
 	}}
 }

@@ -35,12 +35,12 @@ func loseHost() chapter {
 		if err != nil {
 			return err
 		}
-		s.screen.step(report.String())
+		s.screen.Step(report.String())
 		window, err := report.CheckTakeover(fault, takeoverWithin)
 		if err != nil {
 			return err
 		}
-		s.screen.step(fmt.Sprintf("takeover window %d ms: %d requests failed in it, and none outside", window.Length().Milliseconds(), window.Failed))
+		s.screen.Step(fmt.Sprintf("takeover window %d ms: %d requests failed in it, and none outside", window.Length().Milliseconds(), window.Failed))
 		return s.checkNodes(ctx, shop)
 	}}
 }
@@ -49,14 +49,14 @@ func (s *story) powerCycle(ctx context.Context, active capstanv1.LoadBalancerIns
 	if err := s.env.Admin.HostDown(ctx, active.Host); err != nil {
 		return err
 	}
-	s.screen.step(fmt.Sprintf("%s is off, and with it %s", active.Host, active.Name))
+	s.screen.Step(fmt.Sprintf("%s is off, and with it %s", active.Host, active.Name))
 	down := func(p picture) bool {
 		return s.holder(p) != active.Name && p.host(active.Host).Status != metav1.ConditionTrue && p.emptied(active.Host)
 	}
 	if err := s.follow(ctx, down); err != nil {
 		return err
 	}
-	s.screen.step(fmt.Sprintf("nothing is left on %s: it comes back", active.Host))
+	s.screen.Step(fmt.Sprintf("nothing is left on %s: it comes back", active.Host))
 	if err := s.env.Admin.HostUp(ctx, active.Host); err != nil {
 		return err
 	}

@@ -9,15 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
 type settings struct {
@@ -27,15 +23,9 @@ type settings struct {
 }
 
 func main() {
-	// The libraries' own logging would be in the way of the story.
-	ctrllog.SetLogger(logr.Discard())
 	var s settings
-	flag.StringVar(&s.Dir, "dir", ".demo", "`folder` for all that the demo writes; what an earlier demo left there goes")
-	flag.StringVar(&s.Source, "source", ".", "top `folder` of the repository")
-	flag.StringVar(&s.Binaries, "bin", "bin", "`folder` of the programs of make build")
-	flag.StringVar(&s.Assets, "assets", os.Getenv("KUBEBUILDER_ASSETS"), "`folder` of etcd, kube-apiserver, kube-controller-manager and kubectl (default $KUBEBUILDER_ASSETS)")
+	terminal.AddFlags(flag.CommandLine, &s.Options, ".demo")
 	flag.IntVar(&s.Hosts, "hosts", 3, "how many Hyper-V hosts are simulated")
-	flag.DurationVar(&s.BootTime, "boot-time", 2*time.Second, "how long a simulated VM takes to boot")
 	flag.DurationVar(&s.FailoverDelay, "failover-delay", 5*time.Second, "how long the failover cluster waits before it restarts the VMs of a lost host elsewhere")
 	flag.BoolVar(&s.once, "once", false, "go on to a second cluster, scaling, a version roll, a host that is lost and deletion, check that nothing is left, and end")
 	flag.DurationVar(&s.timeout, "timeout", 3*time.Minute, "how long each part of the story may take")
@@ -44,13 +34,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo: takes no arguments, and needs --assets; see --help, or use make demo")
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "\ndemo:", err)
-		os.Exit(1)
-	}
+	terminal.Main("demo", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 func run(ctx context.Context, s settings) (err error) {
@@ -59,33 +43,14 @@ func run(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	screen := newScreen(os.Stdout)
-	s.Report, s.Restart = screen.step, true
-	env, err := demoenv.New(s.Options)
-	if err != nil {
+	screen := terminal.NewScreen(os.Stdout)
+	s.Report, s.Restart = screen.Step, true
+	return terminal.Tell(ctx, s.Options, func(ctx context.Context, env *demoenv.Env) error {
+		told := &story{env: env, screen: screen, timeout: s.timeout}
+		err := told.tell(ctx, s.once)
+		if err != nil && ctx.Err() == nil {
+			screen.LogErrors(filepath.Join(env.Dir, "logs"))
+		}
 		return err
-	}
-	// A process that ends by itself and is not started again ends the story.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-env.Failed():
-			cancel(err)
-		case <-ctx.Done():
-		}
-	}()
-	defer env.Stop()
-	told := &story{env: env, screen: screen, timeout: s.timeout}
-	err = told.tell(ctx, s.once)
-	if interrupted := ctx.Err() != nil; err != nil && interrupted {
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			return cause
-		}
-		return errors.New("interrupted")
-	}
-	if err != nil {
-		screen.logErrors(filepath.Join(env.Dir, "logs"))
-	}
-	return err
+	})
 }

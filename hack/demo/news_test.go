@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,18 +67,4 @@ func TestALongMessageStaysOnOneLine(t *testing.T) {
 	text := line("NodePool a", "WaitingForMachines", metav1.Condition{Message: strings.Repeat("ä long\n", 100)})
 	g.Expect(text).NotTo(ContainSubstring("\n"))
 	g.Expect(len([]rune(text))).To(BeNumerically("<", 200))
-}
-
-func TestOnlyLogsWithErrorsAreShown(t *testing.T) {
-	g := NewWithT(t)
-	dir := t.TempDir()
-	write := func(name, text string) {
-		g.Expect(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)).To(Succeed())
-	}
-	write("manager.log", `{"level":"info","msg":"fine"}`+"\n"+`{"level":"error","msg":"not so fine"}`+"\n")
-	write("etcd.log", "all quiet\n")
-	var out bytes.Buffer
-	newScreen(&out).logErrors(dir)
-	g.Expect(out.String()).To(And(ContainSubstring("not so fine"), ContainSubstring("manager.log"),
-		Not(ContainSubstring(`"fine"`)), Not(ContainSubstring("etcd.log"))))
 }

@@ -20,11 +20,11 @@ func remove() chapter {
 		if _, err := s.env.RunKubectl(ctx, "delete", "--ignore-not-found", "-k", samples); err != nil {
 			return err
 		}
-		s.screen.step("auditing the hosts and the management cluster")
+		s.screen.Step("auditing the hosts and the management cluster")
 		if err := s.auditor.WaitClean(ctx, cleanWithin); err != nil {
 			return err
 		}
-		s.screen.step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
+		s.screen.Step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
 		return nil
 	}}
 }

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
 // What the story is about, in config/samples.
@@ -31,7 +32,7 @@ var (
 type story struct {
 	env     *demoenv.Env
 	api     client.Client
-	screen  *screen
+	screen  *terminal.Screen
 	watcher *watcher
 	timeout time.Duration
 	auditor *demoenv.Auditor
@@ -63,7 +64,7 @@ func (s *story) tell(ctx context.Context, once bool) error {
 
 func (s *story) read(ctx context.Context, chapters ...chapter) error {
 	for _, c := range chapters {
-		s.screen.chapter(c.title)
+		s.screen.Begin(c.title)
 		if err := c.tell(ctx, s); err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (s *story) read(ctx context.Context, chapters ...chapter) error {
 }
 
 func (s *story) result() {
-	s.screen.plain("RESULT demo=ok ready_seconds=%.1f", s.ready.Seconds())
+	s.screen.Plain("RESULT demo=ok ready_seconds=%.1f", s.ready.Seconds())
 }
 
 // begin brings up all that is there before a user comes.
@@ -81,7 +82,7 @@ func begin(hosts int) chapter {
 		if err := s.within(ctx, s.env.Start); err != nil {
 			return err
 		}
-		s.screen.step("all hosts are Ready")
+		s.screen.Step("all hosts are Ready")
 		var err error
 		if s.api, err = s.env.Client(); err != nil {
 			return err
@@ -96,7 +97,7 @@ func begin(hosts int) chapter {
 
 // stay leaves it all to the person at the terminal.
 func (s *story) stay(ctx context.Context) error {
-	s.screen.plain(`
+	s.screen.Plain(`
 It stays up until Ctrl-C. In another terminal:
 
   export KUBECONFIG=%s PATH=%s/bin:$PATH
@@ -112,7 +113,7 @@ It stays up until Ctrl-C. In another terminal:
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	s.screen.plain("\nGone with all its processes. What is left is in %s.", s.env.Dir)
+	s.screen.Plain("\nGone with all its processes. What is left is in %s.", s.env.Dir)
 	return nil
 }
 
@@ -139,7 +140,5 @@ func (s *story) follow(ctx context.Context, done func(picture) bool) error {
 
 // within gives a part of the story its time.
 func (s *story) within(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("this took longer than %s", s.timeout))
-	defer cancel()
-	return do(ctx)
+	return terminal.Within(ctx, s.timeout, do)
 }

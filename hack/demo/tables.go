@@ -15,14 +15,14 @@ import (
 
 // showTables prints objects as kubectl lists them, a table for each kind.
 func (s *story) showTables(ctx context.Context, kinds ...string) error {
-	s.screen.plain("")
+	s.screen.Plain("")
 	for _, kind := range kinds {
 		table, err := s.env.RunKubectl(ctx, "get", kind, "--all-namespaces")
 		if err != nil {
 			return err
 		}
-		s.screen.text(table)
-		s.screen.plain("")
+		s.screen.Text(table)
+		s.screen.Plain("")
 	}
 	return nil
 }
@@ -39,8 +39,8 @@ func (s *story) showNodes(ctx context.Context, cluster client.ObjectKey) error {
 	if err != nil {
 		return err
 	}
-	s.screen.plain("\n         kubectl --kubeconfig %s get nodes", filepath.Base(s.kubeconfig(cluster)))
-	s.screen.text(table)
+	s.screen.Plain("\n         kubectl --kubeconfig %s get nodes", filepath.Base(s.kubeconfig(cluster)))
+	s.screen.Text(table)
 	return s.judgeNodes(ctx, cluster, table)
 }
 
@@ -95,20 +95,20 @@ func countNodes(table, version string) (ready, all int) {
 func (s *story) showWhatIsMissing(ctx context.Context) {
 	p, err := look(ctx, s.api)
 	if err != nil {
-		s.screen.step(err.Error())
+		s.screen.Step(err.Error())
 		return
 	}
 	if wanted, err := readSpecs(ctx, s.api); err == nil {
-		s.screen.plain("\nMissing: %s", p.lack(wanted))
+		s.screen.Plain("\nMissing: %s", p.lack(wanted))
 	}
 	for _, object := range p.ours() {
 		if demoenv.ReadyOf(object).Status != metav1.ConditionTrue || object.GetDeletionTimestamp() != nil {
-			s.screen.text(describe(object) + deletion(object) + "\n")
+			s.screen.Text(describe(object) + deletion(object) + "\n")
 			s.showConditions(object.GetConditions())
 		}
 	}
 	for i := range p.machines {
-		s.screen.text("Machine " + p.machines[i].Name + deletion(&p.machines[i]) + "\n")
+		s.screen.Text("Machine " + p.machines[i].Name + deletion(&p.machines[i]) + "\n")
 		s.showConditions(p.machines[i].Status.Conditions)
 	}
 }
@@ -125,7 +125,7 @@ func (s *story) showConditions(conditions []metav1.Condition) {
 		if c.Status == metav1.ConditionTrue {
 			continue
 		}
-		s.screen.text(fmt.Sprintf("  %s is %s since %s: %s: %s\n", c.Type, c.Status,
+		s.screen.Text(fmt.Sprintf("  %s is %s since %s: %s: %s\n", c.Type, c.Status,
 			c.LastTransitionTime.Format("15:04:05"), c.Reason, strings.Join(strings.Fields(c.Message), " ")))
 	}
 }

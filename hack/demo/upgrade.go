@@ -25,7 +25,7 @@ func upgrade() chapter {
 		if err != nil {
 			return err
 		}
-		s.screen.step(report.String())
+		s.screen.Step(report.String())
 		if err := report.CheckNone(); err != nil {
 			return fmt.Errorf("the cluster's API server must answer all along: %w", err)
 		}
@@ -40,7 +40,7 @@ func (s *story) roll(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	s.screen.step("all Ready at " + nextVersion)
+	s.screen.Step("all Ready at " + nextVersion)
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (s *story) probe(ctx context.Context) (*probe.Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.screen.step(fmt.Sprintf("every %d ms from now on, kubectl get nodes through the VIP, on a new connection and on a kept one",
+	s.screen.Step(fmt.Sprintf("every %d ms from now on, kubectl get nodes through the VIP, on a new connection and on a kept one",
 		probe.DefaultInterval/time.Millisecond))
 	return asking, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
 // watcher follows the objects of the story.
@@ -72,7 +73,7 @@ func (w *watcher) wake() {
 }
 
 // until prints what changes until done says so.
-func (w *watcher) until(ctx context.Context, s *screen, done func(picture) bool) error {
+func (w *watcher) until(ctx context.Context, s *terminal.Screen, done func(picture) bool) error {
 	// What stands still for long is news, too.
 	ticker := time.NewTicker(passing / 4)
 	defer ticker.Stop()
@@ -82,7 +83,7 @@ func (w *watcher) until(ctx context.Context, s *screen, done func(picture) bool)
 			return err
 		}
 		for _, line := range w.news.of(p, time.Now()) {
-			s.step(line)
+			s.Step(line)
 		}
 		if done(p) {
 			return nil

@@ -1,7 +1,6 @@
 package ha
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,13 +20,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/testenv/probe"
 )
 
-// The top of the repository, seen from here.
-const top = "../.."
-
-var (
-	dir      = flag.String("dir", top+"/.ha", "`folder` of all that runs; it stays until the next run")
-	binaries = flag.String("bin", top+"/bin", "`folder` of the programs of make build")
-)
+var options = fullstack.AddFlags(".ha")
 
 const (
 	hosts     = 3
@@ -46,9 +39,9 @@ type cluster struct {
 
 func start(t *testing.T) *cluster {
 	t.Helper()
-	return &cluster{World: fullstack.Start(t, fullstack.Options{
-		Dir: *dir, Top: top, Binaries: *binaries, Manifests: manifests, Hosts: hosts, Patience: patience,
-	}), t: t}
+	o := *options
+	o.Manifests, o.Hosts, o.Patience = manifests, hosts, patience
+	return &cluster{World: fullstack.Start(t, o), t: t}
 }
 
 // resize is what a person does, and follows it to its end.

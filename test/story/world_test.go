@@ -1,19 +1,12 @@
 package story
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/fullstack"
 )
 
-// The top of the repository, seen from here.
-const top = "../.."
-
-var (
-	dir      = flag.String("dir", top+"/.story", "`folder` of all that runs; it stays until the next run")
-	binaries = flag.String("bin", top+"/bin", "`folder` of the programs of make build")
-)
+var options = fullstack.AddFlags(".story")
 
 const (
 	hosts        = 3
@@ -26,7 +19,7 @@ type world struct{ *fullstack.World }
 
 func startWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{fullstack.Start(t, fullstack.Options{
-		Dir: *dir, Top: top, Binaries: *binaries, Manifests: manifests, Hosts: hosts, Patience: patience,
-	})}
+	o := *options
+	o.Manifests, o.Hosts, o.Patience = manifests, hosts, patience
+	return &world{fullstack.Start(t, o)}
 }

@@ -193,6 +193,20 @@ func (e *Env) Processes() []*Process {
 // Failed tells of a process that ended although nobody asked it to.
 func (e *Env) Failed() <-chan error { return e.supervisor.failed }
 
+// WhileWell returns a context that ends, with the reason for its cause, as soon as a
+// process ends although nobody asked it to.
+func (e *Env) WhileWell(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case err := <-e.Failed():
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // failure is such a process, if there is one.
 func (e *Env) failure() error {
 	select {

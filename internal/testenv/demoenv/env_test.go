@@ -1,6 +1,7 @@
 package demoenv
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,6 +34,19 @@ func TestOnlyWhatAnEnvironmentMadeIsCleared(t *testing.T) {
 	defer e.Stop()
 	g.Expect(stale).NotTo(BeADirectory())
 	g.Expect(foreign).To(BeARegularFile())
+}
+
+func TestAProcessThatEndsByItselfEndsWhatGoesOn(t *testing.T) {
+	g := NewWithT(t)
+	e, err := New(Options{Dir: t.TempDir()})
+	g.Expect(err).NotTo(HaveOccurred())
+	defer e.Stop()
+	ctx, cancel := e.WhileWell(t.Context())
+	defer cancel()
+	_, err = e.run("broken", "/bin/sh", "-c", "exit 3")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Eventually(ctx.Done(), patience).Should(BeClosed())
+	g.Expect(context.Cause(ctx)).To(MatchError(ContainSubstring("broken: exit status 3")))
 }
 
 func TestPortsAreNotGivenTwice(t *testing.T) {

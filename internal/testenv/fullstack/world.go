@@ -3,6 +3,7 @@ package fullstack
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,18 @@ type Options struct {
 	Patience time.Duration
 }
 
+// top is that of the repository, seen from a suite under test/.
+const top = "../.."
+
+// AddFlags adds the flags of a suite, and returns the options that they set. All that
+// runs is by default in a folder of this name at the top of the repository.
+func AddFlags(dir string) *Options {
+	o := &Options{Top: top}
+	flag.StringVar(&o.Dir, "dir", filepath.Join(top, dir), "`folder` of all that runs; it stays until the next run")
+	flag.StringVar(&o.Binaries, "bin", filepath.Join(top, "bin"), "`folder` of the programs of make build")
+	return o
+}
+
 // World is what runs.
 type World struct {
 	Env *demoenv.Env
@@ -68,15 +81,8 @@ func Start(t *testing.T, o Options) *World {
 	})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(env.Stop)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	t.Cleanup(func() { cancel(nil) })
-	go func() {
-		select {
-		case err := <-env.Failed():
-			cancel(err)
-		case <-ctx.Done():
-		}
-	}()
+	ctx, cancel := env.WhileWell(t.Context())
+	t.Cleanup(cancel)
 	starting, started := context.WithTimeout(ctx, startsIn)
 	defer started()
 	g.Expect(errors.Join(env.Start(starting), context.Cause(ctx))).To(Succeed())

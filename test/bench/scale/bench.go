@@ -14,12 +14,13 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
 // bench is one measurement.
 type bench struct {
 	*settings
-	screen *screen
+	screen *terminal.Screen
 	env    *demoenv.Env
 	// managerProfiles and fabricProfiles are where these two serve profiles.
 	managerProfiles, fabricProfiles string
@@ -87,7 +88,7 @@ func (b *bench) writeConfig(name string, text []byte) (string, error) {
 
 // measure brings all up, prints what it took, and takes all down again.
 func (b *bench) measure(ctx context.Context) error {
-	b.screen.part(fmt.Sprintf("A management cluster and %d simulated Hyper-V hosts; etcd waits for the disk: %t", b.Hosts, b.Fsync))
+	b.screen.Begin(fmt.Sprintf("A management cluster and %d simulated Hyper-V hosts; etcd waits for the disk: %t", b.Hosts, b.Fsync))
 	if err := b.within(ctx, b.env.Start); err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.finish(ctx, api, f, auditor); err != nil {
 		return err
 	}
-	b.screen.plain("%s", result)
+	b.screen.Plain("%s", result)
 	return nil
 }
 
@@ -127,7 +128,7 @@ func (b *bench) finish(ctx context.Context, api client.Client, f *follower, audi
 	if !b.keep {
 		return b.remove(ctx, api, f, auditor)
 	}
-	b.screen.plain("\nIt stays up until Ctrl-C. In another terminal: export KUBECONFIG=%s\n", b.env.Kubeconfig())
+	b.screen.Plain("\nIt stays up until Ctrl-C. In another terminal: export KUBECONFIG=%s\n", b.env.Kubeconfig())
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
@@ -144,9 +145,9 @@ func (b *bench) create(ctx context.Context, api client.Client, f *follower) (res
 		if profiles, err = newProfiler(b.profiles, b.managerProfiles, b.fabricProfiles, b.env.Config); err != nil {
 			return "", err
 		}
-		profiles.start(ctx, b.screen.step)
+		profiles.start(ctx, b.screen.Step)
 	}
-	b.screen.part(fmt.Sprintf("%d clusters, each of a control plane, a worker and a load balancer VM that boot in %s", b.clusters, b.BootTime))
+	b.screen.Begin(fmt.Sprintf("%d clusters, each of a control plane, a worker and a load balancer VM that boot in %s", b.clusters, b.BootTime))
 	a := newArrivals()
 	err = b.within(ctx, func(ctx context.Context) error {
 		applied := make(chan error, 1)
@@ -204,7 +205,7 @@ func (b *bench) apply(ctx context.Context, api client.Client) error {
 		return err
 	default:
 	}
-	b.screen.step(fmt.Sprintf("all %d manifests are applied", 2*b.clusters))
+	b.screen.Step(fmt.Sprintf("all %d manifests are applied", 2*b.clusters))
 	return nil
 }
 
@@ -244,9 +245,9 @@ func (b *bench) waitUp(ctx context.Context, api client.Reader, f *follower, a *a
 				a.add(key)
 			})
 		}
-		if elapsed := b.screen.elapsed(); elapsed-told >= progressInterval {
+		if elapsed := b.screen.Elapsed(); elapsed-told >= progressInterval {
 			told = elapsed
-			b.screen.step(fmt.Sprintf("%d of %d are up; the others: %s", a.count(), b.clusters, describe(now.waiting())))
+			b.screen.Step(fmt.Sprintf("%d of %d are up; the others: %s", a.count(), b.clusters, describe(now.waiting())))
 		}
 		return a.count() == b.clusters, nil
 	})
@@ -266,7 +267,7 @@ func (b *bench) ask(ctx context.Context, api client.Reader, cluster *capstanv1.W
 
 // remove deletes all clusters and makes sure that nothing is left of them.
 func (b *bench) remove(ctx context.Context, api client.Client, f *follower, auditor *demoenv.Auditor) error {
-	b.screen.part("Deleting them all")
+	b.screen.Begin("Deleting them all")
 	return b.within(ctx, func(ctx context.Context) error {
 		for i := range b.namespaces {
 			for _, kind := range []client.Object{&capstanv1.WorkloadCluster{}, &capstanv1.NodePool{}} {
@@ -277,29 +278,27 @@ func (b *bench) remove(ctx context.Context, api client.Client, f *follower, audi
 		}
 		told := time.Duration(0)
 		err := f.until(ctx, func(now view) (bool, error) {
-			if elapsed := b.screen.elapsed(); elapsed-told >= progressInterval {
+			if elapsed := b.screen.Elapsed(); elapsed-told >= progressInterval {
 				told = elapsed
-				b.screen.step(fmt.Sprintf("%d clusters are left: %s", len(now.clusters), describe(now.waiting())))
+				b.screen.Step(fmt.Sprintf("%d clusters are left: %s", len(now.clusters), describe(now.waiting())))
 			}
 			return len(now.clusters)+len(now.pools) == 0, nil
 		})
 		if err != nil {
 			return err
 		}
-		b.screen.step("all are gone")
+		b.screen.Step("all are gone")
 		if err := auditor.WaitClean(ctx, b.timeout); err != nil {
 			return err
 		}
-		b.screen.step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
+		b.screen.Step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
 		return nil
 	})
 }
 
 // within gives a part its time.
 func (b *bench) within(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, fmt.Errorf("this took longer than %s", b.timeout))
-	defer cancel()
-	return do(ctx)
+	return terminal.Within(ctx, b.timeout, do)
 }
 
 // describe lists counts, the highest first.

@@ -7,18 +7,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
 type settings struct {
@@ -33,29 +29,17 @@ type settings struct {
 }
 
 func main() {
-	// The libraries' own logging would be in the way.
-	ctrllog.SetLogger(logr.Discard())
 	s := parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "\nscale:", err)
-		os.Exit(1)
-	}
+	terminal.Main("scale", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 func parse() *settings {
 	s := &settings{}
 	s.Args = map[string][]string{}
-	flag.StringVar(&s.Dir, "dir", ".bench", "`folder` for all that is written; what an earlier run left there goes")
-	flag.StringVar(&s.Source, "source", ".", "top `folder` of the repository")
-	flag.StringVar(&s.Binaries, "bin", "bin", "`folder` of the programs of make build")
-	flag.StringVar(&s.Assets, "assets", os.Getenv("KUBEBUILDER_ASSETS"), "`folder` of etcd, kube-apiserver, kube-controller-manager and kubectl (default $KUBEBUILDER_ASSETS)")
+	terminal.AddFlags(flag.CommandLine, &s.Options, ".bench")
 	flag.IntVar(&s.clusters, "clusters", 10, "how many workload clusters, each of a control plane, a worker and a load balancer VM")
 	flag.IntVar(&s.namespaces, "namespaces", 10, "how many namespaces they are spread over")
 	flag.IntVar(&s.Hosts, "hosts", 0, "how many Hyper-V hosts are simulated (default one for every 50 clusters, and 3 at least)")
-	flag.DurationVar(&s.BootTime, "boot-time", 2*time.Second, "how long a simulated VM takes to boot")
 	flag.BoolVar(&s.Fsync, "fsync", false, "let etcd wait for the disk at each write, as in production")
 	flag.BoolVar(&s.keep, "keep", false, "stay up after the figures until interrupted, and delete nothing")
 	flag.BoolVar(&s.requests, "requests", false, "print what was asked of the management API server")
@@ -87,35 +71,15 @@ func run(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer release()
-	b := &bench{settings: s, screen: newScreen(os.Stdout)}
-	s.Report = b.screen.step
+	b := &bench{settings: s, screen: terminal.NewScreen(os.Stdout)}
+	s.Report = b.screen.Step
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	env, err := demoenv.New(s.Options)
-	if err != nil {
-		return err
-	}
-	b.env = env
-	// What ends a process by itself ends the measurement.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-env.Failed():
-			cancel(err)
-		case <-ctx.Done():
-		}
-	}()
-	defer env.Stop()
-	err = b.measure(ctx)
-	if err != nil && ctx.Err() != nil {
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			return cause
-		}
-		return errors.New("interrupted")
-	}
-	return err
+	return terminal.Tell(ctx, s.Options, func(ctx context.Context, env *demoenv.Env) error {
+		b.env = env
+		return b.measure(ctx)
+	})
 }
 
 // raiseFileLimit lets the processes that are started have as many open files as

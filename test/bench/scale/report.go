@@ -57,24 +57,24 @@ func (b *bench) take(ctx context.Context) (reading, error) {
 // report prints what it took, and returns the last line.
 func (b *bench) report(a *arrivals, before, after reading) string {
 	times := slices.Sorted(maps.Values(a.after))
-	b.screen.plain("\nUp after: first %.1f s, 50%% %.1f s, 90%% %.1f s, last %.1f s", times[0].Seconds(),
+	b.screen.Plain("\nUp after: first %.1f s, 50%% %.1f s, 90%% %.1f s, last %.1f s", times[0].Seconds(),
 		percentile(times, 50).Seconds(), percentile(times, 90).Seconds(), percentile(times, 100).Seconds())
 
-	b.screen.plain("\n%-24s %10s %16s %10s %10s", "process", "CPU s", "CPU ms/cluster", "RSS MiB", "peak MiB")
+	b.screen.Plain("\n%-24s %10s %16s %10s %10s", "process", "CPU s", "CPU ms/cluster", "RSS MiB", "peak MiB")
 	cpu := map[string]float64{}
 	total := 0.0
 	for _, name := range slices.Sorted(maps.Keys(after.usage)) {
 		now := after.usage[name]
 		cpu[name] = (now.cpu - before.usage[name].cpu).Seconds()
 		total += cpu[name]
-		b.screen.plain("%-24s %10.1f %16.0f %10d %10d", name, cpu[name], 1000*cpu[name]/float64(b.clusters), now.rssMiB, now.peakMiB)
+		b.screen.Plain("%-24s %10.1f %16.0f %10d %10d", name, cpu[name], 1000*cpu[name]/float64(b.clusters), now.rssMiB, now.peakMiB)
 	}
-	b.screen.plain("%-24s %10.1f %16.0f", "all", total, 1000*total/float64(b.clusters))
+	b.screen.Plain("%-24s %10.1f %16.0f", "all", total, 1000*total/float64(b.clusters))
 
 	if b.requests {
-		b.screen.plain("\n%12s  what the management API server was asked, and asked itself", "per cluster")
+		b.screen.Plain("\n%12s  what the management API server was asked, and asked itself", "per cluster")
 		for _, added := range after.requests.since(before.requests) {
-			b.screen.plain("%12.2f  %s", added.count/float64(b.clusters), added.name)
+			b.screen.Plain("%12.2f  %s", added.count/float64(b.clusters), added.name)
 		}
 	}
 	return fmt.Sprintf("RESULT clusters=%d seconds=%.1f boot_ms=%d manager_rss_mib=%d apiserver_cpu_s=%.1f manager_cpu_s=%.1f",

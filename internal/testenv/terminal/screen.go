@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bufio"
@@ -11,38 +11,42 @@ import (
 	"time"
 )
 
-// screen is what the person at the terminal sees. Every line begins with the
-// time since the present chapter began.
-type screen struct {
+// Screen is what the person at the terminal sees. Every line begins with the
+// time since the present part began.
+type Screen struct {
 	// Who starts programs again speaks at any time.
 	mu    sync.Mutex
 	out   io.Writer
 	began time.Time
 }
 
-func newScreen(out io.Writer) *screen { return &screen{out: out, began: time.Now()} }
+// NewScreen returns a screen whose first part begins now.
+func NewScreen(out io.Writer) *Screen { return &Screen{out: out, began: time.Now()} }
 
-func (s *screen) chapter(title string) {
+// Begin begins a part.
+func (s *Screen) Begin(title string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.began = time.Now()
 	fmt.Fprintf(s.out, "\n%s\n", title)
 }
 
-func (s *screen) elapsed() time.Duration {
+// Elapsed is the time since the present part began.
+func (s *Screen) Elapsed() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Since(s.began)
 }
 
-func (s *screen) step(line string) {
+// Step prints what happened, and when.
+func (s *Screen) Step(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.began).Seconds(), line)
 }
 
-// text prints several lines, indented.
-func (s *screen) text(text string) {
+// Text prints several lines, indented.
+func (s *Screen) Text(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for line := range strings.Lines(text) {
@@ -50,7 +54,8 @@ func (s *screen) text(text string) {
 	}
 }
 
-func (s *screen) plain(format string, args ...any) {
+// Plain prints a line as it is.
+func (s *Screen) Plain(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.out, format+"\n", args...)
@@ -61,8 +66,8 @@ const (
 	longestLogLine   = 600
 )
 
-// logErrors prints the last lines of each log that speak of an error.
-func (s *screen) logErrors(dir string) {
+// LogErrors prints the last lines of each log in a folder that speak of an error.
+func (s *Screen) LogErrors(dir string) {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {
 		return
@@ -72,9 +77,9 @@ func (s *screen) logErrors(dir string) {
 		if len(lines) == 0 {
 			continue
 		}
-		s.plain("\nErrors at the end of %s:", log)
+		s.Plain("\nErrors at the end of %s:", log)
 		for _, line := range lines {
-			s.text(line[:min(len(line), longestLogLine)] + "\n")
+			s.Text(line[:min(len(line), longestLogLine)] + "\n")
 		}
 	}
 }
