@@ -35,6 +35,9 @@ const (
 
 	// ReplacedAnnotation on a VirtualMachine says why it is being replaced.
 	ReplacedAnnotation = "capstan.dev/replaced"
+	// SuccessorOfAnnotation on a VirtualMachine of a LoadBalancer names the one whose
+	// place it takes in a roll-out, so that it may go to the same host and volume.
+	SuccessorOfAnnotation = "capstan.dev/successor-of"
 
 	// WorkloadClusterFinalizer and its siblings hold an object until what was made
 	// for it is confirmed to be gone.

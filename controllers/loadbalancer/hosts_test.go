@@ -18,6 +18,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
+// brokenImage is what nothing boots from.
+const brokenImage = "broken"
+
 // hosts stand in for the virtualmachine controller and its hosts: they boot
 // whatever VM there is, and take its power before they let it go.
 type hosts struct {
@@ -31,8 +34,9 @@ type hosts struct {
 	booted, gone []string
 	// dead are VMs that are not booted, and whose deletion nobody confirms.
 	dead map[string]bool
-	// most is how many VMs were on their way at the same time.
-	most int
+	// most is how many VMs were being deleted at the same time, and crowd how many there
+	// were.
+	most, crowd int
 	// owners is how many guests held the VIP at the same time.
 	owners int
 }
@@ -81,7 +85,7 @@ func (h *hosts) look(ctx context.Context) {
 			h.attend(ctx, vm)
 		}
 	}
-	h.most = max(h.most, moving)
+	h.most, h.crowd = max(h.most, moving), max(h.crowd, len(list.Items))
 	h.owners = max(h.owners, h.count())
 }
 
@@ -109,6 +113,9 @@ func (h *hosts) attend(ctx context.Context, vm *capstanv1.VirtualMachine) {
 }
 
 func (h *hosts) boot(ctx context.Context, vm *capstanv1.VirtualMachine) {
+	if vm.Spec.Image == brokenImage {
+		return
+	}
 	secret := &corev1.Secret{}
 	if err := k8s.Get(ctx, bootstrapKey(vm), secret); err != nil {
 		return

@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,12 +25,13 @@ func role(ctx context.Context, lb *capstanv1.LoadBalancer, name string) func() s
 	}
 }
 
+// scale is what kubectl scale does.
 func scale(ctx context.Context, lb *capstanv1.LoadBalancer, replicas int32) {
 	GinkgoHelper()
-	now := fetch(ctx, lb)
-	before := now.DeepCopy()
-	now.Spec.Replicas = ptr.To(replicas)
-	Expect(k8s.Patch(ctx, now, client.MergeFrom(before))).To(Succeed())
+	wanted := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}
+	Eventually(func() error {
+		return k8s.SubResource("scale").Update(ctx, fetch(ctx, lb), client.WithSubResourceBody(wanted))
+	}).Should(Succeed())
 }
 
 // other returns the VM that has not the name.

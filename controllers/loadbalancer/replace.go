@@ -33,20 +33,30 @@ type candidate struct {
 	rising bool
 	// stuck tells that it is being deleted and that nobody who could let it go answers.
 	stuck bool
+	// changed are the fields of the spec by which it was not made, and serves tells that
+	// it has the newest plan, and holds the VIP or can take it.
+	changed []string
+	serves  bool
 }
 
 // step is the next thing to do about the number of VMs.
 type step struct {
-	// missing is how many VMs are to be made, and avoid where not.
-	missing int
-	avoid   []string
+	// missing is how many VMs are to be made, avoid where not, and successorOf the VM
+	// whose place one of them takes, if it is known.
+	missing     int
+	avoid       []string
+	successorOf string
+	// rolled is the VM that goes because one that is as the spec says has its share.
+	rolled *candidate
 	// replaced is the VM that must go because something is wrong with it.
 	replaced *candidate
 	// surplus is how many VMs are too many.
 	surplus int
 }
 
-func (st step) isNothing() bool { return st.missing == 0 && st.replaced == nil && st.surplus == 0 }
+func (st step) isNothing() bool {
+	return st.missing == 0 && st.replaced == nil && st.rolled == nil && st.surplus == 0
+}
 
 // candidates judges all VMs.
 func (r *Reconciler) candidates(s *scope) []candidate {
@@ -68,7 +78,10 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 			c.carries = c.planned
 		}
 		c.stuck = isStuck(vm)
+		c.changed = changedFor(s.lb, vm)
+		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown
 		c.rising = !c.carried && !c.answers && !c.isDead() && now.Sub(vm.CreationTimestamp.Time) < limits.Boot
+		c.giveUpOutdated()
 		all[i] = c
 	}
 	return all
@@ -87,17 +100,16 @@ func isStuck(vm *capstanv1.VirtualMachine) bool {
 // one can take it. One that is stuck counts no more, or what is left would be one too
 // few until its host is back: it stays a peer of the others, and as long as nobody can
 // tell it of its successor that one is given no plan.
+//
+// What was made by an earlier spec is replaced only while nothing else is to be done.
 func decide(present []candidate, wanted int) step {
-	all := slices.DeleteFunc(slices.Clone(present), func(c candidate) bool { return c.stuck })
-	missing := max(wanted-len(all), 0)
+	failed := failedNewcomer(present)
+	all := slices.DeleteFunc(slices.Clone(present), func(c candidate) bool {
+		return c.stuck || failed != nil && c.vm.UID == failed.vm.UID
+	})
 	c := choose(all)
 	if c == nil {
-		surplus := len(all) - wanted
-		if slices.ContainsFunc(all, func(c candidate) bool { return c.isDead() && c.mayLive }) {
-			// The one that shall take its place is not too many.
-			surplus--
-		}
-		return step{missing: missing, surplus: max(surplus, 0)}
+		return rollOut(all, wanted, failed != nil)
 	}
 	others := len(all) - 1
 	st := step{missing: max(wanted-others, 0), avoid: c.avoid()}
@@ -152,25 +164,30 @@ func (c *candidate) avoid() []string {
 	return hosts[max(len(hosts)-mostAvoided, 0):]
 }
 
-// replace gives a VM up. The API server refuses to if somebody has said something
-// new of the VM since it was judged.
+// replace gives a VM up that is of no use.
 func (r *Reconciler) replace(ctx context.Context, s *scope, c *candidate) error {
-	before := c.vm.DeepCopy()
-	if c.vm.Annotations == nil {
-		c.vm.Annotations = map[string]string{}
-	}
-	c.vm.Annotations[capstanv1.ReplacedAnnotation] = c.message
-	err := r.Client.Patch(ctx, c.vm, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(capstanv1.FieldOwner))
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("giving VirtualMachine %s up: %w", c.vm.Name, err)
-	}
-	if err := r.deleteVM(ctx, c.vm); err != nil {
+	if err := r.giveUp(ctx, c.vm, c.message); err != nil {
 		return err
 	}
 	if r.Events != nil {
 		r.Events.Eventf(s.lb, c.vm, corev1.EventTypeWarning, c.reason, "Replace", "VirtualMachine %s is replaced: %s", c.vm.Name, c.message)
 	}
 	return nil
+}
+
+// giveUp deletes a VM, and says why on it. The API server refuses to if somebody has said
+// something new of the VM since it was judged.
+func (r *Reconciler) giveUp(ctx context.Context, vm *capstanv1.VirtualMachine, why string) error {
+	before := vm.DeepCopy()
+	if vm.Annotations == nil {
+		vm.Annotations = map[string]string{}
+	}
+	vm.Annotations[capstanv1.ReplacedAnnotation] = why
+	err := r.Client.Patch(ctx, vm, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(capstanv1.FieldOwner))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("giving VirtualMachine %s up: %w", vm.Name, err)
+	}
+	return r.deleteVM(ctx, vm)
 }
 
 // expendable returns the VMs in the order in which they are given up: those that
@@ -180,13 +197,24 @@ func (r *Reconciler) replace(ctx context.Context, s *scope, c *candidate) error 
 func expendable(all []candidate) []*capstanv1.VirtualMachine {
 	left := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.stuck })
 	slices.SortStableFunc(left, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.worth(), b.worth()), b.vm.CreationTimestamp.Compare(a.vm.CreationTimestamp.Time))
+		return cmp.Or(cmp.Compare(a.worth(), b.worth()), compareTrue(len(b.changed) > 0, len(a.changed) > 0), b.vm.CreationTimestamp.Compare(a.vm.CreationTimestamp.Time))
 	})
 	order := make([]*capstanv1.VirtualMachine, len(left))
 	for i := range left {
 		order[i] = left[i].vm
 	}
 	return order
+}
+
+func compareTrue(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
 }
 
 func (c *candidate) worth() int {

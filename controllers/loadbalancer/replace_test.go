@@ -110,7 +110,7 @@ func TestWhatIsDoneAboutVMs(t *testing.T) {
 
 // TestNeverTwoAtATime holds the rules for any set of VMs.
 func TestNeverTwoAtATime(t *testing.T) {
-	states := []func(*candidate){well, waiting, rising, going, stuck, gone, silent, failed, soon}
+	states := []func(*candidate){well, waiting, rising, going, stuck, gone, silent, failed, soon, oldStandby, oldActive, oldSilent, oldGoing}
 	rapid.Check(t, func(t *rapid.T) {
 		wanted := rapid.IntRange(1, 5).Draw(t, "wanted")
 		var all []candidate
@@ -119,6 +119,7 @@ func TestNeverTwoAtATime(t *testing.T) {
 		}
 		g := NewWithT(t)
 		st := decide(all, wanted)
+		rolling := slices.ContainsFunc(all, func(c candidate) bool { return len(c.changed) > 0 })
 		busy := slices.ContainsFunc(all, func(c candidate) bool { return c.rising || !c.vm.DeletionTimestamp.IsZero() && !c.stuck })
 		answering := slices.ContainsFunc(all, func(c candidate) bool { return c.answers })
 		if st.replaced != nil {
@@ -128,6 +129,17 @@ func TestNeverTwoAtATime(t *testing.T) {
 			if st.replaced.mayLive {
 				g.Expect(answering).To(BeTrue(), "nobody could take the VIP")
 			}
+		}
+		if st.rolled != nil {
+			g.Expect(busy).To(BeFalse(), "one comes or goes already")
+			g.Expect(st.rolled.changed).NotTo(BeEmpty())
+			g.Expect(st.replaced == nil && st.missing == 0 && st.surplus == 0).To(BeTrue(), "nothing else is done in the same round")
+			g.Expect(slices.ContainsFunc(all, func(c candidate) bool { return c.serves && len(c.changed) == 0 })).To(BeTrue(), "nobody has its share")
+			g.Expect(len(all) - len(namesOfStuck(all))).To(BeNumerically(">", wanted))
+		}
+		if st.successorOf != "" {
+			g.Expect(busy || !rolling).To(BeFalse())
+			g.Expect(st.missing).To(Equal(1))
 		}
 		counted := len(all) - len(namesOfStuck(all))
 		g.Expect(counted + st.missing - st.surplus).To(BeNumerically("<=", max(wanted+1, counted)))

@@ -282,22 +282,6 @@ var _ = Describe("The VMs of a LoadBalancer that is scaled", func() {
 		h.with(func() { Expect(h.owners).To(Equal(1)) })
 	})
 
-	It("keep what they have when size or image change, which is told", func(ctx SpecContext) {
-		s := newSite(ctx)
-		s.runHosts(ctx)
-		lb, active, standby := s.newPair(ctx)
-		Expect(condition(ctx, lb, capstanv1.InstancesUpToDateCondition)()).To(Equal("True UpToDate"))
-		now := fetch(ctx, lb)
-		before := now.DeepCopy()
-		now.Spec.Size.CPUs, now.Spec.Image = 4, "newer"
-		Expect(k8s.Patch(ctx, now, client.MergeFrom(before))).To(Succeed())
-		Eventually(condition(ctx, lb, capstanv1.InstancesUpToDateCondition)).Should(Equal("False NotRolledOut"))
-		Expect(message(ctx, lb, capstanv1.InstancesUpToDateCondition)()).To(And(
-			ContainSubstring("spec.size, spec.image changed: "+active+" keeps what it has until it is replaced"), ContainSubstring(standby)))
-		Expect(condition(ctx, lb, capstanv1.ReadyCondition)()).To(Equal("True Ready"))
-		Expect(s.vms(ctx)).To(HaveLen(2))
-	})
-
 	It("tell when one host has them all", func(ctx SpecContext) {
 		s := newSite(ctx)
 		s.runHosts(ctx)

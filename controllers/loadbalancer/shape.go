@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/ptr"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -35,23 +36,19 @@ func setApart(s *scope) {
 	}
 }
 
-// setUpToDate tells which changes of the spec no VM has been made by yet.
+// setUpToDate tells how far VMs are that follow a change of the spec.
 func setUpToDate(s *scope) {
 	if len(s.vms) == 0 {
 		return
 	}
-	var old []string
-	for i := range s.vms {
-		vm := &s.vms[i]
-		if changed := changedFor(s.lb, vm); len(changed) > 0 && vm.DeletionTimestamp.IsZero() {
-			old = append(old, fmt.Sprintf("%s changed: %s keeps what it has until it is replaced", strings.Join(changed, ", "), vm.Name))
-		}
+	switch line, stopped, done := progress(s.candidates, int(ptr.Deref(s.lb.Spec.Replicas, 2))); {
+	case done:
+		conditions.True(s.lb, capstanv1.InstancesUpToDateCondition, capstanv1.ReasonUpToDate, "all virtual machines are as the spec says")
+	case stopped:
+		conditions.False(s.lb, capstanv1.InstancesUpToDateCondition, capstanv1.ReasonNotRolledOut, "%s", line)
+	default:
+		conditions.False(s.lb, capstanv1.InstancesUpToDateCondition, capstanv1.ReasonProgressing, "%s", line)
 	}
-	if len(old) > 0 {
-		conditions.False(s.lb, capstanv1.InstancesUpToDateCondition, capstanv1.ReasonNotRolledOut, "%s", strings.Join(old, "; "))
-		return
-	}
-	conditions.True(s.lb, capstanv1.InstancesUpToDateCondition, capstanv1.ReasonUpToDate, "all virtual machines are as the spec says")
 }
 
 // changedFor are the fields of the spec by which a VM was not made.

@@ -39,6 +39,9 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 		vm := &capstanv1.VirtualMachine{}
 		wanted := virtualMachine(s.lb, r.freeName(s))
 		wanted.Spec.AvoidHosts = next.avoid
+		if next.successorOf != "" {
+			wanted.Annotations = map[string]string{capstanv1.SuccessorOfAnnotation: next.successorOf}
+		}
 		if err := r.applier.Object(ctx, s.lb, wanted, vm); err != nil {
 			return err
 		}
@@ -46,6 +49,11 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 	}
 	if next.replaced != nil {
 		if err := r.replace(ctx, s, next.replaced); err != nil {
+			return err
+		}
+	}
+	if next.rolled != nil {
+		if err := r.roll(ctx, s, next.rolled); err != nil {
 			return err
 		}
 	}

@@ -43,6 +43,12 @@ func inDomain(domain string) func(*capstanv1.VirtualMachine) {
 
 func TestAMemberTakesThePlaceOfTheOldestThatWasMadeOtherwise(t *testing.T) {
 	worker := func(vm *capstanv1.VirtualMachine) { vm.Spec.Role = capstanv1.RoleWorker }
+	balancer := func(vm *capstanv1.VirtualMachine) { vm.Spec.Role = capstanv1.RoleLoadBalancer }
+	successorOf := func(name string) func(*capstanv1.VirtualMachine) {
+		return func(vm *capstanv1.VirtualMachine) {
+			vm.Annotations = map[string]string{capstanv1.SuccessorOfAnnotation: name}
+		}
+	}
 	for name, c := range map[string]struct {
 		new   capstanv1.VirtualMachine
 		there []capstanv1.VirtualMachine
@@ -72,6 +78,13 @@ func TestAMemberTakesThePlaceOfTheOldestThatWasMadeOtherwise(t *testing.T) {
 			[]capstanv1.VirtualMachine{memberVM("a", 3, inDomain("r1")), memberVM("b", 2, inDomain("r2"))}, []types.UID{"b"},
 		},
 		"a worker, of which the pool chooses the oldest itself": {memberVM("d", 0, image("linux-2"), worker), []capstanv1.VirtualMachine{memberVM("a", 3, worker)}, nil},
+		"a load balancer's, which says whose": {
+			memberVM("d", 0, image("linux-2"), balancer, successorOf("b")),
+			[]capstanv1.VirtualMachine{memberVM("a", 3, balancer), memberVM("b", 2, balancer)}, []types.UID{"b"},
+		},
+		"a load balancer's, which takes nobody's": {
+			memberVM("d", 0, image("linux-2"), balancer), []capstanv1.VirtualMachine{memberVM("a", 3, balancer), memberVM("b", 2, balancer, beingDeleted)}, []types.UID{"b"},
+		},
 		"the VM itself": {memberVM("d", 0, image("linux-2")), []capstanv1.VirtualMachine{memberVM("d", 0)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,141 @@
+package loadbalancer
+
+import (
+	"fmt"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+func newActive(c *candidate) {
+	well(c)
+	c.role, c.planned, c.serves = roleActive, true, true
+}
+func newStandby(c *candidate) { newActive(c); c.role = roleStandby }
+func old(c *candidate)        { c.changed = []string{"spec.image"} }
+func oldActive(c *candidate)  { newActive(c); old(c) }
+func oldStandby(c *candidate) { newStandby(c); old(c) }
+func oldGoing(c *candidate)   { oldStandby(c); going(c) }
+func oldSilent(c *candidate)  { soon(c); old(c); c.role, c.planned = roleUnknown, true }
+func oldNever(c *candidate)   { rising(c); old(c); c.giveUpOutdated() }
+
+func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
+	for name, tc := range map[string]struct {
+		all         []candidate
+		wanted      int
+		missing     int
+		successorOf string
+		rolled      string
+		replaced    string
+		surplus     int
+	}{
+		"it begins with one more":                    {all: []candidate{member("a", oldActive), member("b", oldStandby)}, wanted: 2, missing: 1, successorOf: "b"},
+		"of one VM, too":                             {all: []candidate{member("a", oldActive)}, wanted: 1, missing: 1, successorOf: "a"},
+		"the newcomer boots":                         {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", rising)}, wanted: 2},
+		"the newcomer has no plan yet":               {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", waiting)}, wanted: 2},
+		"the newcomer has an older plan":             {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", well)}, wanted: 2},
+		"the newcomer has its share":                 {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", newStandby)}, wanted: 2, rolled: "b"},
+		"the newcomer has taken the VIP":             {all: []candidate{member("a", oldStandby), member("c", newActive)}, wanted: 1, rolled: "a"},
+		"the only one is active":                     {all: []candidate{member("a", oldActive), member("c", newStandby)}, wanted: 1, rolled: "a"},
+		"the first one goes":                         {all: []candidate{member("a", oldActive), member("b", oldGoing), member("c", newStandby)}, wanted: 2},
+		"the first one is gone":                      {all: []candidate{member("a", oldActive), member("c", newStandby)}, wanted: 2, missing: 1, successorOf: "a"},
+		"both newcomers have their share":            {all: []candidate{member("a", oldActive), member("c", newStandby), member("d", newStandby)}, wanted: 2, rolled: "a"},
+		"the second newcomer has no plan":            {all: []candidate{member("a", oldActive), member("c", newStandby), member("d", waiting)}, wanted: 2},
+		"it is done":                                 {all: []candidate{member("c", newActive), member("d", newStandby)}, wanted: 2},
+		"the newcomer never comes up":                {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", failed)}, wanted: 2},
+		"the second newcomer never comes up":         {all: []candidate{member("a", oldActive), member("c", newStandby), member("d", failed)}, wanted: 2},
+		"an old one dies beside a failed newcomer":   {all: []candidate{member("a", gone, old), member("b", oldStandby), member("c", failed)}, wanted: 2, missing: 1, replaced: "a"},
+		"the spec changes after a newcomer failed":   {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", failed, old)}, wanted: 2, replaced: "c"},
+		"the spec changes while a newcomer boots":    {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", oldNever)}, wanted: 2, replaced: "c"},
+		"the spec changes back":                      {all: []candidate{member("a", newActive), member("b", newStandby), member("c", oldStandby)}, wanted: 2, rolled: "c"},
+		"the spec of what never came up changes":     {all: []candidate{member("a", oldNever), member("b", oldNever)}, wanted: 2, missing: 1, replaced: "a"},
+		"an old one cannot be asked":                 {all: []candidate{member("a", oldActive), member("b", oldSilent)}, wanted: 2},
+		"an old one is silent for too long":          {all: []candidate{member("a", oldActive), member("b", silent, old)}, wanted: 2, missing: 1},
+		"an old one is silent and a newcomer waits":  {all: []candidate{member("a", oldActive), member("b", silent, old), member("c", waiting)}, wanted: 2, replaced: "b"},
+		"an old one's host is lost":                  {all: []candidate{member("a", oldActive), member("b", gone, old)}, wanted: 2, missing: 1, replaced: "b"},
+		"an old one is stuck":                        {all: []candidate{member("a", oldActive), member("b", oldGoing, stuck), member("c", newStandby)}, wanted: 2, missing: 1, successorOf: "a"},
+		"fewer are wanted before it begins":          {all: []candidate{member("a", oldActive), member("b", oldStandby)}, wanted: 1, surplus: 1},
+		"fewer are wanted while the newcomer boots":  {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", rising)}, wanted: 1, surplus: 1},
+		"fewer are wanted with the newcomer there":   {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", newStandby)}, wanted: 1, surplus: 1},
+		"more are wanted":                            {all: []candidate{member("a", oldActive)}, wanted: 2, missing: 1},
+		"more are wanted while the newcomer boots":   {all: []candidate{member("a", oldActive), member("b", rising)}, wanted: 3, missing: 1},
+		"more are wanted beside a failed newcomer":   {all: []candidate{member("a", oldActive), member("b", failed)}, wanted: 2, missing: 1},
+		"none at all is wanted, as there is no VIP":  {all: []candidate{member("a", oldNever)}, wanted: 0, replaced: "a"},
+		"the newcomer is gone with its host":         {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", gone)}, wanted: 2, replaced: "c"},
+		"two newcomers fail, and one of them counts": {all: []candidate{member("a", oldActive), member("c", failed), member("d", failed)}, wanted: 2, missing: 1, replaced: "d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			st := decide(tc.all, tc.wanted)
+			nameOf := func(c *candidate) string {
+				if c == nil {
+					return ""
+				}
+				return c.vm.Name
+			}
+			is := fmt.Sprint(st.missing, st.successorOf, nameOf(st.rolled), nameOf(st.replaced), st.surplus)
+			g.Expect(is).To(Equal(fmt.Sprint(tc.missing, tc.successorOf, tc.rolled, tc.replaced, tc.surplus)), "missing, successor of, rolled, replaced, surplus")
+		})
+	}
+}
+
+func TestOldStandbysAreGivenUpBeforeNewOnes(t *testing.T) {
+	g := NewWithT(t)
+	all := []candidate{member("a", oldActive), member("b", newStandby), member("c", oldStandby), member("d", newActive)}
+	var names []string
+	for _, vm := range expendable(all) {
+		names = append(names, vm.Name)
+	}
+	g.Expect(names).To(Equal([]string{"c", "b", "a", "d"}))
+}
+
+func TestTheProgressOfARolloutIsOneLine(t *testing.T) {
+	for name, tc := range map[string]struct {
+		all     []candidate
+		line    string
+		stopped bool
+		done    bool
+	}{
+		"there is none": {all: []candidate{member("a", newActive), member("b", newStandby)}, done: true},
+		"the newcomer boots": {
+			all:  []candidate{member("a", oldActive), member("b", oldStandby), member("c", rising)},
+			line: "0 of 2 virtual machines are as the spec says; waiting for c to take its share; still to be replaced: a (spec.image changed), b (spec.image changed)",
+		},
+		"the old one goes": {
+			all:  []candidate{member("a", oldActive), member("b", oldGoing), member("c", newStandby)},
+			line: "1 of 2 virtual machines are as the spec says; waiting for b to go; still to be replaced: a (spec.image changed)",
+		},
+		"an old one does not answer": {
+			all:  []candidate{member("a", oldSilent), member("c", newActive)},
+			line: "1 of 2 virtual machines are as the spec says; waiting for a to answer or to be replaced; still to be replaced: a (spec.image changed)",
+		},
+		"the newcomer failed": {
+			all:     []candidate{member("a", oldActive), member("b", oldStandby), member("c", failed)},
+			line:    "0 of 2 virtual machines are as the spec says: c is not, failed; the others stay as they are until the spec changes or somebody deletes c",
+			stopped: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			line, stopped, done := progress(tc.all, 2)
+			g.Expect(line).To(Equal(tc.line))
+			g.Expect(stopped).To(Equal(tc.stopped))
+			g.Expect(done).To(Equal(tc.done))
+		})
+	}
+}
+
+func TestWhatNeverHadAPlanIsNotKeptForAnOlderSpec(t *testing.T) {
+	g := NewWithT(t)
+	c := member("a", rising, old)
+	c.giveUpOutdated()
+	g.Expect(c.isDead()).To(BeTrue())
+	g.Expect(c.reason).To(Equal(capstanv1.ReasonNotRolledOut))
+	for _, state := range []func(*candidate){oldActive, oldSilent, oldGoing} {
+		c := member("a", state)
+		c.giveUpOutdated()
+		g.Expect(c.isDead()).To(BeFalse())
+	}
+}
