@@ -155,20 +155,29 @@ func TestOnlyRenewWorksAfterYearsOff(t *testing.T) {
 	g.Expect(a.call(t.Context(), t, m.ClientConfig(a.ref))).To(Succeed())
 }
 
-func TestCauseSpeaksOfTheLastHandshakeOnly(t *testing.T) {
-	g, w := NewWithT(t), &world{}
-	m, a := newManager(t, w), startAgent(t, w)
+// connectPastDates connects to an agent whose certificate has expired since it was
+// enrolled.
+func connectPastDates(t *testing.T, w *world, m *pki.ManagerIdentity, a *runningAgent) (*enrol.Conn, healthpb.HealthClient) {
+	t.Helper()
+	g := NewWithT(t)
 	g.Expect(a.enrol(t.Context(), m, a.token)).To(Succeed())
 	conn, err := enrol.Connect(a.address, m.ClientConfig(a.ref))
 	g.Expect(err).NotTo(HaveOccurred())
-	defer func() { g.Expect(conn.Close()).To(Succeed()) }()
+	t.Cleanup(func() { g.Expect(conn.Close()).To(Succeed()) })
 	client := healthpb.NewHealthClient(conn)
 
 	w.pass(400 * 24 * time.Hour)
 	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{})
 	g.Expect(conn.Cause(err)).To(MatchError(pki.ErrDates))
+	return conn, client
+}
+
+func TestCauseSpeaksOfTheLastHandshakeOnly(t *testing.T) {
+	g, w := NewWithT(t), &world{}
+	m, a := newManager(t, w), startAgent(t, w)
+	conn, client := connectPastDates(t, w, m, a)
 	g.Expect(enrol.Renew(t.Context(), a.address, m, a.ref)).To(Succeed())
-	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
+	_, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
 	g.Expect(err).NotTo(HaveOccurred())
 	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "unknown"})
 	g.Expect(err).To(HaveOccurred())
@@ -178,15 +187,7 @@ func TestCauseSpeaksOfTheLastHandshakeOnly(t *testing.T) {
 func TestAnAgentThatFellSilentIsNotTakenForAWrongOne(t *testing.T) {
 	g, w := NewWithT(t), &world{}
 	m, a := newManager(t, w), startAgent(t, w)
-	g.Expect(a.enrol(t.Context(), m, a.token)).To(Succeed())
-	conn, err := enrol.Connect(a.address, m.ClientConfig(a.ref))
-	g.Expect(err).NotTo(HaveOccurred())
-	defer func() { g.Expect(conn.Close()).To(Succeed()) }()
-	client := healthpb.NewHealthClient(conn)
-
-	w.pass(400 * 24 * time.Hour)
-	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{})
-	g.Expect(conn.Cause(err)).To(MatchError(pki.ErrDates))
+	conn, client := connectPastDates(t, w, m, a)
 	a.stop()
 	g.Eventually(func() error {
 		_, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -229,30 +228,12 @@ func TestBeforeItsEnrolmentAnAgentServesNobody(t *testing.T) {
 		WithTimeout(20 * time.Second).WithPolling(10 * time.Millisecond).Should(Succeed())
 }
 
-// movable is a time that a test moves.
-type movable struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (m *movable) Now() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.now
-}
-
-func (m *movable) Move(d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.now = m.now.Add(d)
-}
-
 func TestRenewalIsTheWayOutOfExpiry(t *testing.T) {
 	g := NewWithT(t)
-	clock := &movable{now: time.Now()}
+	clock := agenttest.NewClock(time.Now())
 	host := agenttest.Start(t, agenttest.Options{Driver: agenttest.NewDriver("hv-1"), Now: clock.Now})
 	g.Expect(host.Client().NeedsRenewal(clock.Now())).To(BeFalse())
-	clock.Move(400 * 24 * time.Hour)
+	clock.Advance(400 * 24 * time.Hour)
 	host.Restart(nil)
 	client := host.Client()
 
@@ -265,9 +246,9 @@ func TestRenewalIsTheWayOutOfExpiry(t *testing.T) {
 
 func TestACertificateIsRenewedOnceBeforeItExpires(t *testing.T) {
 	g := NewWithT(t)
-	clock := &movable{now: time.Now()}
+	clock := agenttest.NewClock(time.Now())
 	client := agenttest.Start(t, agenttest.Options{Driver: agenttest.NewDriver("hv-1"), Now: clock.Now}).Client()
-	clock.Move(pki.LeafLifetime * 5 / 6)
+	clock.Advance(pki.LeafLifetime * 5 / 6)
 	g.Expect(client.NeedsRenewal(clock.Now())).To(BeTrue())
 	g.Expect(client.Renew(t.Context())).To(Succeed())
 	_, err := client.Hello(t.Context())

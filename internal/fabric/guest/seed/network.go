@@ -81,6 +81,12 @@ func readNetworkConfig(data []byte, macs []string) ([]NIC, error) {
 		}
 		byMAC[nic.MAC] = nic
 	}
+	return inOrder(byMAC, macs)
+}
+
+// inOrder returns what is configured in the order of the machine's adapters, each of
+// which must be.
+func inOrder(byMAC map[string]NIC, macs []string) ([]NIC, error) {
 	nics := make([]NIC, 0, len(macs))
 	for _, mac := range macs {
 		nic, ok := byMAC[strings.ToLower(mac)]

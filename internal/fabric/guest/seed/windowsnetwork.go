@@ -65,18 +65,7 @@ func readWindowsNetwork(data []byte, macs []string) ([]NIC, error) {
 		}
 		byMAC[nic.MAC] = nic
 	}
-	var nics []NIC
-	for _, mac := range macs {
-		nic, ok := byMAC[strings.ToLower(mac)]
-		if !ok {
-			return nil, fmt.Errorf("the adapter %s is not configured", mac)
-		}
-		nics = append(nics, nic)
-	}
-	if len(nics) == 0 {
-		return nil, errors.New("the machine has no network adapter")
-	}
-	return nics, nil
+	return inOrder(byMAC, macs)
 }
 
 // readWindowsNetworkV2 reads version 2, of which cloudbase-init takes one gateway
