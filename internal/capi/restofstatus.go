@@ -2,7 +2,6 @@ package capi
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 
@@ -26,20 +25,8 @@ type conditioned interface {
 // rest returns the patch of the status that the helper will send after the
 // conditions, byte for byte, or nil if it will send none or if that cannot be told.
 func (a *attempt) rest(subject conditioned) ([]byte, error) {
-	if subject == nil || subject.GetUID() != a.before.GetUID() || subject.GetResourceVersion() != a.before.GetResourceVersion() ||
-		!sameConditions(subject, a.latest) {
-		return nil, nil
-	}
-	// With anything but the status changed, metadata and spec come between the two.
-	all, err := client.MergeFrom(a.before).Data(subject)
-	if err != nil {
-		return nil, fmt.Errorf("comparing %T %s with what it was: %w", subject, client.ObjectKeyFromObject(subject), err)
-	}
-	var changed map[string]json.RawMessage
-	if err := json.Unmarshal(all, &changed); err != nil {
-		return nil, fmt.Errorf("comparing %T %s with what it was: %w", subject, client.ObjectKeyFromObject(subject), err)
-	}
-	if _, status := changed["status"]; !status || len(changed) > 1 {
+	if subject == nil || subject.GetUID() != a.before.GetUID() || !onlyStatusDiffers(a.before, subject) ||
+		onlyConditionsDiffer(a.before, subject) || !sameConditions(subject, a.latest) {
 		return nil, nil
 	}
 	before, err := withoutConditions(a.before)
@@ -60,6 +47,29 @@ func (a *attempt) rest(subject conditioned) ([]byte, error) {
 		}
 	}
 	return data, nil
+}
+
+// onlyStatusDiffers tells whether metadata and spec, which the helper sends between
+// the two parts of a status, are as they were, the resource version included.
+func onlyStatusDiffers(before, after conditioned) bool {
+	was, is := reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem()
+	for i := range was.NumField() {
+		if was.Type().Field(i).Name != "Status" && !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyConditionsDiffer spares most rounds the search for the rest.
+func onlyConditionsDiffer(before, after conditioned) bool {
+	same, ok := after.DeepCopyObject().(conditioned)
+	if !ok {
+		return false
+	}
+	same.SetConditions(before.GetConditions())
+	same.SetV1Beta1Conditions(before.GetV1Beta1Conditions())
+	return reflect.DeepEqual(before, same)
 }
 
 // sameConditions tells whether two objects have the same conditions, in whichever

@@ -1,27 +1,30 @@
 package conditions
 
 import (
+	"fmt"
+	"reflect"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// copyStatus makes the status of to that of from.
-func copyStatus(to, from Object) error {
-	toMap, err := runtime.DefaultUnstructuredConverter.ToUnstructured(to)
-	if err != nil {
-		return err
+// withStatus returns obj with the status of another object of its type. It shares
+// what it holds with both, and is for reading only.
+func withStatus(obj, other Object) (Object, error) {
+	from, to := reflect.ValueOf(obj), reflect.ValueOf(other)
+	if from.Type() != to.Type() || from.Kind() != reflect.Pointer || from.Elem().Kind() != reflect.Struct {
+		return nil, fmt.Errorf("%T is not of the type %T", other, obj)
 	}
-	fromMap, err := runtime.DefaultUnstructuredConverter.ToUnstructured(from)
-	if err != nil {
-		return err
+	result := reflect.New(from.Type().Elem())
+	result.Elem().Set(from.Elem())
+	status := result.Elem().FieldByName("Status")
+	if !status.IsValid() {
+		return nil, fmt.Errorf("%T has no status", obj)
 	}
-	if status, ok := fromMap["status"]; ok {
-		toMap["status"] = status
-	} else {
-		delete(toMap, "status")
+	status.Set(to.Elem().FieldByName("Status"))
+	joined, ok := result.Interface().(Object)
+	if !ok {
+		return nil, fmt.Errorf("%T has no conditions", obj)
 	}
-	return runtime.DefaultUnstructuredConverter.FromUnstructured(toMap, to)
+	return joined, nil
 }
 
 // IsFault tells a reason that somebody must look at from one that merely waits.

@@ -2,6 +2,7 @@ package conditions
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -50,21 +52,21 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	}
 	// The patch is of the status alone: an earlier write in the same reconcile may
 	// have moved metadata and spec on, which before does not know.
-	base := after.DeepCopyObject().(Object)
-	if err := copyStatus(base, before); err != nil {
+	base, err := withStatus(after, before)
+	if err != nil {
 		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
 	}
-	data, err := client.MergeFrom(base).Data(after)
+	// A cache that lags behind the last write would have it told and written again:
+	// the API server refuses what was worked out from an old version.
+	data, err := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}).Data(after)
 	if err != nil {
 		return fmt.Errorf("preparing the status of %T %s: %w", after, client.ObjectKeyFromObject(after), err)
 	}
 	// The two may differ in metadata alone, which was written already.
-	if string(data) == "{}" {
+	if !changesStatus(data) {
 		return nil
 	}
-	// A cache that lags behind the last write would have it told and written again:
-	// the API server refuses what was worked out from an old version.
-	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+	patch := client.RawPatch(types.MergePatchType, data)
 	if err := w.Client.Status().Patch(ctx, after, patch, client.FieldOwner(capstanv1.FieldOwner)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -75,6 +77,13 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	logChanges(ctx, before, after)
 	w.tell(before, after)
 	return nil
+}
+
+// changesStatus tells whether there is more in a patch than the version that it is
+// meant for.
+func changesStatus(patch []byte) bool {
+	var parts map[string]json.RawMessage
+	return json.Unmarshal(patch, &parts) != nil || parts["status"] != nil
 }
 
 func (w *Writer) tell(before, after Object) {
