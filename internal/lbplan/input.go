@@ -27,6 +27,9 @@ type Input struct {
 type VM struct {
 	Name    string
 	Address string
+	// Resigns tells that it shall hold the VIPs no more: it hands them over to another
+	// one, which takes less time than to be missed.
+	Resigns bool
 }
 
 // API is how the cluster's API server is reached.

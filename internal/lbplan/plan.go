@@ -17,6 +17,9 @@ const APIFrontend = "kube-apiserver"
 const (
 	highestPriority = 200
 	priorityStep    = 10
+	// resigned is the highest priority of those that resign: 16 peers at most begin at
+	// 200 and end at 50.
+	resigned = 20
 )
 
 // serverName is in every API server's certificate that kubeadm makes, whatever
@@ -57,14 +60,18 @@ func Compute(in Input) (Plans, error) {
 	whole.Self = ""
 	shared := lbapi.Canonical(whole)
 	plans := Plans{Hash: lbapi.Hash(shared), Refused: refused}
+	// They differ in Self alone, which is one of the peers, and in what is left out.
+	shared.Self = shared.Peers[0].Name
+	if err := check(shared); err != nil {
+		return Plans{}, err
+	}
 	for _, peer := range shared.Peers {
 		plan := shared.Clone()
 		plan.Self = peer.Name
+		if peer.Priority <= resigned {
+			plan.VIPs, plan.Frontends = nil, nil
+		}
 		plans.VMs = append(plans.VMs, plan)
-	}
-	// They differ in Self alone, which is one of the peers.
-	if err := check(plans.VMs[0]); err != nil {
-		return Plans{}, err
 	}
 	return plans, nil
 }
@@ -81,8 +88,14 @@ func peersOf(vms []VM) []lbapi.Peer {
 	vms = slices.DeleteFunc(slices.Clone(vms), func(vm VM) bool { return vm.Address == "" })
 	slices.SortFunc(vms, func(a, b VM) int { return strings.Compare(a.Name, b.Name) })
 	peers := make([]lbapi.Peer, len(vms))
+	last := int32(resigned)
 	for i, vm := range vms {
 		peers[i] = lbapi.Peer{Name: vm.Name, Address: vm.Address, Priority: int32(highestPriority - priorityStep*i)}
+		if vm.Resigns {
+			// That it does is part of what all are told, and so of the hash.
+			peers[i].Priority = last
+			last--
+		}
 	}
 	return peers
 }

@@ -208,3 +208,35 @@ func TestComputeRefusesWhatAVMWouldRefuse(t *testing.T) {
 	_, err := lbplan.Compute(newInput(func(in *lbplan.Input) { in.API.CA = []byte("nonsense") }))
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("CA")))
 }
+
+func TestWhoResignsIsGivenNoVIPAndKnowsAllPeers(t *testing.T) {
+	g := NewWithT(t)
+	stays, err := lbplan.Compute(newInput())
+	g.Expect(err).NotTo(HaveOccurred())
+	resigns, err := lbplan.Compute(newInput(func(in *lbplan.Input) { in.VMs[0].Resigns = true }))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(resigns.Hash).NotTo(Equal(stays.Hash), "one number must not have two contents")
+	g.Expect(resigns.VMs).To(HaveLen(2))
+	for i, plan := range resigns.VMs {
+		g.Expect(lbapi.Validate(plan)).To(BeEmpty())
+		g.Expect(plan.Peers).To(HaveLen(2), "it may hold the VIP until it has heard")
+		if plan.Self == "shop-lb-b" {
+			g.Expect(plan.VIPs).To(BeEmpty())
+			g.Expect(plan.Frontends).To(BeEmpty())
+		} else {
+			g.Expect(plan.VIPs).To(Equal(stays.VMs[i].VIPs))
+			g.Expect(plan.Frontends).To(Equal(stays.VMs[i].Frontends))
+		}
+	}
+}
+
+func TestTheLastByNameMayResign(t *testing.T) {
+	g := NewWithT(t)
+	before, err := lbplan.Compute(newInput())
+	g.Expect(err).NotTo(HaveOccurred())
+	for i := range 2 {
+		after, err := lbplan.Compute(newInput(func(in *lbplan.Input) { in.VMs[i].Resigns = true }))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(after.Hash).NotTo(Equal(before.Hash))
+	}
+}

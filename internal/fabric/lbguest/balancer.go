@@ -205,7 +205,7 @@ func (b *Balancer) replaceRouters(plan lbapi.Plan) {
 	}
 	for id, m := range b.routers {
 		if routers[id] == nil {
-			m.Leave()
+			m.Resign()
 		}
 	}
 	b.routers = routers

@@ -67,6 +67,19 @@ func TestSilenceLetsTheNextOneTakeOver(t *testing.T) {
 	g.Expect(lbguest.TakeoverTime(150)).To(BeNumerically("<", 700*time.Millisecond))
 }
 
+func TestWhoResignsIsSucceededAtOnce(t *testing.T) {
+	g := NewWithT(t)
+	segment, clock := newSegment()
+	a, b, c := segment.Join(link, best, noMessage), segment.Join(link, second, noMessage), segment.Join(link, third, noMessage)
+	elect(g, clock, a)
+	a.Resign()
+	g.Expect(b.Role()).To(Equal(lbapi.RoleActive))
+	g.Expect(c.Role()).To(Equal(lbapi.RoleStandby))
+	g.Expect(clock.HasWaiters()).To(BeFalse(), "the other one hears it and waits for nothing")
+	c.Resign()
+	g.Expect(b.Role()).To(Equal(lbapi.RoleActive), "a standby has nothing to hand over")
+}
+
 func TestAForgottenPeerHoldsTheVIPToo(t *testing.T) {
 	g := NewWithT(t)
 	segment, clock := newSegment()
