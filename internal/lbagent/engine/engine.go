@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/capstan-k8s/capstan/internal/lbagent"
+	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
+	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+)
+
+// Balancer is the HAProxy that carries the connections.
+type Balancer interface {
+	Prepare(ctx context.Context, plan lbapi.Plan) (daemon.Change, error)
+	Version(ctx context.Context) (string, error)
+	Stat(ctx context.Context) (map[haproxy.ID]haproxy.ServerStat, error)
+}
+
+// Router is the keepalived that holds the VIPs.
+type Router interface {
+	Prepare(ctx context.Context, plan lbapi.Plan) (daemon.Change, error)
+	Alive() error
+	Version(ctx context.Context) (string, error)
+}
+
+// Options is what an Engine needs.
+type Options struct {
+	Balancer Balancer
+	Router   Router
+	// Held returns the addresses that this machine has now.
+	Held  func() (map[netip.Addr]string, error)
+	Clock lbagent.Clock
+	Log   *slog.Logger
+}
+
+// Engine implements lbagent.Applier.
+type Engine struct {
+	opts Options
+
+	mu      sync.Mutex
+	plan    lbapi.Plan
+	seen    lbagent.Observation
+	changed chan struct{}
+}
+
+var _ lbagent.Applier = (*Engine)(nil)
+
+// New returns an Engine that has seen nothing yet.
+func New(opts Options) *Engine {
+	return &Engine{opts: opts, changed: make(chan struct{})}
+}
+
+// Apply implements lbagent.Applier. A frontend answers before its VIP comes here:
+// HAProxy listens on addresses that the machine does not have.
+func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
+	began := e.opts.Clock.Now()
+	balancing, err := e.opts.Balancer.Prepare(ctx, plan)
+	if err != nil {
+		return err
+	}
+	routing, err := e.opts.Router.Prepare(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if err := balancing.Commit(ctx); err != nil {
+		return fmt.Errorf("change HAProxy: %w", err)
+	}
+	if err := routing.Commit(ctx); err != nil {
+		return fmt.Errorf("change keepalived: %w", err)
+	}
+	e.mu.Lock()
+	e.plan = plan
+	e.mu.Unlock()
+	e.opts.Log.Debug("plan carried out", "generation", plan.Generation, "seconds", e.opts.Clock.Now().Sub(began).Seconds())
+	e.look(ctx)
+	return nil
+}
+
+// lookInterval is how often an Engine looks: often enough that a VIP that has moved
+// is told of before anybody wonders.
+const lookInterval = 250 * time.Millisecond
+
+// Run looks after HAProxy and keepalived until ctx ends.
+func (e *Engine) Run(ctx context.Context) {
+	for {
+		e.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.opts.Clock.After(lookInterval):
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package haproxy
+
+import "slices"
+
+// Action is what is done to a server through the runtime API.
+type Action string
+
+// Actions, in the order in which they are done: what comes is there before what
+// goes has gone.
+const (
+	// Add makes a server.
+	Add Action = "Add"
+	// Move gives a server another address.
+	Move Action = "Move"
+	// Enable takes a server out of maintenance, in which an earlier change left it.
+	Enable Action = "Enable"
+	// Weigh gives a server its weight.
+	Weigh Action = "Weigh"
+	// Remove drains a server, waits for a moment, ends what is left of its
+	// connections and deletes it.
+	Remove Action = "Remove"
+)
+
+// Step is one action on one server.
+type Step struct {
+	Action Action
+	Server Server
+}
+
+// Diff returns the steps from what runs to what shall be.
+func Diff(running []Running, next []Server) []Step {
+	var add, move, enable, weigh, remove []Step
+	now := map[ID]Running{}
+	for _, r := range running {
+		now[r.ID] = r
+		if !slices.ContainsFunc(next, func(s Server) bool { return s.ID == r.ID }) {
+			remove = append(remove, Step{Remove, Server{ID: r.ID, Address: r.Address}})
+		}
+	}
+	for _, s := range next {
+		r, ok := now[s.ID]
+		if !ok {
+			add = append(add, Step{Add, s})
+			continue
+		}
+		if r.Address != s.Address {
+			move = append(move, Step{Move, s})
+		}
+		if r.Maintenance {
+			enable = append(enable, Step{Enable, s})
+		}
+		if r.Weight != s.Weight {
+			weigh = append(weigh, Step{Weigh, s})
+		}
+	}
+	// Weights that rise come before those that fall, lest all are 0 in between.
+	slices.SortStableFunc(weigh, func(a, b Step) int { return b.Server.Weight - a.Server.Weight })
+	return slices.Concat(add, move, enable, weigh, remove)
+}

@@ -1,0 +1,135 @@
+package haproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+)
+
+// Options is what a HAProxy needs.
+type Options struct {
+	Settings
+	// Program is HAProxy's, for checking files.
+	Program string
+	// ConfigFile is what the running HAProxy was told to load.
+	ConfigFile string
+	// MasterSocket is the one of the running HAProxy, which is in master-worker mode.
+	MasterSocket string
+	// Patience is how long HAProxy may be away before a change fails: whoever runs it
+	// starts it again meanwhile.
+	Patience time.Duration
+	// Grace is how long a server that is removed may finish what it has begun.
+	Grace time.Duration
+	Log   *slog.Logger
+}
+
+// HAProxy is an HAProxy that somebody else runs. Its methods may be called by one
+// at a time, Stat apart.
+type HAProxy struct{ opts Options }
+
+// New returns an HAProxy, and writes a file that listens nowhere if there is none:
+// without a file nobody can start it.
+func New(opts Options) (*HAProxy, error) {
+	h := &HAProxy{opts: opts}
+	if err := os.MkdirAll(opts.CADir, 0o755); err != nil { //nolint:gosec // HAProxy's workers run as another user
+		return nil, fmt.Errorf("make folder for authorities: %w", err)
+	}
+	if _, err := os.Stat(opts.StateFile); errors.Is(err, fs.ErrNotExist) {
+		if err := daemon.ReplaceFile(opts.StateFile, stateHeader); err != nil {
+			return nil, fmt.Errorf("write first state of HAProxy: %w", err)
+		}
+	}
+	if _, err := os.Stat(opts.ConfigFile); !errors.Is(err, fs.ErrNotExist) {
+		return h, err
+	}
+	first, err := Render(opts.Settings, lbapi.Plan{})
+	if err != nil {
+		return nil, err
+	}
+	if err := daemon.ReplaceFile(opts.ConfigFile, string(first.Config)); err != nil {
+		return nil, fmt.Errorf("write first configuration of HAProxy: %w", err)
+	}
+	return h, nil
+}
+
+// Ping tells whether an HAProxy answers on its runtime socket.
+func Ping(ctx context.Context, path string) error {
+	_, err := info(ctx, socket(path))
+	return err
+}
+
+// Version returns the version of the HAProxy that runs.
+func (h *HAProxy) Version(ctx context.Context) (string, error) {
+	info, err := h.info(ctx)
+	return info["Version"], err
+}
+
+func (h *HAProxy) info(ctx context.Context) (map[string]string, error) {
+	return info(ctx, socket(h.opts.Socket))
+}
+
+func info(ctx context.Context, s socket) (map[string]string, error) {
+	answer, err := s.ask(ctx, "show", "info")
+	if err != nil {
+		return nil, err
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(answer) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+			said[name] = value
+		}
+	}
+	if said["Version"] == "" {
+		return nil, fmt.Errorf("HAProxy does not say who it is: %s", daemon.Shortened(answer))
+	}
+	return said, nil
+}
+
+// Stat returns how the servers are doing. Sessions are those of the worker that
+// takes new connections and of the workers that it replaced.
+func (h *HAProxy) Stat(ctx context.Context) (map[ID]ServerStat, error) {
+	answer, err := socket(h.opts.Socket).ask(ctx, statCommand...)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := parseStat(answer)
+	if err != nil {
+		return nil, err
+	}
+	procs, err := h.processes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, pid := range procs.old {
+		// A worker that has just ended has no sessions.
+		old, err := h.statOf(ctx, pid)
+		if err != nil {
+			continue
+		}
+		for id, s := range old {
+			if now, ok := stats[id]; ok {
+				now.Sessions += s.Sessions
+				stats[id] = now
+			}
+		}
+	}
+	return stats, nil
+}
+
+var statCommand = []string{"show", "stat", "-1", "4", "-1"}
+
+func (h *HAProxy) statOf(ctx context.Context, pid int) (map[ID]ServerStat, error) {
+	answer, err := h.inWorker(ctx, pid, statCommand...)
+	if err != nil {
+		return nil, err
+	}
+	return parseStat(answer)
+}

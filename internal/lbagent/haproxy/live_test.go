@@ -1,0 +1,178 @@
+package haproxy_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+)
+
+func TestServersChangeWithoutANewWorker(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend))
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 20}))
+	worker := l.worker()
+	held := l.holdOn(a)
+
+	l.apply(l.plan(a.Backend, b.Backend))
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 10, b.Name: 10}))
+	l.apply(l.plan(a.drained(), b.Backend))
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
+	l.Expect(held.echo()).To(Succeed(), "a drained server keeps what it has")
+	l.apply(l.plan(a.Backend, b.Backend))
+	l.Expect(l.askTwenty()).To(HaveKeyWithValue(a.Name, 10))
+	l.apply(l.plan(a.Backend))
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 20}))
+	l.eventually(l.health).Should(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp}))
+	l.Expect(held.echo()).To(Succeed())
+	l.Expect(l.worker()).To(Equal(worker))
+}
+
+func TestAServerMoves(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend))
+	worker := l.worker()
+	moved := a.Backend
+	moved.Address, moved.Port = b.Address, b.Port
+	l.apply(l.plan(moved))
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
+	l.Expect(l.worker()).To(Equal(worker))
+}
+
+func TestARemovedServerLosesItsConnections(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend, b.Backend))
+	gone, stays := l.holdOn(a), l.holdOn(b)
+	l.apply(l.plan(b.Backend))
+	l.Expect(gone.echo()).NotTo(Succeed())
+	l.Expect(stays.echo()).To(Succeed())
+}
+
+func TestAServerRemovedLaterLosesWhatAReplacedWorkerCarries(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend, b.Backend))
+	gone, stays := l.holdOn(a), l.holdOn(b)
+	slower := l.plan(a.Backend, b.Backend)
+	slower.Frontends[0].Check.Interval *= 2
+	worker := l.worker()
+	l.apply(slower)
+	l.Expect(l.worker()).NotTo(Equal(worker), "checks change by a reload")
+	l.Expect(gone.echo()).To(Succeed())
+	slower.Frontends[0].Backends = []lbapi.Backend{b.Backend}
+	l.apply(slower)
+	l.Expect(gone.echo()).NotTo(Succeed())
+	l.Expect(stays.echo()).To(Succeed())
+}
+
+func TestAServerRemovedByAReloadLosesItsConnections(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend, b.Backend))
+	gone, stays := l.holdOn(a), l.holdOn(b)
+	next := l.plan(b.Backend)
+	next.Frontends[0].Check.Interval *= 2
+	l.apply(next)
+	l.Expect(gone.echo()).NotTo(Succeed())
+	l.Expect(stays.echo()).To(Succeed())
+}
+
+func TestNewFrontendsDisturbNobody(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend))
+	held := l.holdOn(a)
+	more := l.plan(a.Backend)
+	second := l.plan(b.Backend).Frontends[0]
+	second.Name, second.Port = "second", l.freePort(l.address(100))
+	more.Frontends = append(more.Frontends, second)
+	l.apply(more)
+	l.Expect(l.ask(second.Port)).To(Equal(b.Name))
+	l.Expect(held.echo()).To(Succeed())
+	l.apply(l.plan(a.Backend))
+	l.Expect(l.ask(second.Port)).To(BeEmpty())
+	l.Expect(held.echo()).To(Succeed())
+}
+
+func TestAReloadKeepsWhatIsKnownOfServers(t *testing.T) {
+	l := newLab(t)
+	a, dead := l.newServer(10), l.newServer(11)
+	dead.close()
+	// So long an interval that the new worker has had no time to find out.
+	plan := l.plan(a.Backend, dead.Backend)
+	plan.Frontends[0].Check.Fall = 1
+	l.apply(plan)
+	l.eventually(l.health).Should(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp, dead.Name: lbapi.HealthDown}))
+	worker := l.worker()
+	plan.Frontends[0].AllowedSources = []string{"127.0.0.0/8"}
+	plan.Frontends[0].Check.Interval = time.Minute
+	l.apply(plan)
+	l.Expect(l.worker()).NotTo(Equal(worker))
+	l.Expect(l.health()).To(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp, dead.Name: lbapi.HealthDown}))
+	l.Expect(os.ReadFile(l.path("haproxy.state"))).NotTo(ContainSubstring(a.Name), "it is not true for ever")
+}
+
+func TestAReloadBelievesThePlanAndNotTheState(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.drained(), b.Backend))
+	next := l.plan(a.Backend, b.Backend)
+	next.Frontends[0].Backends[1].Drain = true
+	next.Frontends[0].Check.Interval *= 2
+	l.apply(next)
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 20}))
+}
+
+func TestOnlyAllowedSourcesAreCarried(t *testing.T) {
+	l := newLab(t)
+	a := l.newServer(10)
+	for _, tt := range []struct {
+		sources []string
+		want    string
+	}{
+		{[]string{"192.0.2.0/24", "127.0.0.1/32"}, a.Name},
+		{[]string{"192.0.2.0/24", "2001:db8::/32"}, ""},
+		{nil, a.Name},
+	} {
+		plan := l.plan(a.Backend)
+		plan.Frontends[0].AllowedSources = tt.sources
+		l.apply(plan)
+		l.Expect(l.ask(l.vipPort)).To(Equal(tt.want))
+	}
+}
+
+func TestHAProxyComesUpWithItsFileAlone(t *testing.T) {
+	l := newLab(t)
+	a, b := l.newServer(10), l.newServer(11)
+	l.apply(l.plan(a.Backend))
+	l.apply(l.plan(a.drained(), b.Backend))
+	l.kill()
+	l.start()
+	l.eventually(func() string { return l.ask(l.vipPort) }).Should(Equal(b.Name))
+	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
+	worker := l.worker()
+	l.apply(l.plan(a.drained(), b.Backend))
+	l.Expect(l.worker()).To(Equal(worker), "nothing was left to do")
+}
+
+func TestAChangeWaitsForAnHAProxyThatIsBeingStarted(t *testing.T) {
+	l := newLab(t)
+	a := l.newServer(10)
+	l.apply(l.plan())
+	l.kill()
+	applied := make(chan error, 1)
+	go func() { applied <- l.tryApply(l.plan(a.Backend)) }()
+	l.eventually(func() (string, error) {
+		config, err := os.ReadFile(l.path("haproxy.cfg"))
+		return string(config), err
+	}).Should(ContainSubstring(a.Name))
+	l.start()
+	l.Expect(<-applied).To(Succeed())
+	l.Expect(l.ask(l.vipPort)).To(Equal(a.Name))
+}

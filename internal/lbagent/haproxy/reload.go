@@ -1,0 +1,86 @@
+package haproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
+)
+
+// reload has HAProxy load its file in a new worker, which goes on where the old one
+// was: with the listening sockets and with what was known of servers. The old one
+// carries on with the connections that it has.
+func (h *HAProxy) reload(ctx context.Context, next Rendering) error {
+	running, err := h.servers(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := stateFor(running, next.Servers)
+	if err != nil {
+		return err
+	}
+	before, err := h.awaitProcesses(ctx)
+	if err != nil {
+		return err
+	}
+	if err := daemon.ReplaceFile(h.opts.StateFile, state); err != nil {
+		return fmt.Errorf("write state of servers: %w", err)
+	}
+	// The answer is cut off when the master replaces itself.
+	_, err = socket(h.opts.MasterSocket).ask(ctx, "reload")
+	if err = h.awaitWorker(ctx, before, next.Shape, err); err != nil {
+		return err
+	}
+	// What was true at this moment must not be believed by an HAProxy that starts
+	// another day.
+	if err := daemon.ReplaceFile(h.opts.StateFile, stateHeader); err != nil {
+		return fmt.Errorf("clear state of servers: %w", err)
+	}
+	return h.release(ctx, running, next)
+}
+
+// awaitWorker waits until a new worker has the shape, or is known not to come.
+func (h *HAProxy) awaitWorker(ctx context.Context, before processes, shape string, asked error) error {
+	ctx, cancel := context.WithTimeout(ctx, h.opts.Patience)
+	defer cancel()
+	for {
+		now, err := h.processes(ctx)
+		switch {
+		case err != nil: // The master is replacing itself.
+		case now.failed > before.failed:
+			return errors.New("HAProxy could not load the configuration that it had found no fault with; is an address taken? Its own log says")
+		case now.worker != 0 && now.worker != before.worker:
+			info, infoErr := h.info(ctx)
+			if infoErr == nil && info["description"] == shape {
+				return nil
+			}
+			err = errors.Join(infoErr, fmt.Errorf("worker %d has configuration %.40q", now.worker, info["description"]))
+		default:
+			err = fmt.Errorf("worker %d has not been replaced", now.worker)
+		}
+		if !daemon.Pause(ctx) {
+			return fmt.Errorf("HAProxy has no worker with the new configuration yet: %w", errors.Join(ctx.Err(), err, asked))
+		}
+	}
+}
+
+// release ends what old workers still carry to servers that are not in the
+// configuration any more, although their backend is. A backend that has gone as a
+// whole keeps its connections.
+func (h *HAProxy) release(ctx context.Context, running []Running, next Rendering) error {
+	var leaving []ID
+	for _, r := range running {
+		same := func(s Server) bool { return s.ID == r.ID }
+		if !slices.ContainsFunc(next.Servers, same) && strings.Contains(string(next.Config), "\nbackend "+r.Backend+"\n") {
+			leaving = append(leaving, r.ID)
+		}
+	}
+	if len(leaving) == 0 {
+		return nil
+	}
+	h.finish(ctx, leaving)
+	return h.cutOld(ctx, leaving)
+}
