@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/lbplan"
 )
@@ -72,34 +72,13 @@ func (r *Reconciler) serviceVIPsOf(ctx context.Context, from client.Reader, lb *
 		if !metav1.IsControlledBy(claim, lb) {
 			continue
 		}
-		address, err := r.addressOfClaim(ctx, claim)
+		address, err := ipam.AddressOf(ctx, r.Client, r.Live, claim)
 		if err != nil {
 			return nil, err
 		}
-		vips = append(vips, serviceVIP{claim: claim, address: address})
+		vips = append(vips, serviceVIP{claim: claim, address: address.Spec.Address})
 	}
 	return vips, nil
-}
-
-// addressOfClaim returns what a claim was given, or "".
-func (r *Reconciler) addressOfClaim(ctx context.Context, claim *ipamv1.IPAddressClaim) (string, error) {
-	if claim.Status.AddressRef.Name == "" {
-		return "", nil
-	}
-	address := &ipamv1.IPAddress{}
-	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
-	err := r.Client.Get(ctx, key, address)
-	// The cache may still show what an earlier claim of this name was given.
-	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
-		err = r.Live.Get(ctx, key, address)
-	}
-	switch {
-	case apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("reading IPAddress %s: %w", key, err)
-	}
-	return address.Spec.Address, nil
 }
 
 // reconcileReleases lets go of the virtual addresses whose claims were deleted, once

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
@@ -56,15 +57,13 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 		s.vip.looksFull, err = r.looksFull(ctx, s.lb)
 		return err
 	}
-	address := &ipamv1.IPAddress{}
-	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
-	err = r.Client.Get(ctx, key, address)
-	// The cache may still show what an earlier claim of this name was given.
-	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
-		err = r.Live.Get(ctx, key, address)
-	}
+	address, err := ipam.AddressOf(ctx, r.Client, r.Live, claim)
 	if err != nil {
-		return fmt.Errorf("reading IPAddress %s: %w", key, err)
+		return err
+	}
+	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
+	if address.Spec.Address == "" {
+		return fmt.Errorf("IPAddress %s, which the claim of the VIP names, was not given to it", key)
 	}
 	prefix, err := netip.ParsePrefix(fmt.Sprintf("%s/%d", address.Spec.Address, ptr.Deref(address.Spec.Prefix, 0)))
 	if err != nil {

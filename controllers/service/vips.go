@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
@@ -198,21 +199,9 @@ func (v *vips) addressOf(ctx context.Context, claim *ipamv1.IPAddressClaim) (str
 
 // givenTo returns the address that a claim was given, or "".
 func (v *vips) givenTo(ctx context.Context, claim *ipamv1.IPAddressClaim) (string, error) {
-	if claim.Status.AddressRef.Name == "" {
-		return "", nil
-	}
-	address := &ipamv1.IPAddress{}
-	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Status.AddressRef.Name}
-	err := v.client.Get(ctx, key, address)
-	// The cache may still show what an earlier claim of this name was given.
-	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
-		err = v.live.Get(ctx, key, address)
-	}
-	switch {
-	case apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("reading IPAddress %s: %w", key, err)
+	address, err := ipam.AddressOf(ctx, v.client, v.live, claim)
+	if err != nil {
+		return "", err
 	}
 	return address.Spec.Address, nil
 }
