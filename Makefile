@@ -32,6 +32,10 @@ test-namespaces: build ## Delete namespaces with clusters in them, whose neighbo
 test-rollout: ## Edit NodePools 200 times in a minute, and see what is rolled out
 	hack/rollout.sh
 
+.PHONY: test-lb
+test-lb: ## Do to load-balancer VMs what befalls such VMs, under 5,000 connections a second
+	hack/lb.sh
+
 .PHONY: demo
 demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
 	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
@@ -39,6 +43,10 @@ demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale
 .PHONY: bench-scale
 bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts, and say what it took
 	assets=$$(hack/kube-assets.sh); exec bin/scale -assets "$$assets" -clusters $(or $(CLUSTERS),100) $(SCALE_FLAGS)
+
+.PHONY: bench-lb
+bench-lb: build ## Measure takeovers of a VIP, and planned changes under 5,000 connections a second
+	hack/lb-packages.sh; exec bin/lb $(LB_FLAGS)
 
 .PHONY: verify
 verify: ## Lint, generated files in step, Windows build, boundaries, vulnerabilities

@@ -3,12 +3,15 @@
 //
 //	lab-traffic serve NAME=ADDRESS:PORT...
 //	lab-traffic ask -target ADDRESS:PORT -rate 5000 -streams 20
+//	lab-traffic try ADDRESS:PORT...
 //
 // The first says "ready" and answers until it is killed. The second prints a report
-// for each line of its standard input, and a last one at its end.
+// for each line of its standard input, and a last one at its end. The third asks each
+// once and prints who answered.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -28,15 +31,17 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("wants serve or ask")
+		return errors.New("wants serve, ask or try")
 	}
 	switch args[0] {
 	case "serve":
 		return serve(args[1:])
 	case "ask":
 		return ask(args[1:])
+	case "try":
+		return try(args[1:])
 	default:
-		return fmt.Errorf("wants serve or ask, not %s", args[0])
+		return fmt.Errorf("wants serve, ask or try, not %s", args[0])
 	}
 }
 
@@ -66,4 +71,15 @@ func ask(args []string) error {
 		return err
 	}
 	return traffic.Obey(options, os.Stdin, os.Stdout)
+}
+
+func try(targets []string) error {
+	for _, target := range targets {
+		by, err := traffic.Try(target, time.Second)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", target, err)
+		}
+		fmt.Println(target, by)
+	}
+	return nil
 }

@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"runtime"
 	"syscall"
 )
 
-// inside marks the process that has namespaces of its own.
-const inside = "CAPSTAN_NETLAB"
+// stage tells a program that was started again how far it has come in.
+const stage = "CAPSTAN_NETLAB"
+
+// The stages of a program.
+const (
+	reaping = "init"
+	inside  = "inside"
+)
 
 // ErrNotRoot tells that there can be no laboratory.
 var ErrNotRoot = errors.New("network namespaces need root")
@@ -20,61 +25,94 @@ var ErrNotRoot = errors.New("network namespaces need root")
 // program again there, waits for its end and exits as it did. It returns inside,
 // or when that cannot be.
 func Enter() error {
-	if os.Getenv(inside) != "" {
-		return furnish()
+	switch os.Getenv(stage) {
+	case inside:
+		// Children are not to know.
+		return os.Unsetenv(stage)
+	case reaping:
+		if err := furnish(); err != nil {
+			return err
+		}
+		again, err := startAgain(inside, &syscall.SysProcAttr{})
+		if err != nil {
+			return err
+		}
+		os.Exit(reap(again.Pid))
 	}
 	if os.Geteuid() != 0 {
 		return ErrNotRoot
 	}
 	// The death signal comes when the thread that started the child ends.
 	runtime.LockOSThread()
-	again := exec.Command("/proc/self/exe", os.Args[1:]...)
-	again.Env = append(os.Environ(), inside+"=1")
-	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
-	again.SysProcAttr = &syscall.SysProcAttr{
+	again, err := startAgain(reaping, &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
 		Pdeathsig:  syscall.SIGKILL,
+	})
+	if err != nil {
+		return err
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	if err := again.Start(); err != nil {
-		signal.Stop(signals)
-		return fmt.Errorf("enter namespaces: %w", err)
-	}
-	go func() {
-		for s := range signals {
-			// A child that has ended has no use for it.
-			_ = again.Process.Signal(s)
-		}
-	}()
-	err := again.Wait()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		os.Exit(0)
-	case errors.As(err, &exit) && exit.Exited():
-		os.Exit(exit.ExitCode())
-	}
-	fmt.Fprintln(os.Stderr, "netlab:", err)
-	os.Exit(1)
+	os.Exit(reap(again.Pid))
 	return nil
 }
 
-// furnish makes the new namespaces usable, and hides from children that they are
-// in them.
-func furnish() error {
-	if err := os.Unsetenv(inside); err != nil {
-		return fmt.Errorf("enter namespaces: %w", err)
+// startAgain starts this program at a stage, and passes signals on to it.
+func startAgain(at string, attributes *syscall.SysProcAttr) (*os.Process, error) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	if err := os.Setenv(stage, at); err != nil {
+		return nil, fmt.Errorf("enter namespaces: %w", err)
 	}
+	again, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   attributes,
+	})
+	if err != nil {
+		signal.Stop(signals)
+		return nil, fmt.Errorf("enter namespaces: %w", err)
+	}
+	go func() {
+		for s := range signals {
+			// A process that has ended has no use for it.
+			_ = again.Signal(s)
+		}
+	}()
+	return again, nil
+}
+
+// reap waits for every child, as the first process of a namespace must: a daemon
+// takes one that has ended and was not waited for to be running still. It returns
+// what the program exits with.
+func reap(program int) int {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR) || err == nil && pid != program:
+		case err != nil:
+			fmt.Fprintln(os.Stderr, "netlab:", err)
+			return 1
+		case status.Signaled():
+			fmt.Fprintln(os.Stderr, "netlab:", status.Signal())
+			return 1
+		default:
+			return status.ExitStatus()
+		}
+	}
+}
+
+// furnish makes the new namespaces usable.
+func furnish() error {
 	for _, m := range []struct {
 		source, target, kind string
 		flags                uintptr
+		data                 string
 	}{
-		{"none", "/", "", syscall.MS_REC | syscall.MS_PRIVATE},
-		{"proc", "/proc", "proc", 0},
-		{"netlab", root, "tmpfs", 0},
+		{"none", "/", "", syscall.MS_REC | syscall.MS_PRIVATE, ""},
+		{"proc", "/proc", "proc", 0, ""},
+		// keepalived starts nothing that others than root could have put there.
+		{"netlab", root, "tmpfs", 0, "mode=755"},
 	} {
-		if err := syscall.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
+		if err := syscall.Mount(m.source, m.target, m.kind, m.flags, m.data); err != nil {
 			return fmt.Errorf("mount %s: %w", m.target, err)
 		}
 	}

@@ -68,6 +68,20 @@ func (n *Node) boot() error {
 	return nil
 }
 
+// Install puts a program on all nodes where nobody but root can change it, and
+// returns its path there.
+func (l *Lab) Install(program string) (string, error) {
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return "", fmt.Errorf("install %s: %w", filepath.Base(program), err)
+	}
+	path := filepath.Join(root, "programs", filepath.Base(program))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, content, 0o755)
+}
+
 // Sysctl sets a kernel setting of the node's network, such as net.ipv4.ip_forward,
 // until its power goes.
 func (n *Node) Sysctl(name, value string) error {

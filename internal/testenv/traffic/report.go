@@ -44,11 +44,12 @@ type Report struct {
 // MinGap is the shortest time without an answer that is reported as a gap.
 const MinGap = 30 * time.Millisecond
 
-// LongestGap returns the longest gap that ended after a moment.
-func (r Report) LongestGap(since time.Time) time.Duration {
+// LongestGap returns the longest gap that began before one moment, and ended after
+// another.
+func (r Report) LongestGap(since, until time.Time) time.Duration {
 	var longest time.Duration
 	for _, gap := range r.Gaps {
-		if gap.Began.Add(gap.Length).After(since) {
+		if gap.Began.Before(until) && gap.Began.Add(gap.Length).After(since) {
 			longest = max(longest, gap.Length)
 		}
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
+)
+
+// crowd is what many Services on one load balancer cost.
+type crowd struct {
+	services                 int
+	applied, answered, taken time.Duration
+	alone, together          int
+}
+
+// crowd adds the Services at once, and takes them away again.
+func (b *bench) crowd(ctx context.Context) (crowd, error) {
+	c := crowd{services: b.services}
+	holder, _, err := b.lab.Holder(ctx, lblab.VIP)
+	if err != nil {
+		return c, err
+	}
+	if c.alone, err = memory(holder); err != nil {
+		return c, err
+	}
+	plan := b.lab.Services(b.services)
+	began := time.Now()
+	if err := b.lab.Apply(ctx, plan); err != nil {
+		return c, err
+	}
+	c.applied = time.Since(began)
+	var targets []netip.AddrPort
+	for _, f := range plan.Frontends[1:] {
+		targets = append(targets, netip.AddrPortFrom(netip.MustParseAddr(f.VIP), uint16(f.Port)))
+	}
+	for err = ctx.Err(); err == nil; {
+		if _, err := b.lab.Try(ctx, targets...); err == nil {
+			break
+		}
+		err = ctx.Err()
+	}
+	if err != nil {
+		return c, err
+	}
+	c.answered = time.Since(began)
+	if c.together, err = memory(holder); err != nil {
+		return c, err
+	}
+	began = time.Now()
+	err = b.lab.Apply(ctx, b.lab.Plan())
+	c.taken = time.Since(began)
+	b.step("%d Services in force after %d ms, gone after %d ms", b.services, c.applied.Milliseconds(), c.taken.Milliseconds())
+	return c, err
+}
+
+// memory is what the newest HAProxy worker of the VM has in memory, in KiB. Older
+// ones go with their last connection.
+func memory(vm *lblab.VM) (kib int, err error) {
+	pids, err := vm.Processes("haproxy")
+	if err != nil || len(pids) == 0 {
+		return 0, fmt.Errorf("memory of HAProxy on %s: %d run: %w", vm.Name, len(pids), err)
+	}
+	status, err := os.Open(fmt.Sprintf("/proc/%d/status", pids[len(pids)-1]))
+	if err != nil {
+		return 0, err
+	}
+	defer status.Close()
+	for {
+		var name string
+		if _, err := fmt.Fscan(status, &name); err != nil {
+			return 0, fmt.Errorf("memory of HAProxy on %s: %w", vm.Name, err)
+		}
+		if name == "VmRSS:" {
+			_, err := fmt.Fscan(status, &kib)
+			return kib, err
+		}
+	}
+}
+
+func (c crowd) print() {
+	fmt.Printf("\n%d Services at once: in force on both VMs after %d ms, all answered after %d ms, gone after %d ms; HAProxy RSS %.1f MiB, %.1f MiB without them\n",
+		c.services, c.applied.Milliseconds(), c.answered.Milliseconds(), c.taken.Milliseconds(), float64(c.together)/1024, float64(c.alone)/1024)
+}
