@@ -50,7 +50,8 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="os cannot be changed: make a new NodePool"
 	OS OS `json:"os,omitempty"`
 
-	// size of each node. Defaults to nodePoolDefaults.size of the cluster. A
+	// size of each node. Defaults to nodePoolDefaults.size of the cluster, with a
+	// boot disk that holds the image if that is larger, as those of Windows are. A
 	// change replaces the nodes, within the limits of rollout.
 	// +optional
 	Size *MachineSize `json:"size,omitempty"`

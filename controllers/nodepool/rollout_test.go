@@ -39,7 +39,7 @@ func newEdited() *edited {
 }
 
 func (e *edited) objects() translate.PoolObjects {
-	return translate.NodePool(e.wlc, e.pool, testenv.Version, "linux")
+	return translate.NodePool(e.wlc, e.pool, testenv.Version, translate.NodeImage{Name: "linux"})
 }
 
 // look looks at the pool, whose nodes are as they were at first.

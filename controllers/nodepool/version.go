@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,6 +12,7 @@ import (
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/kubeversion"
+	"github.com/capstan-k8s/capstan/internal/translate"
 	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
 
@@ -80,24 +82,26 @@ func lag(version string, cluster *capstanv1.WorkloadCluster) string {
 
 // resolveImage chooses the image for a version. While that is held back, an image
 // named for the next version waits, and the nodes keep theirs.
-func (r *Reconciler) resolveImage(ctx context.Context, s *scope, version string, existing *clusterv1.MachineDeployment) (string, error) {
+func (r *Reconciler) resolveImage(ctx context.Context, s *scope, version string, existing *clusterv1.MachineDeployment) (translate.NodeImage, error) {
 	images := &capstanv1.VMImageList{}
 	if err := r.Client.List(ctx, images); err != nil {
-		return "", fmt.Errorf("listing VMImages: %w", err)
+		return translate.NodeImage{}, fmt.Errorf("listing VMImages: %w", err)
 	}
 	spec := s.pool.Spec
-	image, err := vmimage.Find(images.Items, spec.OS, version, spec.Image)
+	name, err := vmimage.Find(images.Items, spec.OS, version, spec.Image)
 	if err == nil {
-		return image, nil
+		i := slices.IndexFunc(images.Items, func(image capstanv1.VMImage) bool { return image.Name == name })
+		return translate.NodeImage{Name: name, Size: images.Items[i].Spec.Size}, nil
 	}
 	present := existing.Spec.Template.Spec.InfrastructureRef.Name
 	next := cmp.Or(spec.Version, s.cluster.Spec.Version)
 	if _, later := vmimage.Find(images.Items, spec.OS, next, spec.Image); later != nil || present == "" {
-		return "", fmt.Errorf("spec.image: %w", err)
+		return translate.NodeImage{}, fmt.Errorf("spec.image: %w", err)
 	}
 	template := &infrav1.HyperVMachineTemplate{}
 	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.pool.Namespace, Name: present}, template); err != nil {
-		return "", fmt.Errorf("reading HyperVMachineTemplate %s: %w", present, err)
+		return translate.NodeImage{}, fmt.Errorf("reading HyperVMachineTemplate %s: %w", present, err)
 	}
-	return template.Spec.Template.Spec.Image, nil
+	kept := template.Spec.Template.Spec
+	return translate.NodeImage{Name: kept.Image, Size: kept.Size.BootDisk}, nil
 }

@@ -86,11 +86,8 @@ func (v *nodePoolValidator) problems(ctx context.Context, pool *capstanv1.NodePo
 	}
 	errs = append(errs, versionErrs...)
 	errs = append(errs, validateWindowsPool(pool, cluster)...)
-	switch {
-	case pool.Spec.Size != nil:
+	if pool.Spec.Size != nil {
 		errs = append(errs, validateSize(spec.Child("size"), pool.Spec.Size, sizes, image)...)
-	case cluster != nil:
-		errs = append(errs, validateDefaultSize(spec.Child("size"), cluster, image)...)
 	}
 	errs = append(errs, validateReplicas(spec, pool)...)
 	return append(errs, validateNodeMetadata(spec, &pool.Spec)...), nil
@@ -128,16 +125,4 @@ func (v *nodePoolValidator) image(ctx context.Context, pool *capstanv1.NodePool)
 		errs = append(errs, problem)
 	}
 	return cluster, image, errs, nil
-}
-
-// validateDefaultSize refuses a pool whose image does not fit the boot disk that
-// its cluster gives to pools.
-func validateDefaultSize(path *field.Path, cluster *capstanv1.WorkloadCluster, image *capstanv1.VMImage) field.ErrorList {
-	size := &cluster.Spec.NodePoolDefaults.Size
-	if image == nil || size.BootDisk.Sign() <= 0 || size.BootDisk.Cmp(image.Spec.Size) >= 0 {
-		return nil
-	}
-	return field.ErrorList{field.Required(path, fmt.Sprintf(
-		"the boot disk of nodePoolDefaults.size in WorkloadCluster %s is %s, less than the %s of VMImage %s: set size.bootDisk here",
-		cluster.Name, size.BootDisk.String(), image.Spec.Size.String(), image.Name))}
 }

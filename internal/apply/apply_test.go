@@ -197,7 +197,7 @@ var _ = Describe("Applying a child", func() {
 		env.Create(ctx, pool)
 		now := translate.InEffect{Version: testenv.Version, ControlPlaneImage: "linux", LoadBalancerImage: "linux"}
 		controlPlane, template := translate.ControlPlane(f.owner, now)
-		objects := translate.NodePool(f.owner, pool, testenv.Version, "linux")
+		objects := translate.NodePool(f.owner, pool, testenv.Version, translate.NodeImage{Name: "linux"})
 		for _, child := range []struct {
 			owner  metav1.Object
 			wanted client.Object

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
@@ -25,17 +26,21 @@ type PoolObjects struct {
 	MachineTemplate *infrav1.HyperVMachineTemplate
 }
 
+// NodeImage is the VMImage that nodes boot.
+type NodeImage struct {
+	Name string
+	// Size is what a boot disk of it has at least.
+	Size resource.Quantity
+}
+
 // NodePool returns what stands for a NodePool of a WorkloadCluster, whose nodes
-// shall have version and boot image, the name of a VMImage. Both templates are
+// shall have version and boot image. Both templates are
 // named by what a node is made from: a change of that makes a new template, and
 // the MachineDeployment rolls to it. Labels are no part of the name, since
 // Cluster API brings them to nodes that exist.
-func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version, image string) PoolObjects {
-	size := wlc.Spec.NodePoolDefaults.Size
-	if pool.Spec.Size != nil {
-		size = *pool.Spec.Size
-	}
-	template := machineTemplate(wlc, pool.Name, pool.Spec.OS, size, image)
+func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version string, image NodeImage) PoolObjects {
+	size := nodeSize(wlc, pool, image)
+	template := machineTemplate(wlc, pool.Name, pool.Spec.OS, size, image.Name)
 	config := poolConfig(wlc, pool)
 	for _, m := range []*metav1.ObjectMeta{&template.ObjectMeta, &config.ObjectMeta} {
 		m.Labels[capstanv1.NodePoolLabel] = pool.Name
@@ -49,6 +54,20 @@ func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version,
 		BootstrapConfig: config,
 		MachineTemplate: template,
 	}
+}
+
+// nodeSize is the size of a pool's nodes. Where nobody chose it for this pool, its
+// image fits the boot disk: images of Windows are larger than the default, which is
+// the same for all pools of a cluster.
+func nodeSize(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, image NodeImage) capstanv1.MachineSize {
+	if pool.Spec.Size != nil {
+		return *pool.Spec.Size
+	}
+	size := wlc.Spec.NodePoolDefaults.Size
+	if size.BootDisk.Cmp(image.Size) < 0 {
+		size.BootDisk = image.Size
+	}
+	return size
 }
 
 // MachineLabels are the labels that the machines of a NodePool bear and are

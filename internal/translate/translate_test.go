@@ -62,7 +62,7 @@ func newPool(with ...func(*capstanv1.NodePool)) *capstanv1.NodePool {
 }
 
 func pool(with ...func(*capstanv1.NodePool)) translate.PoolObjects {
-	return translate.NodePool(newCluster(), newPool(with...), "v1.36.3", "linux")
+	return translate.NodePool(newCluster(), newPool(with...), "v1.36.3", translate.NodeImage{Name: "linux"})
 }
 
 func TestNamesReferToEachOther(t *testing.T) {
@@ -323,7 +323,7 @@ func TestInputIsNotChanged(t *testing.T) {
 	translate.Cluster(wlc)
 	translate.HyperVCluster(wlc, now).Spec.LoadBalancer.Image = "changed"
 	translate.ControlPlane(wlc, now)
-	translate.NodePool(wlc, p, "v1.36.3", "linux").Machines.Spec.Template.Labels["x"] = "y"
+	translate.NodePool(wlc, p, "v1.36.3", translate.NodeImage{Name: "linux"}).Machines.Spec.Template.Labels["x"] = "y"
 	g.Expect(wlc).To(Equal(wlcBefore))
 	g.Expect(p).To(Equal(poolBefore))
 }
