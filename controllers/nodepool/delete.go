@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/templates"
 )
 
@@ -33,7 +34,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 		return err
 	}
 	if !gone {
-		s.left = fmt.Sprintf("waiting for %d machines to go", ptr.Deref(deployment.Status.Replicas, 0))
+		s.left = fmt.Sprintf("waiting for %s to go", conditions.Counted(ptr.Deref(deployment.Status.Replicas, 0), "machine"))
 		return nil
 	}
 	if err := templates.Prune(ctx, r.Client, s.pool, "", "", client.MatchingLabels{capstanv1.NodePoolLabel: s.pool.Name}); err != nil {

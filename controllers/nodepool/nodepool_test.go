@@ -184,7 +184,7 @@ var _ = Describe("A NodePool", func() {
 		old := machineTemplate(c.machines)
 		testenv.Update(ctx, env, c.wlc, testenv.WithVersion("v1.37.0"))
 		env.ExpectCondition(ctx, c.pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane,
-			Equal("1 nodes ready at v1.36.3; waiting for the control plane to be at v1.37.0"))
+			Equal("1 node ready at v1.36.3; waiting for the control plane to be at v1.37.0"))
 		c.reconciled(ctx)
 		Expect(c.machines.Spec.Template.Spec.Version).To(Equal(testenv.Version))
 		Expect(machineTemplate(c.machines)).To(Equal(old))

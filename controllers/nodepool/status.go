@@ -42,7 +42,7 @@ func setStatus(s *scope) {
 	setReplicas(s)
 	setMachinesReady(s)
 	conditions.Summarize(pool, capstanv1.ReadyCondition, capstanv1.ReasonReady,
-		fmt.Sprintf("%d nodes ready at %s", pool.Status.ReadyReplicas, pool.Status.Version), capstanv1.MachinesReadyCondition)
+		fmt.Sprintf("%s ready at %s", conditions.Counted(pool.Status.ReadyReplicas, "node"), pool.Status.Version), capstanv1.MachinesReadyCondition)
 }
 
 func reasonOf(err error) string {
@@ -99,8 +99,8 @@ func setMachinesReady(s *scope) {
 		setSettled(s, wanted)
 	case s.pool.Spec.Rollout.Paused && onlyOutdated(s.deployment, s.sets, wanted):
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPaused,
-			"%d nodes ready, %d of them as the spec says; the roll-out is paused: set rollout.paused to false to go on",
-			s.pool.Status.AvailableReplicas, s.pool.Status.UpToDateReplicas)
+			"%s ready, %d of them as the spec says; the roll-out is paused: set rollout.paused to false to go on",
+			conditions.Counted(s.pool.Status.AvailableReplicas, "node"), s.pool.Status.UpToDateReplicas)
 	default:
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForMachines, "%s", waitingMessage(s, wanted))
 	}
@@ -109,10 +109,10 @@ func setMachinesReady(s *scope) {
 func setSettled(s *scope, wanted int32) {
 	if s.version.waits != "" {
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, s.version.reason,
-			"%d nodes ready at %s; %s", wanted, s.pool.Status.Version, s.version.waits)
+			"%s ready at %s; %s", conditions.Counted(wanted, "node"), s.pool.Status.Version, s.version.waits)
 		return
 	}
-	message := fmt.Sprintf("%d nodes ready", wanted)
+	message := conditions.Counted(wanted, "node") + " ready"
 	if behind := lag(s.pool.Status.Version, s.cluster); behind != "" {
 		message += "; " + behind
 	}
@@ -140,8 +140,8 @@ func waitingMessage(s *scope, wanted int32) string {
 	}
 	for i := range s.sets {
 		// Where it is behind, that is the reason.
-		if why := blockedBy(&s.sets[i]); why != "" && behind == "" {
-			return message + "; none can be added now: " + why
+		if why := scalingUp(&s.sets[i]); why != "" && behind == "" {
+			return message + "; " + why
 		}
 	}
 	return message

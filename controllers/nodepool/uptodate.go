@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -30,7 +31,7 @@ func upToDate(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet) int3
 }
 
 // setChanged lets those updates of MachineSets through that change a count, or what
-// no machine can be added for.
+// is told of machines to come.
 func setChanged() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
@@ -39,7 +40,7 @@ func setChanged() predicate.Predicate {
 			after, areSets := e.ObjectNew.(*clusterv1.MachineSet)
 			return isSet && areSets && (!ptr.Equal(before.Status.Replicas, after.Status.Replicas) ||
 				!ptr.Equal(before.Status.AvailableReplicas, after.Status.AvailableReplicas) ||
-				blockedBy(before) != blockedBy(after))
+				scalingUp(before) != scalingUp(after))
 		},
 		DeleteFunc:  func(event.DeleteEvent) bool { return false },
 		GenericFunc: func(event.GenericEvent) bool { return false },
@@ -72,15 +73,15 @@ func newAndAvailable(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSe
 	return available
 }
 
-// blockedBy tells in one line why a MachineSet can add no machine, such as that the
-// control plane is being upgraded, or "" if it can.
-func blockedBy(set *clusterv1.MachineSet) string {
+// scalingUp tells in Cluster API's own words how a MachineSet that has too few
+// machines gets more, or why it cannot, or "" if it has enough. The words are for
+// people: no reason tells the two apart.
+func scalingUp(set *clusterv1.MachineSet) string {
 	scaling := meta.FindStatusCondition(set.Status.Conditions, clusterv1.MachineSetScalingUpCondition)
-	if scaling == nil || scaling.Status != metav1.ConditionTrue {
+	if scaling == nil || scaling.Status != metav1.ConditionTrue || scaling.Message == "" {
 		return ""
 	}
-	_, reasons, _ := strings.Cut(scaling.Message, " is blocked because:\n")
-	return strings.ReplaceAll(strings.TrimPrefix(reasons, "* "), "\n* ", ", ")
+	return fmt.Sprintf("MachineSet %s: %s", set.Name, strings.Join(strings.Fields(scaling.Message), " "))
 }
 
 // isMadeFrom tells whether machines need not be replaced for what the template says

@@ -13,6 +13,7 @@ import (
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/templates"
 	"github.com/capstan-k8s/capstan/internal/translate"
 )
@@ -75,5 +76,5 @@ func (r *Reconciler) whatIsLeft(ctx context.Context, wlc *capstanv1.WorkloadClus
 	}
 	// A cache lists in no order, and each other order would be another message.
 	slices.Sort(names)
-	return fmt.Sprintf("waiting for %d virtual machines: %s", len(names), strings.Join(names, ", ")), nil
+	return fmt.Sprintf("waiting for %s: %s", conditions.Counted(len(names), "virtual machine"), strings.Join(names, ", ")), nil
 }

@@ -31,13 +31,13 @@ func controlPlaneProgress(kcp *controlplanev1.KubeadmControlPlane, machines []cl
 	return message
 }
 
-// poolProgress tells how far a pool is, likewise, and what it waits for: in the
-// pool's own words if it has any, else what its first machine that is not ready does.
+// poolProgress tells how far a pool is, such as "2/4 at v1.36.4", and what it waits
+// for: in the pool's own words if it has any, else what its first machine that is not ready does.
 func poolProgress(pool *capstanv1.NodePool, machines []clusterv1.Machine, infra []infrav1.HyperVMachine) string {
 	done := countDone(machines, pool.Status.Version, func(m *clusterv1.Machine) bool {
 		return m.Labels[capstanv1.NodePoolLabel] == pool.Name
 	})
-	message := fmt.Sprintf("%s %d/%d at %s", pool.Name, done, pool.WantedReplicas(), pool.Status.Version)
+	message := fmt.Sprintf("%d/%d at %s", done, pool.WantedReplicas(), pool.Status.Version)
 	if c := conditions.Get(pool, capstanv1.ReadyCondition); c != nil {
 		// Up to there it counts, which was just done.
 		if _, why, _ := strings.Cut(c.Message, "; "); why != "" {

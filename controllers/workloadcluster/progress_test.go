@@ -20,10 +20,10 @@ func TestAPoolsProgressSaysWhatItWaitsFor(t *testing.T) {
 		infra []infrav1.HyperVMachine
 		want  string
 	}{
-		"nothing is known":            {says: "2 of 4 nodes ready", want: "shop-linux 0/4 at v1.35.2"},
-		"a machine waits":             {says: "2 of 4 nodes ready", infra: []infrav1.HyperVMachine{waiting}, want: "shop-linux 0/4 at v1.35.2; shop-linux-a: no host has room"},
-		"the pool knows why":          {says: "2 of 4 nodes ready; at v1.35.2 none can be added", want: "shop-linux 0/4 at v1.35.2; at v1.35.2 none can be added"},
-		"the pool knows of a machine": {says: "2 of 4 nodes ready; shop-linux-a: no host has room", infra: []infrav1.HyperVMachine{waiting}, want: "shop-linux 0/4 at v1.35.2; shop-linux-a: no host has room"},
+		"nothing is known":            {says: "2 of 4 nodes ready", want: "0/4 at v1.35.2"},
+		"a machine waits":             {says: "2 of 4 nodes ready", infra: []infrav1.HyperVMachine{waiting}, want: "0/4 at v1.35.2; shop-linux-a: no host has room"},
+		"the pool knows why":          {says: "2 of 4 nodes ready; at v1.35.2 none can be added", want: "0/4 at v1.35.2; at v1.35.2 none can be added"},
+		"the pool knows of a machine": {says: "2 of 4 nodes ready; shop-linux-a: no host has room", infra: []infrav1.HyperVMachine{waiting}, want: "0/4 at v1.35.2; shop-linux-a: no host has room"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := capstanv1.NodePool{
@@ -36,6 +36,25 @@ func TestAPoolsProgressSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
+func TestWhatSeveralPoolsWaitForIsToldOnce(t *testing.T) {
+	g := NewWithT(t)
+	pool := func(name, reason, says string) capstanv1.NodePool {
+		p := capstanv1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: capstanv1.NodePoolStatus{Version: "v1.36.3"}}
+		conditions.False(&p, capstanv1.ReadyCondition, reason, "%s", says)
+		return p
+	}
+	const missing = "spec.image: no VMImage has os Linux and kubernetesVersion v1.36.4: add one"
+	s := &scope{wlc: &capstanv1.WorkloadCluster{}, version: versionPlan{effective: "v1.36.3"}, pools: []capstanv1.NodePool{
+		pool("shop-a", capstanv1.ReasonImageNotFound, missing),
+		pool("shop-b", capstanv1.ReasonWaitingForMachines, "0 of 1 nodes ready; no room"),
+		pool("shop-c", capstanv1.ReasonImageNotFound, missing),
+		{ObjectMeta: metav1.ObjectMeta{Name: "shop-d"}},
+	}}
+	setNodePools(s)
+	g.Expect(conditions.Get(s.wlc, capstanv1.NodePoolsReadyCondition).Message).To(Equal(
+		"shop-a, shop-c: " + missing + "; shop-b 0/1 at v1.36.3; no room; shop-d: not looked at yet"))
+}
+
 func TestTheLoadBalancerIsNamedOnce(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(ofLoadBalancer("waiting for the load balancer")).To(Equal("waiting for the load balancer"))
@@ -46,7 +65,7 @@ func TestTheLoadBalancerIsNamedOnce(t *testing.T) {
 func TestAPoolThatHasNotSeenTheSpecIsNotReadyForIt(t *testing.T) {
 	g := NewWithT(t)
 	pool := capstanv1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "shop-linux"}}
-	conditions.True(&pool, capstanv1.ReadyCondition, capstanv1.ReasonReady, "1 nodes ready")
+	conditions.True(&pool, capstanv1.ReadyCondition, capstanv1.ReasonReady, "1 node ready")
 	pool.Status.ObservedClusterGeneration = 1
 	s := &scope{wlc: &capstanv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Generation: 2}}, pools: []capstanv1.NodePool{pool}}
 	setNodePools(s)

@@ -142,7 +142,7 @@ func controlPlaneSettled(kcp *controlplanev1.KubeadmControlPlane) bool {
 
 func setNodePools(s *scope) {
 	var wanted, ready int32
-	var waiting []string
+	var waiting sayings
 	for i := range s.pools {
 		pool := &s.pools[i]
 		wanted += pool.WantedReplicas()
@@ -151,28 +151,29 @@ func setNodePools(s *scope) {
 		if current && conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition) {
 			continue
 		}
-		waiting = append(waiting, poolWaits(s, pool))
+		waiting.add(pool.Name, poolWaits(s, pool))
 	}
 	s.wlc.Status.Nodes = counts(wanted, ready)
 	if len(waiting) > 0 {
-		conditions.False(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonWaitingForNodePools, "%s", strings.Join(waiting, "; "))
+		conditions.False(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonWaitingForNodePools, "%s", waiting)
 		return
 	}
-	conditions.True(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonReady, "%d node pools, %d nodes ready", len(s.pools), ready)
+	conditions.True(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonReady, "%s, %s ready", conditions.Counted(len(s.pools), "node pool"), conditions.Counted(ready, "node"))
 }
 
-// poolWaits tells how far a pool is, or else in its own words what it waits for.
+// poolWaits tells, after its name, how far a pool is, or else in its own words what
+// it waits for.
 func poolWaits(s *scope, pool *capstanv1.NodePool) string {
 	c := conditions.Get(pool, capstanv1.ReadyCondition)
 	switch {
 	case c == nil || c.Status == metav1.ConditionTrue:
-		return pool.Name + ": not looked at yet"
+		return ": not looked at yet"
 	case waitsFor(pool, s.version.effective):
-		return pool.Name + " waits"
+		return ": waiting for the control plane"
 	case c.Reason == capstanv1.ReasonWaitingForMachines:
-		return poolProgress(pool, s.machines, s.infraMachines)
+		return " " + poolProgress(pool, s.machines, s.infraMachines)
 	default:
-		return pool.Name + ": " + c.Message
+		return ": " + c.Message
 	}
 }
 

@@ -133,7 +133,7 @@ func TestProgressCountsWhatIsDoneAndOfUse(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "shop-linux"},
 		Spec:       capstanv1.NodePoolSpec{Replicas: ptr.To[int32](4)}, Status: capstanv1.NodePoolStatus{Version: "v1.36.4"},
 	}
-	g.Expect(poolProgress(&pool, machines, nil)).To(Equal("shop-linux 2/4 at v1.36.4"))
+	g.Expect(poolProgress(&pool, machines, nil)).To(Equal("2/4 at v1.36.4"))
 }
 
 func TestMembersThatAreTooManyAreToldOnceAllAreUpToDate(t *testing.T) {

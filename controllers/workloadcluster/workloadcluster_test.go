@@ -241,7 +241,7 @@ var _ = Describe("Deleting a WorkloadCluster", func() {
 		}
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Not(BeEmpty()))
 		Expect(env.Client.Delete(ctx, s.wlc)).To(Succeed())
-		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonDeleting, Equal("waiting for 1 virtual machines: shop-lb-abcde"))
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonDeleting, Equal("waiting for 1 virtual machine: shop-lb-abcde"))
 		Eventually(testenv.Get(ctx, env, s.cluster)).WithContext(ctx).Should(HaveField("DeletionTimestamp", Not(BeNil())))
 		for _, later := range []client.Object{s.controlPlane, s.infra} {
 			Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(later), later)).To(Succeed())
