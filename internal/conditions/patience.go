@@ -3,12 +3,12 @@ package conditions
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -111,11 +111,10 @@ func merelyWaits(c *metav1.Condition) bool {
 // differInWordsOnly tells whether the two say the same of an object, but for the
 // words in which it waits.
 func differInWordsOnly(before, after Object) (bool, error) {
-	inOldWords := after.DeepCopyObject().(Object)
-	list := inOldWords.GetConditions()
+	inOldWords := slices.Clone(after.GetConditions())
 	different := false
-	for i := range list {
-		is := &list[i]
+	for i := range inOldWords {
+		is := &inOldWords[i]
 		was := Get(before, is.Type)
 		if was == nil || was.Message == is.Message || !merelyWaits(is) ||
 			was.Status != is.Status || was.Reason != is.Reason || was.ObservedGeneration != is.ObservedGeneration {
@@ -126,15 +125,12 @@ func differInWordsOnly(before, after Object) (bool, error) {
 	if !different {
 		return false, nil
 	}
-	inOldWords.SetConditions(list)
+	wanted := after.DeepCopyObject().(Object)
+	wanted.SetConditions(inOldWords)
 	// Metadata and spec may have been written meanwhile.
-	stored, err := runtime.DefaultUnstructuredConverter.ToUnstructured(before)
+	stored, err := withStatus(after, before)
 	if err != nil {
 		return false, err
 	}
-	wanted, err := runtime.DefaultUnstructuredConverter.ToUnstructured(inOldWords)
-	if err != nil {
-		return false, err
-	}
-	return equality.Semantic.DeepEqual(stored["status"], wanted["status"]), nil
+	return equality.Semantic.DeepEqual(stored, wanted), nil
 }
