@@ -49,14 +49,7 @@ func newLab(t *testing.T) *lab {
 	}
 	l.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { l.Expect(os.RemoveAll(dir)).To(Succeed()) })
-	l.haproxy, err = haproxy.New(haproxy.Options{
-		Settings: haproxy.Settings{
-			Socket: l.path("haproxy.sock"), StateFile: l.path("haproxy.state"), CADir: l.path("ca"),
-			MaxConnections: 1000, HardStopAfter: time.Minute, MaxReloads: 50,
-		},
-		Program: program, ConfigFile: l.path("haproxy.cfg"), MasterSocket: l.path("master.sock"),
-		Patience: 10 * time.Second, Grace: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
-	})
+	l.haproxy, err = haproxy.New(l.options(program))
 	l.Expect(err).NotTo(HaveOccurred())
 	l.vipPort = l.freePort(l.address(100))
 	l.start()
@@ -69,6 +62,28 @@ func newLab(t *testing.T) *lab {
 		}
 	})
 	return l
+}
+
+func (l *lab) options(program string) haproxy.Options {
+	return haproxy.Options{
+		Settings: haproxy.Settings{
+			Socket: l.path("haproxy.sock"), StateFile: l.path("haproxy.state"), CADir: l.path("ca"),
+			MaxConnections: 1000, HardStopAfter: time.Minute, MaxReloads: 50,
+		},
+		Program: program, ConfigFile: l.path("haproxy.cfg"), MasterSocket: l.path("master.sock"),
+		Patience: 10 * time.Second, Grace: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// refusing is the same HAProxy, whose program finds fault with every file: a line
+// that means nothing is added to what it is given.
+func (l *lab) refusing() *haproxy.HAProxy {
+	l.t.Helper()
+	script := "#!/bin/sh\necho evil >>\"$3\"\nexec haproxy \"$@\"\n"
+	l.Expect(os.WriteFile(l.path("refuse"), []byte(script), 0o700)).To(Succeed())
+	h, err := haproxy.New(l.options(l.path("refuse")))
+	l.Expect(err).NotTo(HaveOccurred())
+	return h
 }
 
 func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }

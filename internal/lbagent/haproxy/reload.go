@@ -30,8 +30,8 @@ func (h *HAProxy) reload(ctx context.Context, next Rendering) error {
 		return fmt.Errorf("write state of servers: %w", err)
 	}
 	// The answer is cut off when the master replaces itself.
-	_, err = socket(h.opts.MasterSocket).ask(ctx, "reload")
-	if err = h.awaitWorker(ctx, before, next.Shape, err); err != nil {
+	_, asked := socket(h.opts.MasterSocket).ask(ctx, "reload")
+	if err := h.awaitWorker(ctx, before, next.Shape, asked); err != nil {
 		return err
 	}
 	// What was true at this moment must not be believed by an HAProxy that starts

@@ -181,7 +181,7 @@ func (r *Rendering) writeFrontend(p *page, f lbapi.Frontend, ca string) error {
 	}
 	p.line("timeout", "check", milliseconds(f.Check.Timeout))
 	// What servers are checked by belongs to the shape, even while there are none.
-	p.shape.WriteString(fmt.Sprintln(options))
+	fmt.Fprintln(&p.shape, options)
 	for _, b := range f.Backends {
 		address, err := endpoint(b.Address, b.Port)
 		if err != nil {

@@ -72,7 +72,7 @@ func (k *Keepalived) pid() (int, error) {
 	if err != nil || pid < 2 {
 		return 0, fmt.Errorf("keepalived does not run: %s holds no process ID", k.opts.PIDFile)
 	}
-	name, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil || strings.TrimSpace(string(name)) != filepath.Base(k.opts.Program) {
 		return 0, fmt.Errorf("keepalived does not run: process %d is not it", pid)
 	}
