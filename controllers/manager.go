@@ -96,7 +96,7 @@ func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctr
 	if err := admission.SetupWebhooks(mgr); err != nil {
 		return nil, err
 	}
-	if err := setupControllers(ctx, mgr, live, options); err != nil {
+	if err := setupControllers(ctx, mgr, live, clusters, options); err != nil {
 		return nil, err
 	}
 	return mgr, nil

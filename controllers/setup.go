@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/cluster-api/controllers/clustercache"
 	"sigs.k8s.io/cluster-api/util"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +23,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
 	"github.com/capstan-k8s/capstan/controllers/nodepool"
+	"github.com/capstan-k8s/capstan/controllers/service"
 	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
 	"github.com/capstan-k8s/capstan/controllers/vmimage"
 	"github.com/capstan-k8s/capstan/controllers/workloadcluster"
@@ -52,7 +54,7 @@ const (
 const young = 2 * time.Second
 
 // setupControllers adds all of Capstan's controllers to a manager.
-func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) error {
+func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client, clusters clustercache.ClusterCache, options *Options) error {
 	shared, err := newShared(ctx, mgr, live, options)
 	if err != nil {
 		return err
@@ -74,6 +76,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 			Client: c, Live: r, Events: e, Manager: shared.identity, Pins: shared.pins,
 			Clock: shared.clock, Random: util.RandomString,
 		}},
+		{"Service", &service.Reconciler{Client: c, Live: r, Connections: clusters, Clock: shared.clock}},
 		{"VirtualMachine", &virtualmachine.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
 		}},

@@ -2,7 +2,6 @@ package v1alpha1
 
 // LoadBalancerService is a Service of type LoadBalancer in the cluster, as far as
 // load-balancer VMs must know it.
-// +structType=atomic
 type LoadBalancerService struct {
 	// name is "namespace/name" of the Service.
 	// +required
@@ -61,7 +60,6 @@ type LoadBalancerServicePort struct {
 }
 
 // LoadBalancerNode is a node of the cluster that takes connections to Services.
-// +structType=atomic
 type LoadBalancerNode struct {
 	// name of the Node.
 	// +required

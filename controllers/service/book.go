@@ -112,6 +112,12 @@ func (b *book) get(name string) (service capstanv1.LoadBalancerService, since in
 	return capstanv1.LoadBalancerService{}, 0, false
 }
 
+// has tells whether a Service is in the book.
+func (b *book) has(name string) bool {
+	_, _, ok := b.get(name)
+	return ok
+}
+
 // names are those of all Services.
 func (b *book) names() []string {
 	b.mu.Lock()

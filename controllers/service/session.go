@@ -156,6 +156,15 @@ func (s *session) follow() error {
 				s.publisher.changed.ring()
 			}
 		},
+		// Upstream holds a Service until it is struck out. This is for one that somebody
+		// has torn from its hands.
+		DeleteFunc: func(was any) {
+			if name, err := cache.DeletionHandlingMetaNamespaceKeyFunc(was); err == nil && s.book.has(name) {
+				s.vips.forget(name)
+				s.book.remove(name)
+				s.batch.soon()
+			}
+		},
 	}); err != nil {
 		return fmt.Errorf("following the Services of Cluster %s: %w", s.lb.Spec.ClusterName, err)
 	}

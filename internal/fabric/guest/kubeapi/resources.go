@@ -21,6 +21,9 @@ type Resource struct {
 	ShortNames []string
 	// Status tells whether the type has a status subresource.
 	Status bool
+	// StatusMetadata tells whether a write of the status may change metadata, too, such
+	// as finalizers: that differs from type to type.
+	StatusMetadata bool
 	// Volatile types are renewed all the time and need not survive: they are kept
 	// out of snapshots, and writing them is not worth one.
 	Volatile bool
@@ -46,7 +49,11 @@ func grouped(group, resource, kind string, short ...string) *Resource {
 
 func (r *Resource) clusterScoped() *Resource { r.Namespaced = false; return r }
 func (r *Resource) withStatus() *Resource    { r.Status = true; return r }
-func (r *Resource) volatile() *Resource      { r.Volatile = true; return r }
+func (r *Resource) withStatusMetadata() *Resource {
+	r.Status, r.StatusMetadata = true, true
+	return r
+}
+func (r *Resource) volatile() *Resource { r.Volatile = true; return r }
 
 // resources is everything that is served, in the order of discovery.
 var resources = []*Resource{
@@ -62,7 +69,7 @@ var resources = []*Resource{
 	core("resourcequotas", "ResourceQuota", "quota").withStatus(),
 	core("secrets", "Secret"),
 	core("serviceaccounts", "ServiceAccount", "sa"),
-	core("services", "Service", "svc").withStatus(),
+	core("services", "Service", "svc").withStatusMetadata(),
 	grouped("apps", "daemonsets", "DaemonSet", "ds").withStatus(),
 	grouped("apps", "deployments", "Deployment", "deploy").withStatus(),
 	grouped("apps", "replicasets", "ReplicaSet", "rs").withStatus(),

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestStatusAndSpecAreWrittenApart(t *testing.T) {
@@ -35,6 +36,34 @@ func TestStatusAndSpecAreWrittenApart(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(svc.Status.LoadBalancer.Ingress).To(HaveLen(1))
 	g.Expect(svc.Generation).To(BeEquivalentTo(2))
+}
+
+// Kubernetes' own service controller writes its finalizer this way.
+func TestFinalizersOfServicesAreWrittenWithTheStatus(t *testing.T) {
+	g := NewWithT(t)
+	s := newServer(t)
+	services := s.CoreV1().Services("default")
+	_, err := services.Create(ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Port: 80}}},
+	}, metav1.CreateOptions{})
+	g.Expect(err).NotTo(HaveOccurred())
+	patch := func(finalizers string) *corev1.Service {
+		svc, err := services.Patch(ctx, "web", types.StrategicMergePatchType,
+			[]byte(`{"metadata":{"finalizers":`+finalizers+`},"spec":{"externalName":"ignored"}}`), metav1.PatchOptions{}, "status")
+		g.Expect(err).NotTo(HaveOccurred())
+		return svc
+	}
+	held := patch(`["example.org/held"]`)
+	g.Expect(held.Finalizers).To(ConsistOf("example.org/held"))
+	g.Expect(held.Spec.ExternalName).To(BeEmpty())
+	g.Expect(held.Generation).To(BeEquivalentTo(1))
+	g.Expect(services.Delete(ctx, "web", metav1.DeleteOptions{})).To(Succeed())
+	_, err = services.Get(ctx, "web", metav1.GetOptions{})
+	g.Expect(err).NotTo(HaveOccurred())
+	patch(`null`)
+	_, err = services.Get(ctx, "web", metav1.GetOptions{})
+	g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 }
 
 func TestServicesNeverShareANodePortOrAddress(t *testing.T) {

@@ -253,6 +253,9 @@ func carryOver(r *Resource, old, obj Object, status bool) (Object, bool, error) 
 		managed := obj.GetManagedFields()
 		next := runtime.DeepCopyJSON(oldMap)
 		setOrDelete(next, "status", newMap["status"])
+		if r.StatusMetadata {
+			setOrDelete(next, "metadata", newMap["metadata"])
+		}
 		newMap = next
 		if obj, err = fromMap(r, newMap); err != nil {
 			return nil, false, err
