@@ -1,7 +1,6 @@
 package keepalived_test
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -171,6 +170,6 @@ func TestKeepalivedTakesWhatIsRendered(t *testing.T) {
 	g.Expect(os.WriteFile(file, text, 0o600)).To(Succeed())
 	out, _ := exec.Command("keepalived", "-t", "-f", file).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		g.Expect(line).To(Or(ContainSubstring("cannot use a loopback interface"), ContainSubstring("Unknown interface!")), fmt.Sprintf("%s", out))
+		g.Expect(line).To(Or(ContainSubstring("cannot use a loopback interface"), ContainSubstring("Unknown interface!")), string(out))
 	}
 }

@@ -91,8 +91,10 @@ func writeGlobal(p *page, self lbapi.Peer) {
 	p.line("script_user", "root")
 	// Root runs nothing that others could have changed.
 	p.line("enable_script_security")
-	// A machine that is busy, say with connections, says in time that it is there.
-	p.line("vrrp_rt_priority", "20")
+	// A machine that is busy, say with connections, says in time that it is there. Not
+	// by a real-time priority: a keepalived that has one is killed when a reload with
+	// many VIPs keeps it busy for more than a few milliseconds.
+	p.line("vrrp_priority", "-20")
 	// Neighbours learn of a VIP at once, again after a second, and then every minute
 	// in case they were not listening.
 	p.line("vrrp_garp_master_delay", "1")
