@@ -1,5 +1,5 @@
 // Package vmimage tells of every VMImage where it is staged, by what the hosts
-// report. Images are staged by whoever needs one on a volume, not from here.
+// report, and why it is not, by what VMs wait for. Images are staged by whoever needs one on a volume, not from here.
 package vmimage
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
-// +kubebuilder:rbac:groups=capstan.dev,resources=vmimages;hypervhosts,verbs=get;list;watch
+// +kubebuilder:rbac:groups=capstan.dev,resources=vmimages;hypervhosts;virtualmachines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=vmimages/status,verbs=get;update;patch
 
 // Reconciler reconciles VMImages.
@@ -40,6 +40,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Named("vmimage").
 		For(&capstanv1.VMImage{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(imagesChanged())).
+		Watches(&capstanv1.VirtualMachine{}, handler.EnqueueRequestsFromMapFunc(imageOf), builder.WithPredicates(failureChanged())).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
 }
@@ -54,20 +55,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.List(ctx, hosts); err != nil {
 		return ctrl.Result{}, fmt.Errorf("listing HyperVHosts: %w", err)
 	}
+	vms := &capstanv1.VirtualMachineList{}
+	if err := r.Client.List(ctx, vms); err != nil {
+		return ctrl.Result{}, fmt.Errorf("listing VirtualMachines: %w", err)
+	}
 	before := image.DeepCopy()
-	setStatus(image, hosts.Items)
+	setStatus(image, hosts.Items, failures(image.Name, vms.Items))
 	return ctrl.Result{}, r.writer.Write(ctx, before, image)
 }
 
-// setStatus works out the whole status from what the hosts report.
-func setStatus(image *capstanv1.VMImage, hosts []capstanv1.HyperVHost) {
+// setStatus works out the whole status from what the hosts report, and from why VMs
+// do not get the image.
+func setStatus(image *capstanv1.VMImage, hosts []capstanv1.HyperVHost, failures []string) {
 	image.Status.ObservedGeneration = image.Generation
 	image.Status.Staged = staged(image.Spec.SHA256, hosts)
-	if n := len(image.Status.Staged); n > 0 {
-		conditions.True(image, capstanv1.ReadyCondition, capstanv1.ReasonReady, "staged on %d volumes", n)
-		return
+	n := len(image.Status.Staged)
+	switch {
+	case n == 0 && len(failures) > 0:
+		conditions.False(image, capstanv1.ReadyCondition, capstanv1.ReasonImageNotFound, "%s", summary(failures))
+	case len(failures) > 0:
+		conditions.True(image, capstanv1.ReadyCondition, capstanv1.ReasonReady, "staged on %s, but %s", conditions.Counted(n, "volume"), summary(failures))
+	case n > 0:
+		conditions.True(image, capstanv1.ReadyCondition, capstanv1.ReasonReady, "staged on %s", conditions.Counted(n, "volume"))
+	default:
+		conditions.True(image, capstanv1.ReadyCondition, capstanv1.ReasonReady, "to be staged where it is first needed")
 	}
-	conditions.True(image, capstanv1.ReadyCondition, capstanv1.ReasonReady, "to be staged where it is first needed")
 }
 
 // staged lists the volumes that have an image. A failover cluster's volumes are

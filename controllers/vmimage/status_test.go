@@ -21,7 +21,7 @@ func TestAnImageIsListedOncePerVolume(t *testing.T) {
 	image := &capstanv1.VMImage{Spec: capstanv1.VMImageSpec{SHA256: "a"}}
 	setStatus(image, []capstanv1.HyperVHost{
 		reporting("hv2", "fc1", "a", "b"), reporting("hv1", "fc1", "a"), reporting("hv3", "", "a"), reporting("hv4", "", "b"),
-	})
+	}, nil)
 	g.Expect(image.Status.Staged).To(Equal([]string{"fc1/csv1", "hv3/csv1"}))
 	g.Expect(conditions.IsTrue(image, capstanv1.ReadyCondition)).To(BeTrue())
 }
@@ -29,7 +29,7 @@ func TestAnImageIsListedOncePerVolume(t *testing.T) {
 func TestAnImageThatIsStagedNowhereYetCanBeUsed(t *testing.T) {
 	g := NewWithT(t)
 	image := &capstanv1.VMImage{Spec: capstanv1.VMImageSpec{SHA256: "a"}}
-	setStatus(image, []capstanv1.HyperVHost{reporting("hv1", "")})
+	setStatus(image, []capstanv1.HyperVHost{reporting("hv1", "")}, nil)
 	g.Expect(image.Status.Staged).To(BeEmpty())
 	g.Expect(conditions.IsTrue(image, capstanv1.ReadyCondition)).To(BeTrue())
 }
