@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,8 +36,15 @@ type lab struct {
 	vipPort int32
 }
 
+// labs are next to each other in a network that others will hardly choose, too.
+var (
+	labs     = 101 + rand.IntN(100)
+	networks atomic.Uint32
+)
+
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	t.Parallel()
 	program, err := exec.LookPath("haproxy")
 	if err != nil {
 		t.Fatal("haproxy is not installed: 'make test' installs it, or your system's package manager does")
@@ -45,7 +53,7 @@ func newLab(t *testing.T) *lab {
 	dir, err := os.MkdirTemp("", "lb")
 	l := &lab{
 		WithT: NewWithT(t), t: t, dir: dir, log: filepath.Join(dir, "log"),
-		network: fmt.Sprintf("127.%d.%d", 101+rand.IntN(100), rand.IntN(256)),
+		network: fmt.Sprintf("127.%d.%d", labs, networks.Add(1)%256),
 	}
 	l.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { l.Expect(os.RemoveAll(dir)).To(Succeed()) })

@@ -1,0 +1,279 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/lbagent"
+	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
+	"github.com/capstan-k8s/capstan/internal/lbagent/engine"
+	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+)
+
+var errFake = errors.New("not today")
+
+// world is what an Engine deals with, and the order in which it did.
+type world struct {
+	mu            sync.Mutex
+	did           []string
+	refuses       string
+	away          map[string]bool
+	stats         map[haproxy.ID]haproxy.ServerStat
+	held          map[netip.Addr]string
+	now           time.Time
+	waits         chan chan time.Time
+	versionsAsked int
+}
+
+func newWorld() *world {
+	return &world{
+		away: map[string]bool{}, stats: map[haproxy.ID]haproxy.ServerStat{}, held: map[netip.Addr]string{},
+		now: time.Unix(1700000000, 0).UTC(), waits: make(chan chan time.Time),
+	}
+}
+
+func (w *world) set(change func(*world)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
+}
+
+func (w *world) do(what string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.did = append(w.did, what)
+	if w.refuses == what {
+		return errFake
+	}
+	return nil
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) After(time.Duration) <-chan time.Time {
+	wait := make(chan time.Time, 1)
+	go func() { w.waits <- wait }()
+	return wait
+}
+
+func (w *world) addresses() (map[netip.Addr]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	held := map[netip.Addr]string{}
+	for a, i := range w.held {
+		held[a] = i
+	}
+	return held, nil
+}
+
+// part is the HAProxy or the keepalived of a world.
+type part struct {
+	*world
+	name string
+}
+
+func (p part) Prepare(context.Context, lbapi.Plan) (daemon.Change, error) {
+	return p, p.do("prepare " + p.name)
+}
+
+func (p part) Commit(context.Context) error { return p.do("commit " + p.name) }
+
+func (p part) Version(context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.versionsAsked++
+	return "1.2.3", nil
+}
+
+type balancer struct{ part }
+
+func (b balancer) Stat(context.Context) (map[haproxy.ID]haproxy.ServerStat, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away[b.name] {
+		return nil, errFake
+	}
+	stats := map[haproxy.ID]haproxy.ServerStat{}
+	for id, s := range b.stats {
+		stats[id] = s
+	}
+	return stats, nil
+}
+
+type router struct{ part }
+
+func (r router) Alive() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away[r.name] {
+		return errFake
+	}
+	return nil
+}
+
+func (w *world) open() *engine.Engine {
+	return engine.New(engine.Options{
+		Balancer: balancer{part{w, "HAProxy"}}, Router: router{part{w, "keepalived"}},
+		Held: w.addresses, Clock: w, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+func newPlan() lbapi.Plan {
+	return lbapi.Plan{
+		Generation: 1, Cluster: "shop", Self: "lb-0",
+		VIPs:  []lbapi.VIP{{Address: "192.0.2.10", Network: "192.0.2.0/24", VRID: 1}},
+		Peers: []lbapi.Peer{{Name: "lb-0", Address: "192.0.2.2", Priority: 100}},
+		Frontends: []lbapi.Frontend{{
+			Name: "web", VIP: "192.0.2.10", Port: 80, Protocol: lbapi.TCP,
+			Backends: []lbapi.Backend{{Name: "a", Address: "192.0.2.20", Port: 80}, {Name: "b", Address: "192.0.2.21", Port: 80, Drain: true}},
+			Check:    lbapi.Check{Kind: lbapi.CheckTCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1},
+		}},
+	}
+}
+
+func id(name string) haproxy.ID { return haproxy.ID{Backend: "be:web", Name: "s:" + name} }
+
+func TestBothJudgeBeforeEitherChanges(t *testing.T) {
+	all := []string{"prepare HAProxy", "prepare keepalived", "commit HAProxy", "commit keepalived"}
+	for i, step := range all {
+		t.Run(step, func(t *testing.T) {
+			g, w := NewWithT(t), newWorld()
+			w.refuses = step
+			g.Expect(w.open().Apply(t.Context(), newPlan())).To(MatchError(errFake))
+			g.Expect(w.did).To(Equal(all[:i+1]))
+		})
+	}
+	g, w := NewWithT(t), newWorld()
+	g.Expect(w.open().Apply(t.Context(), newPlan())).To(Succeed())
+	g.Expect(w.did).To(Equal(all))
+}
+
+func TestARoleIsWhoHasTheAddressAndWhoCouldTakeIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		with func(*world)
+		want lbapi.Role
+	}{
+		"all is well":                  {func(*world) {}, lbapi.RoleStandby},
+		"has it":                       {func(w *world) { w.held[netip.MustParseAddr("192.0.2.10")] = "eth0" }, lbapi.RoleActive},
+		"has another":                  {func(w *world) { w.held[netip.MustParseAddr("192.0.2.1")] = "eth0" }, lbapi.RoleStandby},
+		"no HAProxy":                   {func(w *world) { w.away["HAProxy"] = true }, lbapi.RoleFault},
+		"no keepalived":                {func(w *world) { w.away["keepalived"] = true }, lbapi.RoleFault},
+		"has it, keepalived is killed": {func(w *world) { w.held[netip.MustParseAddr("192.0.2.10")] = "eth0"; w.away["keepalived"] = true }, lbapi.RoleActive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, w := NewWithT(t), newWorld()
+			tt.with(w)
+			e := w.open()
+			g.Expect(e.Apply(t.Context(), newPlan())).To(Succeed())
+			seen, _ := e.Observe()
+			g.Expect(seen.VIPs).To(Equal([]lbapi.VIPStatus{{Address: "192.0.2.10", Role: tt.want, Since: w.now}}))
+			g.Expect(seen.Messages).To(HaveLen(len(w.away)))
+		})
+	}
+}
+
+// watched runs an Engine and returns what tells it that time has passed.
+func watched(t *testing.T, w *world) (e *engine.Engine, tick func()) {
+	t.Helper()
+	e = w.open()
+	NewWithT(t).Expect(e.Apply(t.Context(), newPlan())).To(Succeed())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		for {
+			select {
+			case <-w.waits:
+			case <-done:
+				return
+			}
+		}
+	})
+	pending := <-w.waits
+	return e, func() {
+		w.set(func(w *world) { w.now = w.now.Add(time.Second) })
+		pending <- time.Time{}
+		pending = <-w.waits
+	}
+}
+
+func TestNewsAreToldAndNoOthers(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	up := haproxy.ServerStat{Health: lbapi.HealthUp, For: time.Minute}
+	w.stats[id("a")], w.stats[id("b")] = up, up
+	e, tick := watched(t, w)
+	seen, changed := e.Observe()
+	began := w.Now().Add(-time.Minute)
+	g.Expect(seen.Backends).To(Equal([]lbapi.BackendStatus{
+		{Frontend: "web", Backend: "a", Health: lbapi.HealthUp, Since: began},
+		{Frontend: "web", Backend: "b", Health: lbapi.HealthUp, Since: began, Draining: true},
+	}))
+
+	w.set(func(w *world) {
+		w.stats[id("a")] = haproxy.ServerStat{Health: lbapi.HealthUp, For: 2 * time.Minute, Sessions: 7}
+	})
+	tick()
+	g.Expect(changed).NotTo(BeClosed(), "session counts alone are no news")
+	seen, _ = e.Observe()
+	g.Expect(seen.Backends[0].Sessions).To(Equal(int64(7)))
+	g.Expect(seen.Backends[0].Since).To(Equal(began), "HAProxy's clock counts whole seconds")
+
+	w.set(func(w *world) { w.stats[id("a")] = haproxy.ServerStat{Health: lbapi.HealthDown, Message: "refused"} })
+	tick()
+	g.Expect(changed).To(BeClosed())
+	seen, changed = e.Observe()
+	g.Expect(seen.Backends[0]).To(Equal(lbapi.BackendStatus{Frontend: "web", Backend: "a", Health: lbapi.HealthDown, Since: w.Now(), Message: "refused"}))
+
+	w.set(func(w *world) { w.held[netip.MustParseAddr("192.0.2.10")] = "eth0" })
+	tick()
+	g.Expect(changed).To(BeClosed())
+	seen, _ = e.Observe()
+	g.Expect(seen.VIPs).To(Equal([]lbapi.VIPStatus{{Address: "192.0.2.10", Role: lbapi.RoleActive, Since: w.Now()}}))
+}
+
+func TestAVersionIsAskedForAgainAfterADaemonWasAway(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	e, tick := watched(t, w)
+	tick()
+	seen, _ := e.Observe()
+	g.Expect(seen.Versions).To(Equal(map[string]string{"haproxy": "1.2.3", "keepalived": "1.2.3"}))
+	asked := func() (n int) {
+		w.set(func(w *world) { n = w.versionsAsked })
+		return n
+	}
+	g.Expect(asked()).To(Equal(2))
+	w.set(func(w *world) { w.away["HAProxy"] = true })
+	tick()
+	seen, _ = e.Observe()
+	g.Expect(seen.Versions).To(Equal(map[string]string{"keepalived": "1.2.3"}))
+	g.Expect(seen.Messages).To(Equal([]string{"HAProxy: not today"}))
+	g.Expect(seen.Backends).To(HaveEach(HaveField("Health", lbapi.HealthUnknown)))
+	w.set(func(w *world) { w.away["HAProxy"] = false })
+	tick()
+	g.Expect(asked()).To(Equal(3))
+}
+
+func TestAddressesOfThisMachine(t *testing.T) {
+	g := NewWithT(t)
+	held, err := engine.Addresses()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(held).To(HaveKeyWithValue(netip.MustParseAddr("127.0.0.1"), Not(BeEmpty())))
+}
+
+var _ lbagent.Applier = (*engine.Engine)(nil)
