@@ -56,6 +56,8 @@ type agent struct {
 	silent time.Time
 	// held is since when it waits for a first plan, zero if it does not.
 	held time.Time
+	// resigning is since when it is to hand the VIP over, zero if it is not.
+	resigning time.Time
 	// met is whether it has answered since the manager started.
 	met bool
 	// taken is whether it refused a generation because it has another plan of that
@@ -129,11 +131,15 @@ func (a *agent) wait(now time.Time) (time.Duration, error) {
 	return a.next.Sub(now), a.err
 }
 
-// answered takes the answer to a plan.
+// answered takes the answer to a plan, unless whoever follows the status has seen the
+// same plan in force: what he saw is as new, or newer, and will not be told again.
 func (a *agent) answered(status lbapi.Status) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.status, a.err, a.failures, a.met, a.silent = &status, nil, 0, true, time.Time{}
+	if a.status == nil || a.status.Generation != status.Generation || a.status.Hash != status.Hash {
+		a.status = &status
+	}
+	a.err, a.failures, a.met, a.silent = nil, 0, true, time.Time{}
 	a.follow()
 }
 
@@ -248,6 +254,16 @@ func (a *agent) heldBack(now time.Time) time.Time {
 		a.held = now
 	}
 	return a.held
+}
+
+// resignsSince returns since when the agent is to hand the VIP over.
+func (a *agent) resignsSince(now time.Time) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.resigning.IsZero() {
+		a.resigning = now
+	}
+	return a.resigning
 }
 
 // silence returns since when the agent does not answer, and why not. It begins anew

@@ -43,13 +43,16 @@ func (r *Reconciler) reconcilePlan(ctx context.Context, s *scope) error {
 		plan.Generation = s.lb.Status.PlanGeneration
 		byName[plan.Self] = plan
 	}
-	// Those that may hold the VIP first: they must know of a new one before it comes.
+	// Those that may hold the VIP first: they must know of a new one before it comes. Who
+	// hands it over does so when the others are through with it.
 	var newcomers []*instance
-	r.atOnce(s.instances, byName, func(i *instance, plan lbapi.Plan) {
-		if i.hasCarried(s.lb) {
-			r.carryOut(ctx, i, plan)
-		}
-	})
+	for _, handsOver := range []bool{false, true} {
+		r.atOnce(s.instances, byName, func(i *instance, plan lbapi.Plan) {
+			if i.hasCarried(s.lb) && handsOver == (len(plan.VIPs) == 0) {
+				r.carryOut(ctx, i, plan)
+			}
+		})
+	}
 	for _, i := range s.instances {
 		if !i.hasCarried(s.lb) {
 			i.stranger = r.strangerOf(s, i)
@@ -124,7 +127,7 @@ func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error
 	// is gone. So does one that is buried, whose host may come back with it running.
 	for i := range s.vms {
 		if addresses := s.vms[i].Status.Addresses; len(addresses) > 0 {
-			input.VMs = append(input.VMs, lbplan.VM{Name: s.vms[i].Name, Address: addresses[0]})
+			input.VMs = append(input.VMs, lbplan.VM{Name: s.vms[i].Name, Address: addresses[0], Resigns: s.resigns(&s.vms[i])})
 		}
 	}
 	if input.VMs, err = r.withBuried(ctx, s.lb, input.VMs); err != nil {

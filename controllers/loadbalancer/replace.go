@@ -37,6 +37,9 @@ type candidate struct {
 	// it has the newest plan, and holds the VIP or can take it.
 	changed []string
 	serves  bool
+	// resigns tells that it is to hand the VIP over before it goes, and released that it
+	// has, or had the time for it.
+	resigns, released bool
 }
 
 // step is the next thing to do about the number of VMs.
@@ -82,6 +85,9 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown
 		c.rising = !c.carried && !c.answers && !c.isDead() && now.Sub(vm.CreationTimestamp.Time) < limits.Boot
 		c.giveUpOutdated()
+		if c.resigns = isResigning(vm); c.resigns {
+			c.released = r.hadTimeToResign(s, agent) || c.role != roleActive
+		}
 		all[i] = c
 	}
 	return all
@@ -175,9 +181,17 @@ func (r *Reconciler) replace(ctx context.Context, s *scope, c *candidate) error 
 	return nil
 }
 
-// giveUp deletes a VM, and says why on it. The API server refuses to if somebody has said
-// something new of the VM since it was judged.
+// giveUp deletes a VM, and says why on it.
 func (r *Reconciler) giveUp(ctx context.Context, vm *capstanv1.VirtualMachine, why string) error {
+	if err := r.annotate(ctx, vm, why); err != nil {
+		return err
+	}
+	return r.deleteVM(ctx, vm)
+}
+
+// annotate says on a VM why it is to go. The API server refuses to if somebody has said
+// something new of the VM since it was judged.
+func (r *Reconciler) annotate(ctx context.Context, vm *capstanv1.VirtualMachine, why string) error {
 	before := vm.DeepCopy()
 	if vm.Annotations == nil {
 		vm.Annotations = map[string]string{}
@@ -187,7 +201,7 @@ func (r *Reconciler) giveUp(ctx context.Context, vm *capstanv1.VirtualMachine, w
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("giving VirtualMachine %s up: %w", vm.Name, err)
 	}
-	return r.deleteVM(ctx, vm)
+	return nil
 }
 
 // expendable returns the VMs in the order in which they are given up: those that
@@ -221,7 +235,7 @@ func (c *candidate) worth() int {
 	switch {
 	case !c.vm.DeletionTimestamp.IsZero():
 		return 0
-	case c.isDead():
+	case c.isDead(), c.resigns:
 		return 1
 	case !c.planned:
 		return 2

@@ -2,6 +2,7 @@ package loadbalancer_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/fabric/lbguest"
 )
 
 func setImage(ctx context.Context, lb *capstanv1.LoadBalancer, image string) {
@@ -41,6 +43,27 @@ func fails(vm *capstanv1.VirtualMachine) {
 	})
 }
 
+// outage asks for new connections to the VIP all the time, and returns a function that
+// ends this and returns for how long at most none was answered as it should be.
+func (s *site) outage(answer string) func() time.Duration {
+	ctx, stop := context.WithCancel(context.Background())
+	longest := make(chan time.Duration, 1)
+	go func() {
+		var most time.Duration
+		for last := time.Now(); ctx.Err() == nil; {
+			if s.ask() == answer {
+				most, last = max(most, time.Since(last)), time.Now()
+			}
+		}
+		longest <- most
+	}()
+	DeferCleanup(stop)
+	return func() time.Duration {
+		stop()
+		return <-longest
+	}
+}
+
 func place(ctx context.Context, vm *capstanv1.VirtualMachine) {
 	GinkgoHelper()
 	Eventually(func() error {
@@ -62,10 +85,13 @@ var _ = Describe("The VMs of a LoadBalancer whose image changes", func() {
 		s.newMember(ctx, "cp-1")
 		Eventually(s.ask).Should(Equal("cp-1"))
 		Expect(condition(ctx, lb, capstanv1.InstancesUpToDateCondition)()).To(Equal("True UpToDate"))
+		outage := s.outage("cp-1")
 
 		setImage(ctx, lb, "newer")
 		Eventually(condition(ctx, lb, capstanv1.InstancesUpToDateCondition)).Should(Equal("False Progressing"))
-		Eventually(condition(ctx, lb, capstanv1.InstancesUpToDateCondition), "30s").Should(Equal("True UpToDate"))
+		Eventually(condition(ctx, lb, capstanv1.InstancesUpToDateCondition), "30s").Should(Equal("True UpToDate"), func() string {
+			return message(ctx, lb, capstanv1.InstancesUpToDateCondition)()
+		})
 		Eventually(condition(ctx, lb, capstanv1.InstancesReadyCondition)).Should(Equal("True Ready"))
 		Expect(s.images(ctx)()).To(Equal(map[string]int{"newer": 2}))
 		h.with(func() {
@@ -74,7 +100,7 @@ var _ = Describe("The VMs of a LoadBalancer whose image changes", func() {
 			Expect(h.crowd).To(Equal(3), "never more than one beyond what is wanted")
 			Expect(h.owners).To(Equal(1))
 		})
-		Eventually(s.ask).Should(Equal("cp-1"))
+		Expect(outage()).To(BeNumerically("<", lbguest.TakeoverTime(254)), "the VIP was handed over, not missed")
 	})
 
 	It("are two for a moment where one is wanted", func(ctx SpecContext) {

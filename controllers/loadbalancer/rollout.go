@@ -43,6 +43,14 @@ func rollOut(all []candidate, wanted int, held bool) step {
 		spare = 1
 	}
 	st := step{missing: max(wanted-len(all), 0), surplus: max(len(all)-wanted-spare, 0)}
+	if leaver := resigning(all); leaver != nil {
+		// Its successor may be gone again.
+		st.missing = max(wanted-(len(all)-1), 0)
+		if st.surplus == 0 && st.missing == 0 && calm && leaver.released && standsIn(all, leaver) {
+			st.rolled = leaver
+		}
+		return st
+	}
 	if old == 0 || !calm || !served || held {
 		return st
 	}
@@ -54,6 +62,24 @@ func rollOut(all []candidate, wanted int, held bool) step {
 		st.rolled = next
 	}
 	return st
+}
+
+// resigning returns the VM that is handing the VIP over, or nil.
+func resigning(all []candidate) *candidate {
+	for i := range all {
+		if c := &all[i]; c.resigns && c.vm.DeletionTimestamp.IsZero() {
+			return c
+		}
+	}
+	return nil
+}
+
+// standsIn tells whether a VM holds the VIP in the place of one that has handed it over,
+// or can take it from one that does not.
+func standsIn(all []candidate, leaver *candidate) bool {
+	return slices.ContainsFunc(all, func(c candidate) bool {
+		return c.serves && !c.resigns && (c.role == roleActive || leaver.role == roleActive)
+	})
 }
 
 // nextToRoll is the VM of an earlier spec that goes next, or nil.
@@ -101,9 +127,13 @@ func (c *candidate) giveUpOutdated() {
 	c.verdict = verdict{reason: capstanv1.ReasonNotRolledOut, message: strings.Join(c.changed, ", ") + " changed before it came up"}
 }
 
-// roll lets a VM go in whose place another one stands.
+// roll lets a VM go in whose place another one stands. One that holds the VIP hands it
+// over first.
 func (r *Reconciler) roll(ctx context.Context, s *scope, c *candidate) error {
 	why := strings.Join(c.changed, ", ") + " changed"
+	if c.role == roleActive && !c.resigns {
+		return r.annotate(ctx, c.vm, why)
+	}
 	if err := r.giveUp(ctx, c.vm, why); err != nil {
 		return err
 	}
@@ -126,7 +156,11 @@ func progress(all []candidate, wanted int) (line string, stopped, done bool) {
 			waits = "waiting for " + c.vm.Name + " to go"
 		case len(c.changed) > 0:
 			old = append(old, fmt.Sprintf("%s (%s changed)", c.vm.Name, strings.Join(c.changed, ", ")))
-			if !c.answers && waits == "" {
+			switch {
+			case waits != "":
+			case c.resigns:
+				waits = "waiting for " + c.vm.Name + " to hand the VIP over"
+			case !c.answers:
 				waits = "waiting for " + c.vm.Name + " to answer or to be replaced"
 			}
 		case c.serves:

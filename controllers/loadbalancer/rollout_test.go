@@ -17,6 +17,9 @@ func newStandby(c *candidate) { newActive(c); c.role = roleStandby }
 func old(c *candidate)        { c.changed = []string{"spec.image"} }
 func oldActive(c *candidate)  { newActive(c); old(c) }
 func oldStandby(c *candidate) { newStandby(c); old(c) }
+func hesitates(c *candidate)  { oldActive(c); c.resigns = true }
+func resigned(c *candidate)   { hesitates(c); c.role, c.serves, c.released = roleUnknown, false, true }
+func hesitant(c *candidate)   { hesitates(c); c.released = true }
 func oldGoing(c *candidate)   { oldStandby(c); going(c) }
 func oldSilent(c *candidate)  { soon(c); old(c); c.role, c.planned = roleUnknown, true }
 func oldNever(c *candidate)   { rising(c); old(c); c.giveUpOutdated() }
@@ -39,6 +42,14 @@ func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 		"the newcomer has its share":                 {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", newStandby)}, wanted: 2, rolled: "b"},
 		"the newcomer has taken the VIP":             {all: []candidate{member("a", oldStandby), member("c", newActive)}, wanted: 1, rolled: "a"},
 		"the only one is active":                     {all: []candidate{member("a", oldActive), member("c", newStandby)}, wanted: 1, rolled: "a"},
+		"the active one resigns":                     {all: []candidate{member("a", hesitates), member("c", newStandby)}, wanted: 1},
+		"the active one has resigned":                {all: []candidate{member("a", resigned), member("c", newActive)}, wanted: 1, rolled: "a"},
+		"nobody has the VIP yet of who resigned":     {all: []candidate{member("a", resigned), member("c", newStandby)}, wanted: 1},
+		"it had time to resign, and still has it":    {all: []candidate{member("a", hesitant), member("c", newStandby)}, wanted: 1, rolled: "a"},
+		"the successor of who resigned dies":         {all: []candidate{member("a", resigned), member("c", gone)}, wanted: 1, replaced: "c"},
+		"who resigned is too many":                   {all: []candidate{member("a", resigned), member("c", newActive), member("d", newStandby)}, wanted: 1, surplus: 1},
+		"who resigned is all there is":               {all: []candidate{member("a", resigned)}, wanted: 1, missing: 1},
+		"the next successor of who resigned boots":   {all: []candidate{member("a", hesitant), member("d", rising)}, wanted: 1},
 		"the first one goes":                         {all: []candidate{member("a", oldActive), member("b", oldGoing), member("c", newStandby)}, wanted: 2},
 		"the first one is gone":                      {all: []candidate{member("a", oldActive), member("c", newStandby)}, wanted: 2, missing: 1, successorOf: "a"},
 		"both newcomers have their share":            {all: []candidate{member("a", oldActive), member("c", newStandby), member("d", newStandby)}, wanted: 2, rolled: "a"},
@@ -106,6 +117,10 @@ func TestTheProgressOfARolloutIsOneLine(t *testing.T) {
 		"the old one goes": {
 			all:  []candidate{member("a", oldActive), member("b", oldGoing), member("c", newStandby)},
 			line: "1 of 2 virtual machines are as the spec says; waiting for b to go; still to be replaced: a (spec.image changed)",
+		},
+		"the old one hands the VIP over": {
+			all:  []candidate{member("a", hesitates), member("c", newStandby), member("d", newStandby)},
+			line: "2 of 2 virtual machines are as the spec says; waiting for a to hand the VIP over; still to be replaced: a (spec.image changed)",
 		},
 		"an old one does not answer": {
 			all:  []candidate{member("a", oldSilent), member("c", newActive)},
