@@ -59,23 +59,28 @@ func TestWhenFramesAreLostInOneDirectionTheVIPIsSharedForNoLongerThanThat(t *tes
 		lose, mend func(holder, other *lblab.VM) error
 		// parts tells that the other VM takes the VIP, too.
 		parts bool
+		// long rows are for hack/lb.sh.
+		long bool
 	}{
 		{
 			"the holder is not heard",
 			func(holder, _ *lblab.VM) error { return holder.Mute(100) },
-			func(holder, _ *lblab.VM) error { return holder.Unmute() }, true,
+			func(holder, _ *lblab.VM) error { return holder.Unmute() }, true, false,
 		},
 		{
 			"the other does not hear",
 			func(_, other *lblab.VM) error { return other.Deafen(100) },
-			func(_, other *lblab.VM) error { return other.Undeafen() }, true,
+			func(_, other *lblab.VM) error { return other.Undeafen() }, true, true,
 		},
 		{
 			"half of what the holder says is lost",
 			func(holder, _ *lblab.VM) error { return holder.Mute(50) },
-			func(holder, _ *lblab.VM) error { return holder.Unmute() }, false,
+			func(holder, _ *lblab.VM) error { return holder.Unmute() }, false, true,
 		},
 	} {
+		if loss.long && !*all {
+			continue
+		}
 		t.Run(loss.name, func(t *testing.T) {
 			w := start(t, 2)
 			holder, others, err := w.Holder(w.ctx, lblab.VIP)
@@ -114,7 +119,7 @@ func TestPeersKnowEachOtherInWhateverOrderTheyAreRestarted(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	rounds := 2
+	rounds := 1
 	if *all {
 		rounds = 20
 	}

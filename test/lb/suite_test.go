@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// build builds the programs. The one that is tested
-// has the race detector; the traffic has not, since it measures.
+// build builds the programs. The one that is tested has the race detector; what
+// measures has not, nor what is started every second.
 func build() (lblab.Programs, error) {
 	for _, program := range []string{"haproxy", "keepalived", "nft"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -61,9 +61,12 @@ func build() (lblab.Programs, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return lblab.Programs{}, err
 	}
-	p := lblab.Programs{CapstanLB: filepath.Join(dir, "capstan-lb"), Traffic: filepath.Join(dir, "lab-traffic")}
+	p := lblab.Programs{
+		CapstanLB: filepath.Join(dir, "capstan-lb"), Probe: filepath.Join(dir, "capstan-lb-probe"), Traffic: filepath.Join(dir, "lab-traffic"),
+	}
 	for _, args := range [][]string{
 		{"-race", "-o", p.CapstanLB, "../../cmd/capstan-lb"},
+		{"-o", p.Probe, "../../cmd/capstan-lb"},
 		{"-o", p.Traffic, "../../hack/lab-traffic"},
 	} {
 		if out, err := exec.Command("go", append([]string{"build"}, args...)...).CombinedOutput(); err != nil {

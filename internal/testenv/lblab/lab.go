@@ -24,8 +24,9 @@ var (
 
 // Programs are the paths of what runs.
 type Programs struct {
-	// CapstanLB is cmd/capstan-lb, Traffic is hack/lab-traffic.
-	CapstanLB, Traffic string
+	// CapstanLB is cmd/capstan-lb, Traffic is hack/lab-traffic. Probe is the one of
+	// cmd/capstan-lb that keepalived runs every second.
+	CapstanLB, Probe, Traffic string
 }
 
 // Lab is load-balancer VMs, a client and servers on a switch.
@@ -55,7 +56,7 @@ func (l *Lab) start(ctx context.Context, vms int) (err error) {
 	if l.Net, err = netlab.New(Network, managerAddress); err != nil {
 		return err
 	}
-	for _, program := range []*string{&l.programs.CapstanLB, &l.programs.Traffic} {
+	for _, program := range []*string{&l.programs.CapstanLB, &l.programs.Probe, &l.programs.Traffic} {
 		if *program, err = l.Net.Install(*program); err != nil {
 			return err
 		}

@@ -19,16 +19,17 @@ type unit struct {
 }
 
 // units are those of the image.
-func (vm *VM) units(capstanLB string) []unit {
+func (vm *VM) units() []unit {
 	disk := func(name string) string { return filepath.Join(vm.Disk(), name) }
 	run := func(name string) string { return filepath.Join(vm.Run(), name) }
 	haproxy, master := disk("haproxy/haproxy.cfg"), run("haproxy-master.sock")
 	pid := run("keepalived.pid")
 	return []unit{
 		{"capstan-lb", []string{
-			capstanLB, "--config", disk("config.yaml"), "--state-dir", disk("state"), "--max-connections", maxConnections,
+			vm.lab.programs.CapstanLB, "--config", disk("config.yaml"), "--state-dir", disk("state"), "--max-connections", maxConnections,
 			"--haproxy-config", haproxy, "--haproxy-socket", run("haproxy.sock"), "--haproxy-master-socket", master,
 			"--keepalived-config", vm.keepalivedConfig(), "--keepalived-pid", pid,
+			"--probe", vm.lab.programs.Probe,
 		}},
 		{"haproxy", []string{"haproxy", "-W", "-f", haproxy, "-S", master}},
 		{"keepalived", []string{
@@ -41,8 +42,8 @@ func (vm *VM) keepalivedConfig() string {
 	return filepath.Join(vm.Disk(), "keepalived", "keepalived.conf")
 }
 
-func (vm *VM) install(capstanLB string) error {
-	for _, u := range vm.units(capstanLB) {
+func (vm *VM) install() error {
+	for _, u := range vm.units() {
 		if _, err := vm.Supervise(u.name, u.argv...); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (l *Lab) newVM(number int) (*VM, error) {
 	if err := vm.settings(); err != nil {
 		return nil, err
 	}
-	return vm, vm.install(l.programs.CapstanLB)
+	return vm, vm.install()
 }
 
 // settings are those of the image's sysctl.d.

@@ -68,9 +68,8 @@ func run(ctx context.Context, s settings) (err error) {
 	defer cancel()
 	b := &bench{settings: s, began: time.Now()}
 	b.step("two load-balancer VMs, a client and servers, each in a network namespace of its own")
-	b.lab, err = lblab.Start(ctx, lblab.Programs{
-		CapstanLB: filepath.Join(s.binaries, "capstan-lb"), Traffic: filepath.Join(s.binaries, "lab-traffic"),
-	}, 2)
+	agent := filepath.Join(s.binaries, "capstan-lb")
+	b.lab, err = lblab.Start(ctx, lblab.Programs{CapstanLB: agent, Probe: agent, Traffic: filepath.Join(s.binaries, "lab-traffic")}, 2)
 	defer func() {
 		if err != nil {
 			b.logs()
