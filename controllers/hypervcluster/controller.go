@@ -46,6 +46,8 @@ type Reconciler struct {
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	// Patience is how long it may take until something is told that is of no weight.
+	Patience *conditions.Patience
 	// Clock is the real one if it is not set.
 	Clock clock.PassiveClock
 
@@ -113,7 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		now := r.Clock.Now()
 		setStatus(s, now)
 		result.RequeueAfter = nextLook(s, now)
-		reterr = errors.Join(reterr, r.writer.Write(ctx, before, infra))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result))
 	}()
 
 	if !infra.DeletionTimestamp.IsZero() {

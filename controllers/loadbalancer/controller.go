@@ -47,6 +47,8 @@ type Reconciler struct {
 	// not set is the manager's cache.
 	Secrets client.Reader
 	Events  events.EventRecorder
+	// Patience is how long it may take until something is told that is of no weight.
+	Patience *conditions.Patience
 	// Manager is who the agents in the VMs recognise.
 	Manager *pki.ManagerIdentity
 	// Pins are the keys that the agents are recognised by.
@@ -126,7 +128,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			return
 		}
 		setStatus(s, r.Clock.Now())
-		reterr = errors.Join(reterr, r.writer.Write(ctx, before, lb))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, lb, &result))
 	}()
 
 	if !lb.DeletionTimestamp.IsZero() {
