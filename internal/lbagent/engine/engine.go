@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,8 +56,8 @@ func New(opts Options) *Engine {
 	return &Engine{opts: opts, changed: make(chan struct{})}
 }
 
-// Apply implements lbagent.Applier. A frontend answers before its VIP comes here:
-// HAProxy listens on addresses that the machine does not have.
+// Apply implements lbagent.Applier. A frontend answers before its VIP comes here,
+// and until it has gone: HAProxy listens on addresses that the machine does not have.
 func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	began := e.opts.Clock.Now()
 	balancing, err := e.opts.Balancer.Prepare(ctx, plan)
@@ -67,11 +68,14 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	if err != nil {
 		return err
 	}
-	if err := balancing.Commit(ctx); err != nil {
-		return fmt.Errorf("change HAProxy: %w", err)
+	steps := []step{{"HAProxy", balancing}, {"keepalived", routing}}
+	if e.givesAway(plan) {
+		slices.Reverse(steps)
 	}
-	if err := routing.Commit(ctx); err != nil {
-		return fmt.Errorf("change keepalived: %w", err)
+	for _, s := range steps {
+		if err := s.change.Commit(ctx); err != nil {
+			return fmt.Errorf("change %s: %w", s.of, err)
+		}
 	}
 	e.mu.Lock()
 	e.plan = plan
@@ -79,6 +83,20 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	e.opts.Log.Debug("plan carried out", "generation", plan.Generation, "seconds", e.opts.Clock.Now().Sub(began).Seconds())
 	e.look(ctx)
 	return nil
+}
+
+type step struct {
+	of     string
+	change daemon.Change
+}
+
+// givesAway tells whether a VIP of the plan in force is not in the next one.
+func (e *Engine) givesAway(next lbapi.Plan) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.plan.VIPs, func(v lbapi.VIP) bool {
+		return !slices.ContainsFunc(next.VIPs, func(n lbapi.VIP) bool { return n.Address == v.Address })
+	})
 }
 
 // lookInterval is how often an Engine looks: often enough that a VIP that has moved

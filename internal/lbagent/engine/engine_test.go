@@ -160,6 +160,17 @@ func TestBothJudgeBeforeEitherChanges(t *testing.T) {
 	g.Expect(w.did).To(Equal(all))
 }
 
+func TestClientsAreAnsweredUntilTheVIPHasGone(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	e := w.open()
+	g.Expect(e.Apply(t.Context(), newPlan())).To(Succeed())
+	w.did = nil
+	resigned := newPlan()
+	resigned.VIPs, resigned.Frontends = nil, nil
+	g.Expect(e.Apply(t.Context(), resigned)).To(Succeed())
+	g.Expect(w.did).To(Equal([]string{"prepare HAProxy", "prepare keepalived", "commit keepalived", "commit HAProxy"}))
+}
+
 func TestARoleIsWhoHasTheAddressAndWhoCouldTakeIt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		with func(*world)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -153,8 +154,8 @@ func (c *change) await(ctx context.Context, then func(pid int) error) error {
 	}
 }
 
-// settled waits until each network's VIPs are all here or none is. A standby has
-// nothing to wait for.
+// settled waits until each network's VIPs are all here or none is, and those that
+// are not wanted any more are gone. A standby has nothing to wait for.
 func (c *change) settled(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.k.opts.Patience)
 	defer cancel()
@@ -163,14 +164,32 @@ func (c *change) settled(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		missing := missingVIPs(c.plan, held)
-		if len(missing) == 0 {
+		missing, left := missingVIPs(c.plan, held), c.leftVIPs(held)
+		if len(missing)+len(left) == 0 {
 			return nil
 		}
 		if !daemon.Pause(ctx) {
-			return fmt.Errorf("keepalived holds other VIPs of the same networks, but not %s", strings.Join(missing, ", "))
+			return fmt.Errorf("keepalived has not settled: not here yet are %q of networks that it holds, and not gone %q", missing, left)
 		}
 	}
+}
+
+// declaredVIP is how a VIP stands in a file.
+var declaredVIP = regexp.MustCompile(`(?m)^ +([0-9a-f.:]+)/(?:32|128) dev `)
+
+// leftVIPs returns the VIPs that are here although only the file before wanted them.
+func (c *change) leftVIPs(held map[netip.Addr]string) []string {
+	var left []string
+	for _, declared := range declaredVIP.FindAllStringSubmatch(c.before, -1) {
+		address, err := netip.ParseAddr(declared[1])
+		if _, here := held[address]; err != nil || !here {
+			continue
+		}
+		if !slices.ContainsFunc(c.plan.VIPs, func(v lbapi.VIP) bool { return v.Address == declared[1] }) {
+			left = append(left, declared[1])
+		}
+	}
+	return left
 }
 
 // missingVIPs returns the VIPs that are not here although others of their network

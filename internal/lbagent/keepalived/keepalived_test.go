@@ -144,9 +144,22 @@ func TestAMasterIsWaitedFor(t *testing.T) {
 	s.Expect(s.apply(t, k, more)).To(Succeed(), "standby")
 	s.hold("192.0.2.10")
 	s.Expect(s.apply(t, k, newPlan())).To(Succeed(), "master of what it has")
-	s.Expect(s.apply(t, k, more)).To(MatchError(ContainSubstring("but not 192.0.2.11")))
+	s.Expect(s.apply(t, k, more)).To(MatchError(ContainSubstring(`not here yet are ["192.0.2.11"]`)))
 	s.hold("192.0.2.11")
 	s.Expect(s.apply(t, k, more)).To(Succeed())
+}
+
+// HAProxy listens for as long as clients are led here.
+func TestAVIPThatIsGivenAwayIsWaitedFor(t *testing.T) {
+	s := newStand(t)
+	k := s.open()
+	s.Expect(s.apply(t, k, newPlan(func(p *lbapi.Plan) { p.VIPs = append(p.VIPs, vip("192.0.2.11")) }))).To(Succeed())
+	s.hold("192.0.2.10", "192.0.2.11")
+	s.Expect(s.apply(t, k, newPlan())).To(MatchError(ContainSubstring(`not gone ["192.0.2.11"]`)))
+	s.mu.Lock()
+	delete(s.held, netip.MustParseAddr("192.0.2.11"))
+	s.mu.Unlock()
+	s.Expect(s.apply(t, k, newPlan())).To(Succeed())
 }
 
 func TestVersion(t *testing.T) {
