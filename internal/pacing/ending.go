@@ -13,9 +13,9 @@ import (
 // because the queue was shut down, it holds the lock for ever, and workers that come
 // back to it never end.
 //
-// Here all who wait are called away before the queue is shut down. With a release
-// that has the cure of controller-runtime's issue 3538, which 0.25.0 does, this can
-// go.
+// Here all who wait are called away before the queue is shut down. This can go with
+// the first release that has the cure of controller-runtime's issue 3538: 0.25.0, which
+// needs Kubernetes 1.37, or one after 0.24.1.
 type ending struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
 
