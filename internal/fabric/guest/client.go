@@ -21,6 +21,7 @@ const callTimeout = 10 * time.Second
 
 // apiClient is a machine's connection to an API server.
 type apiClient struct {
+	host         string
 	core         *corev1client.CoreV1Client
 	leases       *coordinationv1client.CoordinationV1Client
 	certificates *certificatesv1client.CertificatesV1Client
@@ -61,8 +62,8 @@ func (g *Guest) transport(ca *x509.CertPool, who apiCredentials) *http.Transport
 
 // connect returns a client of the API server at an endpoint.
 func (g *Guest) connect(endpoint string, ca *x509.CertPool, who apiCredentials) (*apiClient, error) {
-	c := &apiClient{transport: g.transport(ca, who)}
-	config := &rest.Config{Host: "https://" + endpoint, UserAgent: "kubelet/" + g.machine.KubernetesVersion, QPS: -1}
+	c := &apiClient{host: "https://" + endpoint, transport: g.transport(ca, who)}
+	config := &rest.Config{Host: c.host, UserAgent: "kubelet/" + g.machine.KubernetesVersion, QPS: -1}
 	client := &http.Client{Transport: once{c.transport, who.token}, Timeout: callTimeout}
 	var err error
 	if c.core, err = corev1client.NewForConfigAndClient(config, client); err != nil {

@@ -45,7 +45,7 @@ func (cp *controlPlane) runKubelet(ctx context.Context) error {
 	defer client.close()
 	k := kubelet{
 		client: client, mem: cp.mem, options: cp.kubeadm.registration(), pods: staticPods(cp.mem, cp.config),
-		labels: map[string]string{controlPlaneLabel: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""},
+		labels: map[string]string{controlPlaneLabel: "", corev1.LabelNodeExcludeBalancers: ""},
 	}
 	if k.options.Taints == nil {
 		k.taints = []corev1.Taint{{Key: controlPlaneLabel, Effect: corev1.TaintEffectNoSchedule}}
@@ -90,6 +90,11 @@ func (g *Guest) kubelet(ctx context.Context, k kubelet) error {
 		}
 	}
 	g.console.change(running, "kubelet: node %s is registered", k.mem.Hostname)
+	// Nobody connects to the node ports of the others.
+	if _, excluded := k.labels[corev1.LabelNodeExcludeBalancers]; !excluded {
+		stop := g.openNodePorts(ctx, k)
+		defer stop()
+	}
 	return g.keepAlive(ctx, k)
 }
 
