@@ -163,7 +163,7 @@ type LoadBalancerSettings struct {
 	Size MachineSize `json:"size,omitzero"`
 
 	// image is the name of the VMImage the VMs boot. In a WorkloadCluster it
-	// defaults to the Linux image of the cluster's version.
+	// defaults to the Linux image of the version it was made with.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Image string `json:"image,omitempty"`

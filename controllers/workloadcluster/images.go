@@ -9,6 +9,7 @@ import (
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/translate"
 	"github.com/capstan-k8s/capstan/internal/vmimage"
 )
@@ -25,11 +26,30 @@ func (r *Reconciler) resolveImages(ctx context.Context, s *scope) (translate.InE
 		return now, fmt.Errorf("spec.controlPlane.image: %w", err)
 	}
 	if now.LoadBalancerImage == "" {
-		if now.LoadBalancerImage, err = vmimage.Find(list.Items, capstanv1.OSLinux, now.Version, ""); err != nil {
+		if now.LoadBalancerImage, err = r.loadBalancerImage(ctx, s, list.Items); err != nil {
 			return now, fmt.Errorf("spec.loadBalancer.image: %w", err)
 		}
 	}
 	return now, nil
+}
+
+// loadBalancerImage leaves the VMs of the load balancer with the image that they have, as
+// long as it is there: it has no part in the version of Kubernetes, and to roll them
+// moves the VIP, which ends the connections of those whom an upgrade should not disturb.
+func (r *Reconciler) loadBalancerImage(ctx context.Context, s *scope, images []capstanv1.VMImage) (string, error) {
+	present := &infrav1.HyperVCluster{}
+	key := client.ObjectKeyFromObject(s.wlc)
+	if err := r.Client.Get(ctx, key, present); client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading HyperVCluster %s: %w", key, err)
+	}
+	if kept := present.Spec.LoadBalancer; kept != nil && apply.OwnedBy(present, s.wlc.UID) {
+		for i := range images {
+			if image := &images[i]; image.Name == kept.Image && image.Spec.OS == capstanv1.OSLinux && image.DeletionTimestamp.IsZero() {
+				return kept.Image, nil
+			}
+		}
+	}
+	return vmimage.Find(images, capstanv1.OSLinux, s.version.effective, "")
 }
 
 // controlPlaneImage leaves the machines with theirs where the spec names one for a
