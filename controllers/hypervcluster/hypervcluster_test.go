@@ -102,6 +102,7 @@ var _ = Describe("A HyperVCluster", func() {
 		p.own(ctx)
 		lb := p.balancer(ctx)
 		Expect(metav1.IsControlledBy(lb, p.infra)).To(BeTrue())
+		Expect(lb.Finalizers).To(ConsistOf(capstanv1.LoadBalancerFinalizer))
 		Expect(lb.Spec.ClusterName).To(Equal("shop"))
 		Expect(lb.Spec.Replicas).To(HaveValue(Equal(int32(2))))
 		env.ExpectCondition(ctx, p.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("waiting for the load balancer"))

@@ -101,4 +101,4 @@ var _ = Describe("What a LoadBalancer costs the API server", func() {
 
 // mostRequests is more than a LoadBalancer of two VMs takes, claims, tokens, keys,
 // status and events included, and less than one more for each half second of a boot.
-const mostRequests = 45
+const mostRequests = 35
