@@ -25,7 +25,6 @@ var errStopped = errors.New("balancer is stopped")
 // lbagent.Applier.
 type Balancer struct {
 	clock   clock.Clock
-	segment *Segment
 	wake    chan struct{}
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -34,7 +33,7 @@ type Balancer struct {
 	mu        sync.Mutex
 	halted    bool
 	plan      lbapi.Plan
-	routers   map[LinkID]*Member
+	routers   *routers
 	frontends map[endpoint]*frontend
 	// retired are frontends that are no longer in the plan and may still carry
 	// connections.
@@ -48,10 +47,11 @@ type Balancer struct {
 func NewBalancer(c clock.Clock, segment *Segment) *Balancer {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &Balancer{
-		clock: c, segment: segment, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{}),
-		routers: map[LinkID]*Member{}, frontends: map[endpoint]*frontend{}, servers: map[backendID]*server{},
+		clock: c, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{}),
+		frontends: map[endpoint]*frontend{}, servers: map[backendID]*server{},
 		roles: map[string]lbapi.VIPStatus{}, unbound: map[endpoint]error{}, changed: newSignal(),
 	}
+	b.routers = newRouters(segment, b.nudge)
 	go b.run(ctx)
 	return b
 }
@@ -99,7 +99,7 @@ func (b *Balancer) Apply(ctx context.Context, plan lbapi.Plan) error {
 	}
 	b.plan = plan
 	b.replaceFrontends(plan)
-	b.replaceRouters(plan)
+	b.routers.replace(plan)
 	before := maps.Clone(b.unbound)
 	b.bind(ctx)
 	// Nobody is sent to a server any more that is not in the plan: its checks may
@@ -182,41 +182,12 @@ func (b *Balancer) replaceFrontends(plan lbapi.Plan) {
 	b.frontends = frontends
 }
 
-func (b *Balancer) replaceRouters(plan lbapi.Plan) {
-	station := Station{}
-	for _, p := range plan.Peers {
-		if p.Name == plan.Self {
-			station.Address, station.Priority = p.Address, p.Priority
-		} else {
-			station.Peers = append(station.Peers, p.Address)
-		}
-	}
-	routers := map[LinkID]*Member{}
-	for _, v := range plan.VIPs {
-		id := LinkID{Network: v.Network, VRID: v.VRID}
-		switch {
-		case routers[id] != nil:
-		case b.routers[id] != nil:
-			routers[id] = b.routers[id]
-			routers[id].Update(station)
-		default:
-			routers[id] = b.segment.Join(id, station, b.nudge)
-		}
-	}
-	for id, m := range b.routers {
-		if routers[id] == nil {
-			m.Resign()
-		}
-	}
-	b.routers = routers
-}
-
 // bind brings listeners and connections in line with the roles. The balancer is
 // locked.
 func (b *Balancer) bind(ctx context.Context) {
 	roles, changed := map[string]lbapi.VIPStatus{}, false
 	for _, v := range b.plan.VIPs {
-		role := b.routers[LinkID{Network: v.Network, VRID: v.VRID}].Role()
+		role := b.routers.role(v)
 		before, known := b.roles[v.Address]
 		if !known || before.Role != role {
 			changed = true
@@ -275,14 +246,12 @@ func (b *Balancer) Halt() {
 	for _, f := range b.frontends {
 		frontends = append(frontends, f)
 	}
-	servers, routers := b.servers, b.routers
+	servers := b.servers
 	b.mu.Unlock()
 	for _, f := range frontends {
 		f.sever()
 	}
-	for _, m := range routers {
-		m.Leave()
-	}
+	b.routers.leave()
 	for _, s := range servers {
 		s.close()
 	}

@@ -25,15 +25,31 @@ type Options struct {
 	Dir string
 	// Version is what the guest says that its agent's is.
 	Version string
+	// HAProxy is the program of a real HAProxy that shall carry the connections; empty
+	// for the balancer in Go.
+	HAProxy string
 	Segment *Segment
 	Clock   clock.Clock
 	Log     *slog.Logger
 }
 
+// applier carries plans out until its power goes.
+type applier interface {
+	lbagent.Applier
+	Halt()
+}
+
+func newApplier(opts Options) (applier, error) {
+	if opts.HAProxy != "" {
+		return newRealBalancer(opts)
+	}
+	return NewBalancer(opts.Clock, opts.Segment), nil
+}
+
 // Guest is a load-balancer guest that runs.
 type Guest struct {
 	agent    *lbagent.Agent
-	balancer *Balancer
+	balancer applier
 	address  string
 	cut      context.CancelFunc
 	served   chan struct{}
@@ -63,7 +79,11 @@ func Start(opts Options) (_ *Guest, err error) {
 		cut()
 		return nil, err
 	}
-	g := &Guest{balancer: NewBalancer(opts.Clock, opts.Segment), address: listener.Addr().String(), cut: cut, served: make(chan struct{})}
+	g := &Guest{address: listener.Addr().String(), cut: cut, served: make(chan struct{})}
+	if g.balancer, err = newApplier(opts); err != nil {
+		cut()
+		return nil, errors.Join(err, listener.Close())
+	}
 	g.agent, err = lbagent.Open(ctx, lbagent.Options{
 		Name: opts.Config.Name, Version: opts.Version, StateDir: opts.Dir, Identity: identity,
 		Applier: g.balancer, Clock: opts.Clock, Log: opts.Log,

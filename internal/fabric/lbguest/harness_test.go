@@ -39,6 +39,8 @@ type lab struct {
 	clock   *clocktesting.FakeClock
 	segment *lbguest.Segment
 	manager *pki.ManagerIdentity
+	// haproxy is the program that guests carry connections with; empty for Go.
+	haproxy string
 }
 
 var labs atomic.Int32
@@ -101,7 +103,7 @@ func (v *vm) powerOn() {
 	v.t.Helper()
 	guest, err := lbguest.Start(lbguest.Options{
 		Config: lbapi.LBConfig{Name: v.name, Listen: v.target.Address, EnrolmentToken: v.token.Reveal()},
-		Dir:    v.dir, Version: "test", Segment: v.segment, Clock: v.clock, Log: slog.New(slog.DiscardHandler),
+		Dir:    v.dir, Version: "test", HAProxy: v.haproxy, Segment: v.segment, Clock: v.clock, Log: slog.New(slog.DiscardHandler),
 	})
 	v.Expect(err).NotTo(HaveOccurred())
 	v.guest = guest

@@ -43,8 +43,10 @@ type Options struct {
 type Engine struct {
 	opts Options
 
-	mu      sync.Mutex
-	plan    lbapi.Plan
+	mu   sync.Mutex
+	plan lbapi.Plan
+	// missed counts the looks in a row at which HAProxy did not answer.
+	missed  int
 	seen    lbagent.Observation
 	changed chan struct{}
 }
@@ -98,6 +100,10 @@ func (e *Engine) givesAway(next lbapi.Plan) bool {
 		return !slices.ContainsFunc(next.VIPs, func(n lbapi.VIP) bool { return n.Address == v.Address })
 	})
 }
+
+// mostMissed is how often in a row HAProxy may not answer before that is worth a word:
+// while it reloads, it may not answer for a moment.
+const mostMissed = 3
 
 // lookInterval is how often an Engine looks: often enough that a VIP that has moved
 // is told of before anybody wonders.

@@ -270,6 +270,12 @@ func TestAVersionIsAskedForAgainAfterADaemonWasAway(t *testing.T) {
 	}
 	g.Expect(asked()).To(Equal(2))
 	w.set(func(w *world) { w.away["HAProxy"] = true })
+	before, unchanged := e.Observe()
+	tick()
+	tick()
+	seen, _ = e.Observe()
+	g.Expect(seen).To(Equal(before), "it may be reloading")
+	g.Expect(unchanged).NotTo(BeClosed())
 	tick()
 	seen, _ = e.Observe()
 	g.Expect(seen.Versions).To(Equal(map[string]string{"keepalived": "1.2.3"}))

@@ -28,6 +28,9 @@ func (e *Engine) Observe() (lbagent.Observation, <-chan struct{}) {
 func (e *Engine) look(ctx context.Context) {
 	var now lbagent.Observation
 	stats, balancer := e.opts.Balancer.Stat(ctx)
+	if e.overlooks(balancer) {
+		return
+	}
 	router := e.opts.Router.Alive()
 	held, err := e.opts.Held()
 	if ctx.Err() != nil {
@@ -51,6 +54,18 @@ func (e *Engine) look(ctx context.Context) {
 		close(e.changed)
 		e.changed = make(chan struct{})
 	}
+}
+
+// overlooks tells whether one unanswered look is let pass.
+func (e *Engine) overlooks(err error) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		e.missed = 0
+		return false
+	}
+	e.missed++
+	return e.missed < mostMissed && len(e.seen.Versions) > 0
 }
 
 // versions asks for what is not known yet. A daemon that has another version after

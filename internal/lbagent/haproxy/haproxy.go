@@ -104,9 +104,11 @@ func (h *HAProxy) Stat(ctx context.Context) (map[ID]ServerStat, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A master that replaces itself does not answer for a moment; what its old workers
+	// still have is told the next time.
 	procs, err := h.processes(ctx)
 	if err != nil {
-		return nil, err
+		return stats, nil //nolint:nilerr // the servers are known
 	}
 	for _, pid := range procs.old {
 		// A worker that has just ended has no sessions.

@@ -2,9 +2,11 @@ package haproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
 )
@@ -25,6 +27,20 @@ func (h *HAProxy) processes(ctx context.Context) (processes, error) {
 		return processes{}, err
 	}
 	return parseProcesses(answer)
+}
+
+// DropReplaced ends the workers that were replaced, with all that they still carry.
+func (h *HAProxy) DropReplaced(ctx context.Context) error {
+	procs, err := h.awaitProcesses(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pid := range procs.old {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("end replaced worker %d of HAProxy: %w", pid, err)
+		}
+	}
+	return nil
 }
 
 // awaitProcesses waits for a master that is starting, or replacing itself.

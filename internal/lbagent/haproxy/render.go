@@ -30,6 +30,10 @@ type Settings struct {
 	HardStopAfter time.Duration
 	// MaxReloads is how many reloads such a worker may outlive.
 	MaxReloads int
+	// Listening tells whether to listen on a VIP; nil for always. Whoever holds VIPs
+	// is the kernel's business where each load balancer has a kernel of its own. Where
+	// several share one, those that do not hold a VIP must not take its connections.
+	Listening func(vip netip.Addr) bool
 }
 
 // Rendering is a plan in HAProxy's words.
@@ -93,7 +97,7 @@ func Render(s Settings, plan lbapi.Plan) (Rendering, error) {
 			ca = filepath.Join(s.CADir, digest(f.Check.CA)+".pem")
 			r.CAs[ca] = f.Check.CA
 		}
-		if err := r.writeFrontend(p, f, ca); err != nil {
+		if err := r.writeFrontend(p, s, f, ca); err != nil {
 			return Rendering{}, fmt.Errorf("render frontend %.80q: %w", f.Name, err)
 		}
 	}
@@ -153,21 +157,26 @@ func writeDefaults(p *page) {
 	p.line("retries", "3")
 }
 
-func (r *Rendering) writeFrontend(p *page, f lbapi.Frontend, ca string) error {
+func (r *Rendering) writeFrontend(p *page, s Settings, f lbapi.Frontend, ca string) error {
 	vip, err := endpoint(f.VIP, f.Port)
 	if err != nil {
 		return err
 	}
-	p.section("frontend", "fe:"+f.Name)
-	p.line("bind", written(vip))
-	for _, source := range f.AllowedSources {
-		p.line("acl", "allowed", "src", source)
+	if s.Listening == nil || s.Listening(vip.Addr()) {
+		p.section("frontend", "fe:"+f.Name)
+		p.line("bind", written(vip))
+		for _, source := range f.AllowedSources {
+			p.line("acl", "allowed", "src", source)
+		}
+		if len(f.AllowedSources) > 0 {
+			p.line("tcp-request", "connection", "reject", "unless", "allowed")
+		}
+		p.line("default_backend", backendName(f))
 	}
-	if len(f.AllowedSources) > 0 {
-		p.line("tcp-request", "connection", "reject", "unless", "allowed")
-	}
-	p.line("default_backend", backendName(f))
+	return r.writeBackend(p, f, ca)
+}
 
+func (r *Rendering) writeBackend(p *page, f lbapi.Frontend, ca string) error {
 	// A server that is marked down keeps the connections that it has: its check may
 	// be wrong about them.
 	p.section("backend", backendName(f))
