@@ -33,9 +33,11 @@ var _ = Describe("Admission", func() {
 		controlPlane := newControlPlane(newNamespace(ctx), 1)
 		Expect(k8s.Create(ctx, controlPlane)).To(Succeed())
 
-		scale := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":4}}`))
-		err := k8s.SubResource("scale").Patch(ctx, controlPlane, scale)
-		Expect(err).To(MatchError(ContainSubstring("even number")))
+		// The webhook reads the control plane from the manager's cache.
+		Eventually(func() error {
+			scale := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":4}}`))
+			return k8s.SubResource("scale").Patch(ctx, controlPlane, scale)
+		}).Should(MatchError(ContainSubstring("even number")))
 	})
 
 	It("refuses what needs a feature that is off", func(ctx SpecContext) {
@@ -45,7 +47,9 @@ var _ = Describe("Admission", func() {
 				ClassRef: clusterv1.ClusterClassRef{Name: "small"}, Version: "v1.36.3",
 			}},
 		}
-		Expect(k8s.Create(ctx, cluster)).To(MatchError(ContainSubstring("ClusterTopology feature flag is enabled")))
+		// The first such request begins to watch ClusterClasses, and may not wait for it.
+		Eventually(func() error { return k8s.Create(ctx, cluster) }).
+			Should(MatchError(ContainSubstring("ClusterTopology feature flag is enabled")))
 	})
 })
 
