@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -53,6 +54,7 @@ type config struct {
 	copyMiB       int64
 	failoverDelay time.Duration
 	verbose       bool
+	haproxy       string
 	pprofAddress  string
 }
 
@@ -82,10 +84,15 @@ func parse(args []string) (config, error) {
 	flags.DurationVar(&c.stopTime, "stop-time", 500*time.Millisecond, "how long a guest takes to shut down")
 	flags.Int64Var(&c.copyMiB, "copy-rate", 2048, "MiB per second at which images are copied; 0 for at once")
 	flags.DurationVar(&c.failoverDelay, "failover-delay", 30*time.Second, "how long a failover cluster waits before it restarts the VMs of a lost host elsewhere")
+	flags.StringVar(&c.haproxy, "haproxy", "", "program of a real HAProxy that load balancers carry connections with, 'auto' for one that is installed; empty for a balancer in Go")
 	flags.StringVar(&c.pprofAddress, "pprof-bind-address", "", "address of the profiles at /debug/pprof/")
 	flags.BoolVar(&c.verbose, "v", false, "log what guests do")
 	if err := flags.Parse(args); err != nil {
 		return config{}, err
+	}
+	if c.haproxy == "auto" {
+		// None is no error: the balancer in Go stands in.
+		c.haproxy, _ = exec.LookPath("haproxy")
 	}
 	switch {
 	case flags.NArg() > 0:
@@ -135,7 +142,7 @@ func run(ctx context.Context, args []string) error {
 	log := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})
 	world, err := fabric.New(fabric.Options{
 		Dir: c.dir, Topology: topology, Clock: clock.RealClock{},
-		Guests:   guests.New(guests.Options{Clock: clock.RealClock{}, Log: logr.FromSlogHandler(log), Version: version}),
+		Guests:   guests.New(guests.Options{Clock: clock.RealClock{}, Log: logr.FromSlogHandler(log), Version: version, HAProxy: c.haproxy}),
 		BootTime: c.bootTime, StopTime: c.stopTime, FailoverDelay: c.failoverDelay, CopyBytesPerSecond: c.copyMiB << 20,
 	})
 	if err != nil {

@@ -20,6 +20,9 @@ type Options struct {
 	Log   logr.Logger
 	// Version is what load balancers say that their agent's is.
 	Version string
+	// HAProxy is the program of a real HAProxy that load balancers shall carry
+	// connections with; empty for a balancer in Go.
+	HAProxy string
 }
 
 // Runtime is a fabric.GuestRuntime of simulated machines.
@@ -38,7 +41,7 @@ func New(opts Options) *Runtime {
 		LoadBalancer: func(_ context.Context, m guest.Machine, config lbapi.LBConfig) (func(), error) {
 			g, err := lbguest.Start(lbguest.Options{
 				Config: config, Dir: filepath.Join(m.DiskDir, "capstan-lb"), Version: opts.Version,
-				Segment: segment, Clock: opts.Clock, Log: log.With("vm", m.Name),
+				HAProxy: opts.HAProxy, Segment: segment, Clock: opts.Clock, Log: log.With("vm", m.Name),
 			})
 			if err != nil {
 				return nil, err

@@ -51,8 +51,11 @@ func newRealBalancer(opts Options) (_ *realBalancer, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make folder for sockets: %w", err)
 	}
-	dir := filepath.Join(opts.Dir, "haproxy")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	dir, err := filepath.Abs(filepath.Join(opts.Dir, "haproxy"))
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make folder for HAProxy: %w", err)
 	}
 	b := &realBalancer{log: opts.Log, run: run, wake: make(chan struct{}, 1)}
