@@ -189,7 +189,7 @@ func TestAPlannedChangeLosesNothing(t *testing.T) {
 
 	report, err := u.asking.Stop()
 	u.Expect(err).NotTo(HaveOccurred())
-	u.t.Logf("%d requests, %s at half, %s at 99%%, %s at most, %d late; %d lines through %d streams", report.Asked, report.P50, report.P99, report.Max, report.Late, report.Echoes, report.Streams)
+	u.t.Logf("%d requests, %s at half, %s at 99%%, %s at most, %d never sent; %d lines through %d streams", report.Asked, report.P50, report.P99, report.Max, report.Late, report.Echoes, report.Streams)
 	u.Expect(report.Failed).To(BeZero(), "%v", report.Errors)
 	u.Expect(report.Broken).To(BeZero(), "%v", report.Errors)
 }

@@ -63,24 +63,26 @@ func (a *Asking) Stop() Report {
 	return a.Report()
 }
 
-// requests begins requests when they are due. One that cannot begin in time begins
-// later, and is counted as late: the rate is kept over time.
+// requests begins requests when they are due. Those that the asking side could not
+// begin in time it leaves out and counts: all at once, they would be another load
+// than the one that was wanted.
 func (a *Asking) requests(ctx context.Context) {
-	const tick = time.Millisecond
+	const tick, patience = time.Millisecond, 20 * time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	began, sent := time.Now(), int64(0)
+	most := max(int64(patience.Seconds()*float64(a.options.Rate)), 1)
+	began, begun := time.Now(), int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
 			due := int64(now.Sub(began).Seconds() * float64(a.options.Rate))
-			intended := max(int64(a.options.Rate)/int64(time.Second/tick), 1)
-			if late := due - sent - 20*intended; late > 0 {
+			if late := due - begun - most; late > 0 {
 				a.tally.count(&a.tally.report.Late, late)
+				begun += late
 			}
-			for ; sent < due; sent++ {
+			for ; begun < due; begun++ {
 				a.all.Go(a.request)
 			}
 		}

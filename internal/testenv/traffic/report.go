@@ -18,8 +18,8 @@ type Report struct {
 	Asked    int64 `json:"asked"`
 	Answered int64 `json:"answered"`
 	Failed   int64 `json:"failed"`
-	// Late is how many requests were sent later than they were due, because the
-	// asking side did not keep up.
+	// Late is how many requests were due and never sent, because the asking side did
+	// not keep up.
 	Late int64 `json:"late"`
 	// Errors counts failed requests and broken streams by what happened.
 	Errors map[string]int64 `json:"errors,omitempty"`
