@@ -67,6 +67,11 @@ func (b *balancer) ensure(ctx context.Context, service *corev1.Service) error {
 	}
 	unwritten, err := b.book.put(wanted.entry)
 	if err != nil {
+		// An address that nothing is carried on is not kept from others.
+		if !b.book.has(wanted.entry.Name) {
+			b.vips.forget(wanted.entry.Name)
+			b.batch.soon()
+		}
 		return err
 	}
 	if !unwritten && !b.writer.nodesChanged() {

@@ -6,11 +6,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	servicecontroller "k8s.io/cloud-provider/controllers/service"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -64,4 +67,21 @@ func isExcluded(node *corev1.Node) bool {
 
 func isToBeDeleted(node *corev1.Node) bool {
 	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == servicecontroller.ToBeDeletedTaint })
+}
+
+// unheardNodes are nodes of whose changes upstream's service controller does not hear.
+// It would update each Service for each of them, one event apiece, and reads its own
+// memory while it writes it; here nodes are written once for all Services.
+type unheardNodes struct{ coreinformers.NodeInformer }
+
+// Informer implements coreinformers.NodeInformer.
+func (n unheardNodes) Informer() cache.SharedIndexInformer {
+	return unheard{n.NodeInformer.Informer()}
+}
+
+type unheard struct{ cache.SharedIndexInformer }
+
+// AddEventHandlerWithResyncPeriod implements cache.SharedIndexInformer.
+func (u unheard) AddEventHandlerWithResyncPeriod(cache.ResourceEventHandler, time.Duration) (cache.ResourceEventHandlerRegistration, error) {
+	return u.AddEventHandler(cache.ResourceEventHandlerFuncs{})
 }

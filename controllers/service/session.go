@@ -126,7 +126,7 @@ func (s *session) connect() (kubernetes.Interface, error) {
 func (s *session) addUpstream(kube kubernetes.Interface, cloud *provider) error {
 	metrics := controllersmetrics.NewControllerManagerMetrics("capstan")
 	core := s.informers.Core().V1()
-	services, err := servicecontroller.New(cloud, kube, core.Services(), core.Nodes(), s.lb.Spec.ClusterName, nil)
+	services, err := servicecontroller.New(cloud, kube, core.Services(), unheardNodes{core.Nodes()}, s.lb.Spec.ClusterName, nil)
 	if err != nil {
 		return fmt.Errorf("making the service controller of Cluster %s: %w", s.lb.Spec.ClusterName, err)
 	}
