@@ -32,6 +32,8 @@ type hosts struct {
 	// booted are the names of VMs in the order in which they came up, and gone those
 	// that are no more.
 	booted, gone []string
+	// robbed are those that held the VIP when their power was taken.
+	robbed []string
 	// dead are VMs that are not booted, and whose deletion nobody confirms.
 	dead map[string]bool
 	// most is how many VMs were being deleted at the same time, and crowd how many there
@@ -95,6 +97,9 @@ func (h *hosts) attend(ctx context.Context, vm *capstanv1.VirtualMachine) {
 	switch {
 	case !vm.DeletionTimestamp.IsZero():
 		if g != nil {
+			if holds(g) {
+				h.robbed = append(h.robbed, vm.Name)
+			}
 			g.powerOff()
 		}
 		vm.Finalizers = nil
@@ -140,17 +145,17 @@ func (h *hosts) boot(ctx context.Context, vm *capstanv1.VirtualMachine) {
 func (h *hosts) count() int {
 	owners := 0
 	for _, g := range h.site.guests {
-		if g.running == nil {
-			continue
-		}
-		for _, vip := range g.running.Status().VIPs {
-			// One that would hold it and cannot bind it says Fault.
-			if vip.Role != lbapi.RoleStandby {
-				owners++
-			}
+		if holds(g) {
+			owners++
 		}
 	}
 	return owners
+}
+
+// holds tells whether a guest holds the VIP. One that would and cannot bind it says
+// Fault.
+func holds(g *guest) bool {
+	return g.running != nil && slices.ContainsFunc(g.running.Status().VIPs, func(vip lbapi.VIPStatus) bool { return vip.Role != lbapi.RoleStandby })
 }
 
 // with does something while nobody attends to the VMs.
