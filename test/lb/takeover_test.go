@@ -35,6 +35,7 @@ func TestTheVIPIsAnsweredSoonAfter(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			t.Logf("%s to %s, %s without an answer and %s when it was mended, %d of %d requests failed", outage.From, outage.To, outage.Gap, outage.Return, outage.Failed, outage.Failed+outage.Answered)
 			g.Expect(outage.Gap).To(BeNumerically("<", soon))
+			g.Expect(outage.Return).To(BeNumerically("<", soon), "when it was mended")
 			g.Expect(outage.To).To(wantTo[fault.Name](outage))
 		})
 	}

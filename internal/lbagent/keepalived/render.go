@@ -101,6 +101,10 @@ func writeGlobal(p *page, self lbapi.Peer) {
 	p.line("vrrp_garp_master_repeat", "3")
 	p.line("vrrp_garp_master_refresh", "60")
 	p.line("vrrp_garp_master_refresh_repeat", "1")
+	// When a cut link is mended, two have the VIPs. Who gives way tells the other one
+	// that he was there: else that one would not announce itself again, and neighbours
+	// would go on sending to nobody.
+	p.line("vrrp_higher_prio_send_advert", "true")
 	// While a plan spreads, one peer has it and another has not: that is no reason
 	// not to believe the master that was believed before.
 	p.line("vrrp_skip_check_adv_addr")

@@ -45,9 +45,19 @@ func (l *Lab) newVM(number int) (*VM, error) {
 	return vm, vm.install()
 }
 
-// settings are those of the image's sysctl.d.
+// settings are those of images/lb/sysctl.d.
 func (vm *VM) settings() error {
-	return vm.Sysctl("net.ipv4.ip_nonlocal_bind", "1")
+	for _, setting := range [][2]string{
+		{"net.ipv4.ip_nonlocal_bind", "1"},
+		{"net.ipv4.ip_local_port_range", "1024 65000"},
+		{"net.core.somaxconn", "8192"},
+		{"net.ipv4.tcp_max_syn_backlog", "8192"},
+	} {
+		if err := vm.Sysctl(setting[0], setting[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PowerOn boots the VM from its disk.

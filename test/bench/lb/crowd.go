@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
@@ -57,28 +58,27 @@ func (b *bench) crowd(ctx context.Context) (crowd, error) {
 	return c, err
 }
 
-// memory is what the newest HAProxy worker of the VM has in memory, in KiB. Older
-// ones go with their last connection.
-func memory(vm *lblab.VM) (kib int, err error) {
+// memory is what the largest HAProxy process of the VM has in memory, in KiB: the
+// worker that takes new connections.
+func memory(vm *lblab.VM) (most int, err error) {
 	pids, err := vm.Processes("haproxy")
-	if err != nil || len(pids) == 0 {
-		return 0, fmt.Errorf("memory of HAProxy on %s: %d run: %w", vm.Name, len(pids), err)
-	}
-	status, err := os.Open(fmt.Sprintf("/proc/%d/status", pids[len(pids)-1]))
 	if err != nil {
 		return 0, err
 	}
-	defer status.Close()
-	for {
-		var name string
-		if _, err := fmt.Fscan(status, &name); err != nil {
+	for _, pid := range pids {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			// An older worker goes with its last connection.
+			continue
+		}
+		_, rest, _ := strings.Cut(string(status), "VmRSS:")
+		kib := 0
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
 			return 0, fmt.Errorf("memory of HAProxy on %s: %w", vm.Name, err)
 		}
-		if name == "VmRSS:" {
-			_, err := fmt.Fscan(status, &kib)
-			return kib, err
-		}
+		most = max(most, kib)
 	}
+	return most, nil
 }
 
 func (c crowd) print() {
