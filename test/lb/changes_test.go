@@ -46,9 +46,8 @@ func (u *underLoad) answersFrom(g *WithT, names ...string) {
 				by = append(by, name)
 			}
 		}
-		enough := now.Answered-before.Answered > 40
+		g.Expect(now.Answered-before.Answered).To(BeNumerically(">", 40), "too few to tell")
 		before = now
-		g.Expect(enough).To(BeTrue())
 		g.Expect(by).To(ConsistOf(names))
 	}).WithTimeout(patience).WithPolling(often).Should(Succeed())
 }

@@ -30,6 +30,8 @@ func Enter() error {
 		// Children are not to know.
 		return os.Unsetenv(stage)
 	case reaping:
+		// A thread has its own priority and passes it on to what it starts.
+		runtime.LockOSThread()
 		if err := furnish(); err != nil {
 			return err
 		}
