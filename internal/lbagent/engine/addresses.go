@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
+
+	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
 )
 
 // Addresses returns the addresses of this machine, with their interfaces.
@@ -27,4 +31,15 @@ func Addresses() (map[netip.Addr]string, error) {
 		}
 	}
 	return held, nil
+}
+
+// StripAddress takes a VIP away from an interface of this machine. An address with
+// another prefix than a VIP's, as the machine's own has, stays.
+func StripAddress(ctx context.Context, vip netip.Addr, iface string) error {
+	prefix := netip.PrefixFrom(vip, vip.BitLen()).String()
+	out, err := exec.CommandContext(ctx, "ip", "address", "delete", prefix, "dev", iface).CombinedOutput() //nolint:gosec // an address, and an interface's name that the kernel gave
+	if err != nil {
+		return fmt.Errorf("delete address %s of interface %s: %w: %s", prefix, iface, err, daemon.Shortened(string(out)))
+	}
+	return nil
 }

@@ -1,6 +1,8 @@
 package keepalived_test
 
 import (
+	"context"
+	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -29,6 +31,10 @@ type stand struct {
 
 	mu   sync.Mutex
 	held map[netip.Addr]string
+	// sticky VIPs cannot be taken away.
+	sticky bool
+	// stripped are those that were.
+	stripped []string
 }
 
 func newStand(t *testing.T) *stand {
@@ -45,6 +51,7 @@ func newStand(t *testing.T) *stand {
 	s.options = keepalived.Options{
 		Program: program, ConfigFile: filepath.Join(dir, "keepalived.conf"), PIDFile: filepath.Join(dir, "pid"),
 		Patience: 100 * time.Millisecond, Held: s.addresses,
+		Strip: s.strip, Log: slog.New(slog.DiscardHandler),
 	}
 	signal.Notify(s.reloads, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(s.reloads) })
@@ -72,6 +79,16 @@ func (s *stand) hold(addresses ...string) {
 	for _, a := range addresses {
 		s.held[netip.MustParseAddr(a)] = "eth0"
 	}
+}
+
+func (s *stand) strip(_ context.Context, address netip.Addr, iface string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stripped = append(s.stripped, address.String()+" "+iface)
+	if !s.sticky {
+		delete(s.held, address)
+	}
+	return nil
 }
 
 func (s *stand) open() *keepalived.Keepalived {
@@ -155,11 +172,60 @@ func TestAVIPThatIsGivenAwayIsWaitedFor(t *testing.T) {
 	k := s.open()
 	s.Expect(s.apply(t, k, newPlan(func(p *lbapi.Plan) { p.VIPs = append(p.VIPs, vip("192.0.2.11")) }))).To(Succeed())
 	s.hold("192.0.2.10", "192.0.2.11")
+	s.sticky = true
 	s.Expect(s.apply(t, k, newPlan())).To(MatchError(ContainSubstring(`not gone ["192.0.2.11"]`)))
 	s.mu.Lock()
 	delete(s.held, netip.MustParseAddr("192.0.2.11"))
 	s.mu.Unlock()
 	s.Expect(s.apply(t, k, newPlan())).To(Succeed())
+}
+
+// What keepalived runs with after a change that did not come to an end is not known,
+// whatever its file says.
+func TestAPlanThatIsPutBackIsLoadedAgain(t *testing.T) {
+	for name, again := range map[string]func(*stand, *keepalived.Keepalived) *keepalived.Keepalived{
+		"by the same agent":             func(_ *stand, k *keepalived.Keepalived) *keepalived.Keepalived { return k },
+		"by an agent that is restarted": func(s *stand, _ *keepalived.Keepalived) *keepalived.Keepalived { return s.open() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t)
+			k := s.open()
+			s.Expect(s.apply(t, k, newPlan())).To(Succeed())
+			s.Eventually(s.reloads).Should(Receive())
+			s.hold("192.0.2.10")
+			before := s.file()
+			more := newPlan(func(p *lbapi.Plan) { p.VIPs = append(p.VIPs, vip("192.0.2.11")) })
+			s.Expect(s.apply(t, k, more)).To(MatchError(ContainSubstring("has not settled")))
+			s.Eventually(s.reloads).Should(Receive())
+			s.Expect(s.file()).To(Equal(before))
+
+			s.hold("192.0.2.11")
+			k = again(s, k)
+			s.Expect(s.apply(t, k, newPlan())).To(Succeed())
+			s.Eventually(s.reloads).Should(Receive())
+			s.Expect(s.stripped).To(Equal([]string{"192.0.2.11 eth0"}), "the VIP of the plan that failed")
+			s.Expect(s.apply(t, k, newPlan())).To(Succeed())
+			s.Consistently(s.reloads, "50ms").ShouldNot(Receive())
+		})
+	}
+}
+
+// A keepalived that was killed and started again does not know what it had.
+func TestAVIPThatNobodyKnowsIsTakenAway(t *testing.T) {
+	for name, pidFile := range map[string]string{"keepalived is back": "", "keepalived is away": "no number"} {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t)
+			k := s.open()
+			s.Expect(s.apply(t, k, newPlan())).To(Succeed())
+			s.hold("192.0.2.10")
+			if pidFile != "" {
+				s.Expect(os.WriteFile(s.options.PIDFile, []byte(pidFile), 0o600)).To(Succeed())
+			}
+			s.Expect(s.apply(t, k, lbapi.Plan{})).To(Succeed())
+			s.Expect(s.stripped).To(Equal([]string{"192.0.2.10 eth0"}))
+			s.Expect(s.addresses()).To(Equal(map[netip.Addr]string{netip.MustParseAddr("192.0.2.2"): "eth0"}))
+		})
+	}
 }
 
 func TestVersion(t *testing.T) {

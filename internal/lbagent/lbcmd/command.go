@@ -157,6 +157,7 @@ func newEngine(o *options, log *slog.Logger) (*engine.Engine, error) {
 	router, err := keepalived.New(keepalived.Options{
 		Program: o.keepalived, ConfigFile: o.keepalivedConfig, PIDFile: o.keepalivedPID,
 		Probe: probe, Patience: o.patience, Held: engine.Addresses,
+		Strip: engine.StripAddress, Log: log,
 	})
 	if err != nil {
 		return nil, err
