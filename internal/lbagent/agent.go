@@ -51,6 +51,8 @@ type Agent struct {
 	inForce bool
 	since   time.Time
 	trouble error
+	// failed is why the newest plan is not in force, although an older one may be.
+	failed  error
 	changed chan struct{}
 }
 
@@ -87,6 +89,10 @@ func (a *Agent) Apply(ctx context.Context, plan lbapi.Plan) (lbapi.Status, error
 	}
 	a.applying.Lock()
 	defer a.applying.Unlock()
+	// Who has gone meanwhile asks again, and should not find others of its own before it.
+	if err := ctx.Err(); err != nil {
+		return lbapi.Status{}, err
+	}
 	if err := a.advance(context.WithoutCancel(ctx), lbapi.Canonical(plan)); err != nil {
 		return lbapi.Status{}, err
 	}
@@ -111,11 +117,16 @@ func (a *Agent) advance(ctx context.Context, plan lbapi.Plan) error {
 		err = a.file.write(plan)
 	}
 	if err != nil {
-		return lbapi.Errorf(lbapi.ApplyFailed, "put plan of generation %d in force: %w", plan.Generation, errors.Join(err, a.putBack(ctx)))
+		err = fmt.Errorf("put plan of generation %d in force: %w", plan.Generation, err)
+		a.opts.Log.Error("plan fails", "generation", plan.Generation, "error", err)
+		// A caller who had less patience than this took hears of it by the status.
+		a.update(func() { a.failed = err })
+		return lbapi.Errorf(lbapi.ApplyFailed, "%w", errors.Join(err, a.putBack(ctx)))
 	}
 	a.opts.Log.Info("plan in force", "generation", plan.Generation, "frontends", len(plan.Frontends), "peers", len(plan.Peers))
 	a.update(func() {
-		a.last, a.hash, a.inForce, a.trouble, a.since = &plan, hash, true, nil, a.opts.Clock.Now()
+		a.last, a.hash, a.inForce, a.since = &plan, hash, true, a.opts.Clock.Now()
+		a.trouble, a.failed = nil, nil
 	})
 	return nil
 }

@@ -182,6 +182,47 @@ func TestAFailedPlanIsRolledBack(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred(), "the generation is not used up by a failure")
 }
 
+// A manager that has stopped waiting hears of the failure all the same, and once the
+// next plan is in force no more.
+func TestAFailureIsInTheStatus(t *testing.T) {
+	g, applier := NewWithT(t), newApplier()
+	a := open(t, t.TempDir(), applier, newClock())
+	_, err := a.Apply(t.Context(), newPlan(1))
+	g.Expect(err).NotTo(HaveOccurred())
+	ctx, cancel := context.WithCancel(t.Context())
+	statuses, done := make(chan lbapi.Status, 10), make(chan error, 1)
+	go func() {
+		done <- a.Watch(ctx, func(s lbapi.Status) error {
+			statuses <- s
+			return nil
+		})
+	}()
+	g.Expect((<-statuses).Messages).To(BeEmpty())
+	applier.failNext(errApply)
+	g.Expect(classOf(a.Apply(t.Context(), newPlan(2, otherContent)))).To(Equal(lbapi.ApplyFailed))
+	g.Eventually(statuses).Should(Receive(And(
+		HaveField("Generation", int64(1)),
+		HaveField("Messages", ConsistOf("put plan of generation 2 in force: configuration is refused")),
+	)))
+	_, err = a.Apply(t.Context(), newPlan(2, otherContent))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Eventually(statuses).Should(Receive(And(HaveField("Generation", int64(2)), HaveField("Messages", BeEmpty()))))
+	cancel()
+	g.Expect(<-done).To(MatchError(context.Canceled))
+}
+
+// One plan that takes long would else be followed by every attempt that was given up.
+func TestWhoHasGoneIsNotServed(t *testing.T) {
+	g, applier := NewWithT(t), newApplier()
+	a := open(t, t.TempDir(), applier, newClock())
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, err := a.Apply(gone, newPlan(1))
+	g.Expect(err).To(MatchError(context.Canceled))
+	g.Expect(applier.generations()).To(BeEmpty())
+	g.Expect(a.Status().Generation).To(BeZero())
+}
+
 func TestAFailedFirstPlanLeavesNothing(t *testing.T) {
 	g, applier, dir := NewWithT(t), newApplier(), t.TempDir()
 	a := open(t, dir, applier, newClock())

@@ -50,8 +50,10 @@ func (a *Agent) observe() (status lbapi.Status, agent, applier <-chan struct{}) 
 	if a.inForce {
 		status.Generation, status.Hash, status.Applied = a.last.Generation, a.hash, a.since
 	}
-	if a.trouble != nil {
-		status.Messages = append(status.Messages, a.trouble.Error())
+	for _, err := range []error{a.failed, a.trouble} {
+		if err != nil {
+			status.Messages = append(status.Messages, err.Error())
+		}
 	}
 	return status, a.changed, applier
 }
