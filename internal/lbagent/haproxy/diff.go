@@ -27,6 +27,12 @@ type Step struct {
 	Server Server
 }
 
+// checkedAs tells whether the check of what runs is the server's own: what it found is
+// as true of a server that is checked at a port apart and has another one for clients.
+func (s Server) checkedAs(r Running) bool {
+	return r.ID == s.ID && (r.Address == s.Address || s.CheckPort != 0 && r.Address.Addr() == s.Address.Addr())
+}
+
 // Diff returns the steps from what runs to what shall be.
 func Diff(running []Running, next []Server) []Step {
 	var add, move, enable, weigh, remove []Step
@@ -44,7 +50,9 @@ func Diff(running []Running, next []Server) []Step {
 			continue
 		}
 		if r.Address != s.Address {
-			move = append(move, Step{Move, s})
+			moved := s
+			moved.Doubtful = s.Doubtful && !s.checkedAs(r)
+			move = append(move, Step{Move, moved})
 		}
 		if r.Maintenance {
 			enable = append(enable, Step{Enable, s})

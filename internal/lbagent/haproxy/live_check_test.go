@@ -167,3 +167,35 @@ func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
 	l.apply(plan)
 	l.eventually(l.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthDown))
 }
+
+// A node port that changes says nothing of the node's health, which is asked for at a
+// port of its own. The interval is so long that nobody could find out anew.
+func TestANodeStaysWellWhenItsNodePortChanges(t *testing.T) {
+	for name, change := range map[string]func(*lbapi.Plan){
+		"by the runtime API": func(*lbapi.Plan) {},
+		"by a reload":        func(p *lbapi.Plan) { p.Frontends[0].AllowedSources = []string{"127.0.0.0/8"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			before, after := l.newServer(10), l.newServer(10)
+			var local atomic.Bool
+			local.Store(true)
+			listener, err := net.Listen("tcp", net.JoinHostPort(before.Address, "0"))
+			l.Expect(err).NotTo(HaveOccurred())
+			l.serve(listener, "/healthz", &local)
+			plan := l.plan(before.Backend)
+			plan.Frontends[0].Check = lbapi.Check{
+				Kind: lbapi.CheckHTTP, Path: "/healthz", Port: int32(listener.Addr().(*net.TCPAddr).Port),
+				Interval: time.Minute, Timeout: time.Second, Rise: 1, Fall: 1,
+			}
+			l.apply(plan)
+			l.eventually(l.health).Should(HaveKeyWithValue(before.Name, lbapi.HealthUp))
+			plan = plan.Clone()
+			plan.Frontends[0].Backends[0].Port = after.Port
+			change(&plan)
+			l.apply(plan)
+			before.close()
+			l.Expect(l.askTwenty()).To(Equal(map[string]int{after.Name: 20}))
+		})
+	}
+}

@@ -83,7 +83,7 @@ func stateFor(running []Running, next []Server) (string, error) {
 	text.WriteString(stateHeader)
 	for _, s := range next {
 		line := strings.Fields(unchecked)
-		i := slices.IndexFunc(running, func(r Running) bool { return r.ID == s.ID && r.Address == s.Address && !r.Maintenance })
+		i := slices.IndexFunc(running, func(r Running) bool { return s.checkedAs(r) && !r.Maintenance })
 		switch {
 		case i >= 0:
 			line = slices.Clone(running[i].line)
