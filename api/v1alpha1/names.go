@@ -39,6 +39,10 @@ const (
 	// place it takes in a roll-out, so that it may go to the same host and volume.
 	SuccessorOfAnnotation = "capstan.dev/successor-of"
 
+	// HonouredAnnotation on a Tombstone says that nothing of its VM is left, so that it
+	// keeps no address any more.
+	HonouredAnnotation = "capstan.dev/honoured"
+
 	// WorkloadClusterFinalizer and its siblings hold an object until what was made
 	// for it is confirmed to be gone.
 	WorkloadClusterFinalizer = "workloadcluster.capstan.dev"

@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // TombstoneSpec says which VM must die.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a tombstone cannot be changed"
@@ -109,3 +113,11 @@ func (t *Tombstone) GetConditions() []metav1.Condition { return t.Status.Conditi
 
 // SetConditions sets the conditions.
 func (t *Tombstone) SetConditions(conditions []metav1.Condition) { t.Status.Conditions = conditions }
+
+// IsHonoured tells whether nothing of its VM is left.
+func (t *Tombstone) IsHonoured() bool { return t.Annotations[HonouredAnnotation] != "" }
+
+// Holds tells whether its VM may still use an address.
+func (t *Tombstone) Holds(address ReservedAddress) bool {
+	return !t.IsHonoured() && slices.Contains(t.Spec.Addresses, address)
+}

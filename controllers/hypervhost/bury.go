@@ -5,19 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
@@ -127,68 +122,6 @@ func hashOf(tombstones []hostapi.Tombstone) string {
 		sum.Write([]byte(t.Stamp.ID))
 	}
 	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// release removes a tombstone that is honoured, and tells whether it could. With
-// it goes what keeps its addresses reserved.
-func (r *Reconciler) release(ctx context.Context, t *capstanv1.Tombstone) (released bool, err error) {
-	if free, err := r.freeAddresses(ctx, t); err != nil || !free {
-		return false, err
-	}
-	before := t.DeepCopy()
-	if controllerutil.RemoveFinalizer(t, capstanv1.TombstoneFinalizer) {
-		if err := r.Client.Patch(ctx, t, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("removing the finalizer from Tombstone %s: %w", t.Name, err)
-		}
-	}
-	if err := r.Client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("deleting Tombstone %s: %w", t.Name, err)
-	}
-	return true, nil
-}
-
-// freeAddresses frees what stayed reserved for the buried VM alone, and tells
-// whether all of it is free. As long as the VM's own claim stands, the tombstone
-// must: whoever releases the claim leaves the address of a buried VM to us, and
-// nobody would free it if we were gone by then.
-func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) (free bool, err error) {
-	for _, a := range t.Spec.Addresses {
-		address, err := netip.ParseAddr(a.Address)
-		if err != nil {
-			return false, fmt.Errorf("address of Tombstone %s: %w", t.Name, err)
-		}
-		reservation := &capstanv1.AddressReservation{}
-		err = r.Live.Get(ctx, client.ObjectKey{Name: addresspool.ReservationName(a.LogicalNetwork, address)}, reservation)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return false, fmt.Errorf("reading the AddressReservation of %s: %w", a.Address, err)
-		}
-		claim := &ipamv1.IPAddressClaim{}
-		ref := reservation.Spec.ClaimRef
-		err = r.Live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, claim)
-		if client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
-		}
-		if err == nil && string(claim.UID) == ref.UID && claim.DeletionTimestamp.IsZero() {
-			if isClaimOf(claim, t.Spec.VMRef) {
-				return false, nil
-			}
-			// It was freed before, and is somebody else's now.
-			continue
-		}
-		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &reservation.UID}); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("freeing %s: %w", reservation.Name, err)
-		}
-	}
-	return true, nil
-}
-
-func isClaimOf(claim *ipamv1.IPAddressClaim, vm capstanv1.VMReference) bool {
-	return claim.Namespace == vm.Namespace && slices.ContainsFunc(claim.OwnerReferences, func(ref metav1.OwnerReference) bool {
-		return ref.Kind == "VirtualMachine" && ref.Name == vm.Name
-	})
 }
 
 // releaseOfRemoved releases the tombstones that nobody can confirm any more,

@@ -94,6 +94,53 @@ func TestAnAddressThatWasGivenToAnotherVMIsLeftToIt(t *testing.T) {
 	g.Expect(r.isGone(t, reservation)).To(BeFalse())
 }
 
+func TestAVIPIsFreedByTheLastThatMayHoldIt(t *testing.T) {
+	deleted := func(finalizer string) func(*ipamv1.IPAddressClaim) {
+		return func(c *ipamv1.IPAddressClaim) {
+			c.DeletionTimestamp, c.Finalizers = ptr.To(metav1.Now()), []string{finalizer}
+		}
+	}
+	honoured := func(t *capstanv1.Tombstone) {
+		t.Annotations = map[string]string{capstanv1.HonouredAnnotation: "true"}
+	}
+	for name, tc := range map[string]struct {
+		claim func(*ipamv1.IPAddressClaim)
+		other func(*capstanv1.Tombstone)
+		freed bool
+	}{
+		"its load balancer lives":                      {claim: func(*ipamv1.IPAddressClaim) {}},
+		"it is given back, and another VM may have it": {claim: deleted(capstanv1.LoadBalancerFinalizer)},
+		"it is given back":                             {claim: deleted(capstanv1.IPAddressClaimFinalizer), freed: true},
+		"its load balancer is gone":                    {freed: true},
+		"another buried VM may have it":                {other: func(*capstanv1.Tombstone) {}},
+		"another one had it":                           {other: honoured, freed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			claim := &ipamv1.IPAddressClaim{ObjectMeta: metav1.ObjectMeta{
+				Namespace: "team", Name: "shop-vip", UID: "claim",
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: capstanv1.GroupVersion.String(), Kind: "LoadBalancer", Name: "shop", UID: "lb"}},
+			}}
+			tombstone, reservation := buriedVM(""), reservationFor(claim)
+			objects := []client.Object{tombstone, reservation}
+			if tc.claim != nil {
+				tc.claim(claim)
+				objects = append(objects, claim)
+			}
+			if tc.other != nil {
+				other := buriedVM("")
+				other.Name, other.UID, other.Spec.Host = "other", "other", "hv2"
+				tc.other(other)
+				objects = append(objects, other)
+			}
+			r := reconcilerWith(t, objects...)
+			g.Expect(r.releaseOfRemoved(t.Context(), "hv1")).To(BeFalse(), "nothing is waited for")
+			g.Expect(r.isGone(t, tombstone)).To(BeTrue())
+			g.Expect(r.isGone(t, reservation)).To(Equal(tc.freed))
+		})
+	}
+}
+
 func TestATombstoneStandsWhileAHostMaySpeakForItsFailoverCluster(t *testing.T) {
 	known := func(cluster string) capstanv1.HyperVHostStatus {
 		return capstanv1.HyperVHostStatus{Memory: ptr.To(resource.MustParse("64Gi")), FailoverCluster: cluster}

@@ -321,6 +321,23 @@ var _ = Describe("Deleting an IPAddressClaim", func() {
 		Expect(addressOf(ctx, again)).NotTo(Equal(address), "the buried VM may still use it")
 	})
 
+	It("frees what a buried VM had of which nothing is left", func(ctx SpecContext) {
+		network := newNetwork(ctx)
+		namespace := env.Namespace(ctx, GinkgoT())
+		claim := newClaim(namespace, "vm-0", network.Name)
+		env.Create(ctx, claim)
+		env.Create(ctx, &capstanv1.Tombstone{
+			ObjectMeta: metav1.ObjectMeta{Name: "tomb-" + namespace, Annotations: map[string]string{capstanv1.HonouredAnnotation: "true"}},
+			Spec: capstanv1.TombstoneSpec{
+				ID: "00000000-0000-4000-8000-000000000001", VMRef: capstanv1.VMReference{Namespace: namespace, Name: "vm"}, Host: "hv1",
+				Addresses: []capstanv1.ReservedAddress{{LogicalNetwork: network.Name, Address: addressOf(ctx, claim)}},
+			},
+		})
+		Expect(env.Client.Delete(ctx, claim)).To(Succeed())
+		env.ExpectGone(ctx, claim)
+		expectReservations(ctx, network.Name)
+	})
+
 	It("touches no reservation of anybody else", func(ctx SpecContext) {
 		network := newNetwork(ctx)
 		namespace := env.Namespace(ctx, GinkgoT())

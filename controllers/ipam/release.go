@@ -80,10 +80,8 @@ func (r *ClaimReconciler) free(ctx context.Context, claim *ipamv1.IPAddressClaim
 
 func buried(tombstones []capstanv1.Tombstone, reservation *capstanv1.AddressReservation) bool {
 	for i := range tombstones {
-		for _, a := range tombstones[i].Spec.Addresses {
-			if a.LogicalNetwork == reservation.Spec.LogicalNetwork && a.Address == reservation.Spec.Address {
-				return true
-			}
+		if tombstones[i].Holds(capstanv1.ReservedAddress{LogicalNetwork: reservation.Spec.LogicalNetwork, Address: reservation.Spec.Address}) {
+			return true
 		}
 	}
 	return false

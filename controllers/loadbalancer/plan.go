@@ -145,7 +145,9 @@ func (r *Reconciler) withBuried(ctx context.Context, lb *capstanv1.LoadBalancer,
 	for i := range tombstones.Items {
 		buried := &tombstones.Items[i].Spec
 		known := slices.ContainsFunc(vms, func(vm lbplan.VM) bool { return vm.Name == buried.VMRef.Name })
-		if buried.VMRef.Namespace == lb.Namespace && len(buried.Addresses) > 0 && !known {
+		// Its own address is the first, if it had one: what follows are VIPs.
+		if buried.VMRef.Namespace == lb.Namespace && len(buried.Addresses) > 0 && !known &&
+			!slices.Contains(lb.Status.VIPs, buried.Addresses[0].Address) {
 			vms = append(vms, lbplan.VM{Name: buried.VMRef.Name, Address: buried.Addresses[0].Address})
 		}
 	}

@@ -6,7 +6,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -121,6 +120,11 @@ func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 			})
 		}
 	}
+	virtual, err := r.virtualAddressesOf(ctx, vm)
+	if err != nil {
+		return err
+	}
+	tombstone.Spec.Addresses = append(tombstone.Spec.Addresses, virtual...)
 	if err := r.Client.Create(ctx, tombstone, client.FieldOwner(capstanv1.FieldOwner)); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("writing Tombstone %s of VirtualMachine %s/%s: %w", tombstone.Name, vm.Namespace, vm.Name, err)
 	}
@@ -135,36 +139,4 @@ func labelsOfBuried(vm *capstanv1.VirtualMachine) map[string]string {
 		return map[string]string{capstanv1.LoadBalancerLabel: name}
 	}
 	return nil
-}
-
-// addressOf returns the address that a claim was given, or "" if it has none any
-// more. Where the namespace goes, the IPAddress is gone at once; what counts is the
-// reservation, which is in no namespace.
-func (r *Reconciler) addressOf(ctx context.Context, key client.ObjectKey) (string, error) {
-	address := &ipamv1.IPAddress{}
-	err := r.Live.Get(ctx, key, address)
-	if err == nil {
-		return address.Spec.Address, nil
-	}
-	if !apierrors.IsNotFound(err) {
-		return "", fmt.Errorf("reading IPAddress %s: %w", key, err)
-	}
-	claim := &ipamv1.IPAddressClaim{}
-	switch err := r.Live.Get(ctx, key, claim); {
-	case apierrors.IsNotFound(err):
-		// The tombstone was written before, and the claim let go after it.
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("reading IPAddressClaim %s: %w", key, err)
-	}
-	held := &capstanv1.AddressReservationList{}
-	if err := r.Live.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
-		return "", fmt.Errorf("listing the AddressReservations of IPAddressClaim %s: %w", key, err)
-	}
-	for i := range held.Items {
-		if spec := &held.Items[i].Spec; spec.ClaimRef.UID == string(claim.UID) && spec.LogicalNetwork == claim.Spec.PoolRef.Name {
-			return spec.Address, nil
-		}
-	}
-	return "", nil
 }

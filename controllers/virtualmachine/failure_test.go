@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,6 +110,51 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 			Name: addresspool.ReservationName("lan", netip.MustParseAddr(vm.Status.Addresses[0])),
 		}}
 		Expect(physics.get(reservation)()).To(Succeed())
+
+		agent.Restart(nil)
+		gone(tombstone)
+		gone(reservation)
+		physics.update(host, func() { host.Spec.Lost = false })
+		Eventually(physics.settled(host)).Should(beReady())
+	})
+
+	It("holds the VIPs that a buried load-balancer VM may have, and frees them when it is known to be dead", func(ctx SpecContext) {
+		lb := metav1.OwnerReference{APIVersion: capstanv1.GroupVersion.String(), Kind: "LoadBalancer", Name: "shop", UID: "lb-of-the-buried", Controller: ptr.To(true)}
+		labels := map[string]string{capstanv1.LoadBalancerLabel: "shop"}
+		claim := &ipamv1.IPAddressClaim{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace, Name: "shop-vip", Labels: labels, OwnerReferences: []metav1.OwnerReference{lb},
+				Annotations: map[string]string{capstanv1.AddressRangeAnnotation: capstanv1.AddressRangeVIPs},
+				Finalizers:  []string{capstanv1.IPAddressClaimFinalizer},
+			},
+			Spec: ipamv1.IPAddressClaimSpec{PoolRef: ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: "lan"}},
+		}
+		vm := physics.vm(namespace, "buried-lb", func(vm *capstanv1.VirtualMachine) {
+			vm.Labels, vm.OwnerReferences = labels, []metav1.OwnerReference{lb}
+		})
+		physics.create(claim)
+		address := &ipamv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: claim.Name}}
+		Eventually(physics.get(address)).Should(Succeed())
+		Eventually(physics.settled(vm)).Should(beReady())
+		host := hostOf(vm)
+		agent := physics.agents[host.Name]
+		agent.Stop()
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
+		physics.update(host, func() { host.Spec.Lost = true })
+		physics.remove(vm)
+		gone(vm)
+		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
+		Expect(physics.get(tombstone)()).To(Succeed())
+		Expect(tombstone.Spec.Addresses).To(HaveExactElements(
+			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: vm.Status.Addresses[0]},
+			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: address.Spec.Address},
+		))
+		physics.remove(claim)
+		gone(claim)
+		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
+			Name: addresspool.ReservationName("lan", netip.MustParseAddr(address.Spec.Address)),
+		}}
+		Expect(physics.get(reservation)()).To(Succeed(), "the buried VM may still have it")
 
 		agent.Restart(nil)
 		gone(tombstone)
