@@ -46,20 +46,24 @@ type Engine struct {
 	mu   sync.Mutex
 	plan lbapi.Plan
 	// missed counts the looks in a row at which HAProxy did not answer.
-	missed  int
-	seen    lbagent.Observation
-	changed chan struct{}
+	missed int
+	// balancer is what is wrong with HAProxy, and stats is what it last said.
+	balancer error
+	stats    map[haproxy.ID]haproxy.ServerStat
+	seen     lbagent.Observation
+	changed  chan struct{}
 }
 
 var _ lbagent.Applier = (*Engine)(nil)
 
 // New returns an Engine that has seen nothing yet.
 func New(opts Options) *Engine {
-	return &Engine{opts: opts, changed: make(chan struct{})}
+	return &Engine{opts: opts, balancer: errSlow, changed: make(chan struct{})}
 }
 
 // Apply implements lbagent.Applier. A frontend answers before its VIP comes here,
 // and until it has gone: HAProxy listens on addresses that the machine does not have.
+// Where VIPs come and go, those that go are the first.
 func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	began := e.opts.Clock.Now()
 	balancing, err := e.opts.Balancer.Prepare(ctx, plan)
@@ -71,8 +75,14 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 		return err
 	}
 	steps := []step{{"HAProxy", balancing}, {"keepalived", routing}}
-	if e.givesAway(plan) {
+	if less, more, gives := e.without(plan); gives && !more {
 		slices.Reverse(steps)
+	} else if gives {
+		leaving, err := e.opts.Router.Prepare(ctx, less)
+		if err != nil {
+			return err
+		}
+		steps = slices.Insert(steps, 0, step{"keepalived", leaving})
 	}
 	for _, s := range steps {
 		if err := s.change.Commit(ctx); err != nil {
@@ -83,7 +93,7 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	e.plan = plan
 	e.mu.Unlock()
 	e.opts.Log.Debug("plan carried out", "generation", plan.Generation, "seconds", e.opts.Clock.Now().Sub(began).Seconds())
-	e.look(ctx)
+	e.look(ctx, e.opts.Balancer.Stat)
 	return nil
 }
 
@@ -92,13 +102,20 @@ type step struct {
 	change daemon.Change
 }
 
-// givesAway tells whether a VIP of the plan in force is not in the next one.
-func (e *Engine) givesAway(next lbapi.Plan) bool {
+// without returns the next plan without the VIPs that the plan in force has not, and
+// whether there are any. gives tells whether the plan in force has VIPs that the next
+// one has not.
+func (e *Engine) without(next lbapi.Plan) (less lbapi.Plan, more, gives bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.ContainsFunc(e.plan.VIPs, func(v lbapi.VIP) bool {
-		return !slices.ContainsFunc(next.VIPs, func(n lbapi.VIP) bool { return n.Address == v.Address })
-	})
+	has := func(p lbapi.Plan, address string) bool {
+		return slices.ContainsFunc(p.VIPs, func(v lbapi.VIP) bool { return v.Address == address })
+	}
+	gives = slices.ContainsFunc(e.plan.VIPs, func(v lbapi.VIP) bool { return !has(next, v.Address) })
+	less = next.Clone()
+	less.VIPs = slices.DeleteFunc(less.VIPs, func(v lbapi.VIP) bool { return !has(e.plan, v.Address) })
+	less.Frontends = slices.DeleteFunc(less.Frontends, func(f lbapi.Frontend) bool { return !has(less, f.VIP) })
+	return less, len(less.VIPs) < len(next.VIPs), gives
 }
 
 // mostMissed is how often in a row HAProxy may not answer before that is worth a word:
@@ -111,8 +128,10 @@ const lookInterval = 250 * time.Millisecond
 
 // Run looks after HAProxy and keepalived until ctx ends.
 func (e *Engine) Run(ctx context.Context) {
+	asker := &asker{stat: e.opts.Balancer.Stat}
+	defer asker.wait()
 	for {
-		e.look(ctx)
+		e.look(ctx, asker.ask)
 		select {
 		case <-ctx.Done():
 			return

@@ -31,6 +31,10 @@ type world struct {
 	now           time.Time
 	waits         chan chan time.Time
 	versionsAsked int
+	// routed are the VIPs of each plan that keepalived was given.
+	routed [][]lbapi.VIP
+	// frozen is what HAProxy's answers wait for.
+	frozen chan struct{}
 }
 
 func newWorld() *world {
@@ -99,7 +103,17 @@ func (p part) Version(context.Context) (string, error) {
 
 type balancer struct{ part }
 
-func (b balancer) Stat(context.Context) (map[haproxy.ID]haproxy.ServerStat, error) {
+func (b balancer) Stat(ctx context.Context) (map[haproxy.ID]haproxy.ServerStat, error) {
+	b.mu.Lock()
+	frozen := b.frozen
+	b.mu.Unlock()
+	if frozen != nil {
+		select {
+		case <-frozen:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away[b.name] {
@@ -113,6 +127,21 @@ func (b balancer) Stat(context.Context) (map[haproxy.ID]haproxy.ServerStat, erro
 }
 
 type router struct{ part }
+
+func (r router) Prepare(ctx context.Context, plan lbapi.Plan) (daemon.Change, error) {
+	_, err := r.part.Prepare(ctx, plan)
+	return routing{r.part, plan.VIPs}, err
+}
+
+type routing struct {
+	part
+	vips []lbapi.VIP
+}
+
+func (r routing) Commit(ctx context.Context) error {
+	r.set(func(w *world) { w.routed = append(w.routed, r.vips) })
+	return r.part.Commit(ctx)
+}
 
 func (r router) Alive() error {
 	r.mu.Lock()
@@ -169,6 +198,24 @@ func TestClientsAreAnsweredUntilTheVIPHasGone(t *testing.T) {
 	resigned.VIPs, resigned.Frontends = nil, nil
 	g.Expect(e.Apply(t.Context(), resigned)).To(Succeed())
 	g.Expect(w.did).To(Equal([]string{"prepare HAProxy", "prepare keepalived", "commit keepalived", "commit HAProxy"}))
+}
+
+func TestAVIPThatComesWhileAnotherGoesIsListenedOnBefore(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	e := w.open()
+	old := newPlan()
+	stays := lbapi.VIP{Address: "192.0.2.12", Network: "192.0.2.0/24", VRID: 1}
+	old.VIPs = append(old.VIPs, stays)
+	g.Expect(e.Apply(t.Context(), old)).To(Succeed())
+	w.did, w.routed = nil, nil
+	next := newPlan()
+	next.VIPs[0].Address, next.Frontends[0].VIP = "192.0.2.11", "192.0.2.11"
+	next.VIPs = append(next.VIPs, stays)
+	g.Expect(e.Apply(t.Context(), next)).To(Succeed())
+	g.Expect(w.did).To(Equal([]string{
+		"prepare HAProxy", "prepare keepalived", "prepare keepalived", "commit keepalived", "commit HAProxy", "commit keepalived",
+	}))
+	g.Expect(w.routed).To(Equal([][]lbapi.VIP{{stays}, next.VIPs}))
 }
 
 func TestARoleIsWhoHasTheAddressAndWhoCouldTakeIt(t *testing.T) {
@@ -256,6 +303,30 @@ func TestNewsAreToldAndNoOthers(t *testing.T) {
 	g.Expect(changed).To(BeClosed())
 	seen, _ = e.Observe()
 	g.Expect(seen.VIPs).To(Equal([]lbapi.VIPStatus{{Address: "192.0.2.10", Role: lbapi.RoleActive, Since: w.Now()}}))
+}
+
+func TestAFrozenHAProxyDoesNotKeepBackThatAVIPHasMoved(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	w.stats[id("a")] = haproxy.ServerStat{Health: lbapi.HealthUp, For: time.Minute}
+	e, tick := watched(t, w)
+	before, _ := e.Observe()
+	w.set(func(w *world) {
+		w.frozen = make(chan struct{})
+		w.held[netip.MustParseAddr("192.0.2.10")] = "eth0"
+	})
+	tick()
+	seen, _ := e.Observe()
+	g.Expect(seen.VIPs).To(HaveExactElements(HaveField("Role", lbapi.RoleActive)))
+	g.Expect(seen.Backends).To(Equal(before.Backends), "nothing else is known of them")
+	g.Expect(seen.Messages).To(BeEmpty())
+	w.set(func(w *world) {
+		close(w.frozen)
+		w.frozen = nil
+		w.stats[id("a")] = haproxy.ServerStat{Health: lbapi.HealthDown}
+	})
+	tick()
+	seen, _ = e.Observe()
+	g.Expect(seen.Backends[0].Health).To(Equal(lbapi.HealthDown))
 }
 
 func TestAVersionIsAskedForAgainAfterADaemonWasAway(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -25,17 +26,15 @@ func (e *Engine) Observe() (lbagent.Observation, <-chan struct{}) {
 
 // look finds out how things are. Plans change meanwhile: what was seen is told of
 // the plan that is in force afterwards.
-func (e *Engine) look(ctx context.Context) {
+func (e *Engine) look(ctx context.Context, ask asking) {
 	var now lbagent.Observation
-	stats, balancer := e.opts.Balancer.Stat(ctx)
-	if e.overlooks(balancer) {
-		return
-	}
-	router := e.opts.Router.Alive()
-	held, err := e.opts.Held()
+	stats, err := ask(ctx)
 	if ctx.Err() != nil {
 		return
 	}
+	balancer := e.judge(stats, err)
+	router := e.opts.Router.Alive()
+	held, err := e.opts.Held()
 	for what, err := range map[string]error{"HAProxy": balancer, "keepalived": router, "addresses": err} {
 		if err != nil {
 			now.Messages = append(now.Messages, fmt.Sprintf("%s: %s", what, err))
@@ -47,7 +46,7 @@ func (e *Engine) look(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now.VIPs = e.vips(held, balancer == nil && router == nil)
-	now.Backends = e.backends(stats)
+	now.Backends = e.backends(e.stats)
 	news := !reflect.DeepEqual(withoutSessions(now), withoutSessions(e.seen))
 	e.seen = now
 	if news {
@@ -56,16 +55,22 @@ func (e *Engine) look(ctx context.Context) {
 	}
 }
 
-// overlooks tells whether one unanswered look is let pass.
-func (e *Engine) overlooks(err error) bool {
+// judge returns what is wrong with HAProxy. What was known of it before stands while it
+// takes its time, and for the first looks at which it does not answer.
+func (e *Engine) judge(stats map[haproxy.ID]haproxy.ServerStat, err error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err == nil {
-		e.missed = 0
-		return false
+	switch {
+	case err == nil:
+		e.missed, e.stats, e.balancer = 0, stats, nil
+	case errors.Is(err, errSlow):
+	default:
+		e.missed++
+		if e.missed >= mostMissed || len(e.seen.Versions) == 0 {
+			e.stats, e.balancer = nil, err
+		}
 	}
-	e.missed++
-	return e.missed < mostMissed && len(e.seen.Versions) > 0
+	return e.balancer
 }
 
 // versions asks for what is not known yet. A daemon that has another version after

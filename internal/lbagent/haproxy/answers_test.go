@@ -56,12 +56,14 @@ func TestStateFileSaysWhatTheNextServersHave(t *testing.T) {
 		change func(*haproxy.Server)
 		want   []string
 	}{
-		"as it was, but its weight": {func(*haproxy.Server) {}, []string{"3 be:api 1 s:cp-0 192.0.2.4 2 0 1 1 34 15 3 3 6 0 0 0 - 6443 - 0 0 - - 0"}},
-		"is checked elsewhere":      {func(s *haproxy.Server) { s.CheckPort = 99 }, []string{"3 be:api 1 s:cp-0 192.0.2.4 2 0 1 1 34 15 3 3 6 0 0 0 - 6443 - 0 99 - - 0"}},
-		"another address":           {func(s *haproxy.Server) { s.Address = at("192.0.2.5:6443") }, []string{"1 be:api 1 s:cp-0 192.0.2.5 0 0 1 1 0 1 2 0 6 0 0 0 - 6443 - 0 0 - - 0"}},
-		"new":                       {func(s *haproxy.Server) { s.Name = "s:cp-1" }, []string{"1 be:api 1 s:cp-1 192.0.2.4 0 0 1 1 0 1 2 0 6 0 0 0 - 6443 - 0 0 - - 0"}},
-		"new and not doubtful":      {func(s *haproxy.Server) { s.Name, s.Doubtful = "s:cp-1", false }, nil},
-		"was in maintenance":        {func(s *haproxy.Server) { s.ID, s.Address = id("be:web", "s:n-0"), at("[2001:db8::20]:7100") }, []string{"1 be:web 1 s:n-0 2001:db8::20 0 0 1 1 0 1 2 0 6 0 0 0 - 7100 - 0 0 - - 0"}},
+		"as it was, but its weight":              {func(*haproxy.Server) {}, []string{"3 be:api 1 s:cp-0 192.0.2.4 2 0 1 1 34 15 3 3 6 0 0 0 - 6443 - 0 0 - - 0"}},
+		"is checked elsewhere":                   {func(s *haproxy.Server) { s.CheckPort = 99 }, []string{"3 be:api 1 s:cp-0 192.0.2.4 2 0 1 1 34 15 3 3 6 0 0 0 - 6443 - 0 99 - - 0"}},
+		"another address":                        {func(s *haproxy.Server) { s.Address = at("192.0.2.5:6443") }, []string{"1 be:api 1 s:cp-0 192.0.2.5 0 0 1 1 0 1 2 0 6 0 0 0 - 6443 - 0 0 - - 0"}},
+		"another port":                           {func(s *haproxy.Server) { s.Address = at("192.0.2.4:6444") }, []string{"1 be:api 1 s:cp-0 192.0.2.4 0 0 1 1 0 1 2 0 6 0 0 0 - 6444 - 0 0 - - 0"}},
+		"another port, and is checked elsewhere": {func(s *haproxy.Server) { s.Address, s.CheckPort = at("192.0.2.4:6444"), 99 }, []string{"3 be:api 1 s:cp-0 192.0.2.4 2 0 1 1 34 15 3 3 6 0 0 0 - 6444 - 0 99 - - 0"}},
+		"new":                                    {func(s *haproxy.Server) { s.Name = "s:cp-1" }, []string{"1 be:api 1 s:cp-1 192.0.2.4 0 0 1 1 0 1 2 0 6 0 0 0 - 6443 - 0 0 - - 0"}},
+		"new and not doubtful":                   {func(s *haproxy.Server) { s.Name, s.Doubtful = "s:cp-1", false }, nil},
+		"was in maintenance":                     {func(s *haproxy.Server) { s.ID, s.Address = id("be:web", "s:n-0"), at("[2001:db8::20]:7100") }, []string{"1 be:web 1 s:n-0 2001:db8::20 0 0 1 1 0 1 2 0 6 0 0 0 - 7100 - 0 0 - - 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
