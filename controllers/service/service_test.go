@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"fmt"
+	"net"
 	"runtime"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
@@ -344,6 +346,23 @@ var _ = Describe("Looking after Services", func() {
 		testenv.Update(ctx, env, cluster, func(c *clusterv1.Cluster) { c.Finalizers = nil })
 	})
 
+	It("leaves nothing running of a cluster that has never answered", func(ctx SpecContext) {
+		s := newSite(ctx)
+		remote.set(s.cluster, nil)
+		Eventually(running).Should(BeZero())
+		silent, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(silent.Close)
+		before := queues()
+		for range 3 {
+			remote.set(s.cluster, &rest.Config{Host: "http://" + silent.Addr().String()})
+			Eventually(running).ShouldNot(BeZero())
+			remote.set(s.cluster, nil)
+			Eventually(running).Should(BeZero())
+		}
+		Eventually(queues).Should(BeNumerically("<=", before))
+	})
+
 	It("leaves nothing running", func(ctx SpecContext) {
 		s := newSite(ctx)
 		s.expose(ctx, "web")
@@ -359,14 +378,23 @@ var _ = Describe("Looking after Services", func() {
 	})
 })
 
+// queues counts the goroutines of work queues, which upstream's controllers have from
+// when they are made.
+func queues() int { return goroutines("client-go/util/workqueue") }
+
 // running counts the goroutines that look after the Services of any cluster. Those of
 // the specs before end with their connections.
 func running() int {
+	return goroutines("controllers/service.(*session)", "k8s.io/cloud-provider", "informers.(*sharedInformerFactory)", "client-go/tools/record")
+}
+
+// goroutines counts those that bear one of the marks.
+func goroutines(marks ...string) int {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	count := 0
 	for goroutine := range strings.SplitSeq(string(stacks), "\n\n") {
-		for _, mark := range []string{"controllers/service.(*session)", "k8s.io/cloud-provider", "informers.(*sharedInformerFactory)", "client-go/tools/record"} {
+		for _, mark := range marks {
 			if strings.Contains(goroutine, mark) {
 				count++
 				break

@@ -181,6 +181,10 @@ func (s *session) run(ctx context.Context) {
 	defer s.informers.Shutdown()
 	core := s.informers.Core().V1()
 	if !cache.WaitForCacheSync(ctx.Done(), core.Services().Informer().HasSynced, core.Nodes().Informer().HasSynced) {
+		// What upstream's controllers began when they were made ends only when they do.
+		for _, run := range s.upstream {
+			run(quiet)
+		}
 		return
 	}
 	log.Info("Looking after Services of type LoadBalancer")
