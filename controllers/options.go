@@ -99,7 +99,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.DurationVar(&o.RolloutLongestHold, "rollout-longest-hold", o.RolloutLongestHold,
 		"after how long the nodes of a NodePool that is not left alone are replaced nevertheless, by what it says then; this is also how often, at most, constant edits begin a roll-out")
 	flags.DurationVar(&o.WaitMessageHold, "wait-message-hold", o.WaitMessageHold,
-		"for how long a new message of a condition that goes on waiting for the same reason is kept back; what is ready or wrong is told at once; 0 for not at all")
+		"for how long a new message of a condition that goes on waiting for the same reason is kept back; what is ready or wrong with an object is told of it at once, and of those that wait for it up to this much later each; 0 for not at all")
 	flags.DurationVar(&o.Pace.PerObject, "rest-per-object", o.Pace.PerObject,
 		"how long an object rests after it was worked on, for each object of its kind that is busy, so that bursts of changes are answered once; 0 for not at all")
 	flags.DurationVar(&o.Pace.Longest, "rest-longest", o.Pace.Longest, "the longest that an object rests after it was worked on")

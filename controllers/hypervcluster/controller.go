@@ -115,7 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		now := r.Clock.Now()
 		setStatus(s, now)
 		result.RequeueAfter = nextLook(s, now)
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result, reterr))
 	}()
 
 	if !infra.DeletionTimestamp.IsZero() {

@@ -108,7 +108,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			return
 		}
 		setStatus(s, r.Clock.Now())
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result, reterr))
 	}()
 
 	if !infra.DeletionTimestamp.IsZero() {

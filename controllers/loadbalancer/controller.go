@@ -128,7 +128,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			return
 		}
 		setStatus(s, r.Clock.Now())
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, lb, &result))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, lb, &result, reterr))
 	}()
 
 	if !lb.DeletionTimestamp.IsZero() {

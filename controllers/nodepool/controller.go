@@ -70,7 +70,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&capstanv1.WorkloadCluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster)).
 		// The pools of a Cluster that was deleted wait for it to be gone.
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfCluster), builder.WithPredicates(conditions.OnlyDeletions())).
-		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingPools)).
+		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingPools), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
 }
@@ -114,7 +114,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			return
 		}
 		setStatus(s)
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, pool, &result))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, pool, &result, reterr))
 	}()
 
 	if !pool.DeletionTimestamp.IsZero() {

@@ -3,6 +3,8 @@ package nodepool
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,17 +79,20 @@ func withoutFormerClusters(refs []metav1.OwnerReference) []metav1.OwnerReference
 	return kept
 }
 
-// observe reads what the status is made from.
+// observe reads what the status is made from, in an order of its own: a cache has none,
+// and the first that waits is told of.
 func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	machines := &infrav1.HyperVMachineList{}
 	if err := r.Client.List(ctx, machines, client.InNamespace(s.pool.Namespace), client.MatchingLabels(translate.MachineLabels(s.pool))); err != nil {
 		return fmt.Errorf("listing HyperVMachines: %w", err)
 	}
 	s.machines = machines.Items
+	slices.SortFunc(s.machines, func(a, b infrav1.HyperVMachine) int { return strings.Compare(a.Name, b.Name) })
 	sets := &clusterv1.MachineSetList{}
 	if err := r.Client.List(ctx, sets, client.InNamespace(s.pool.Namespace), client.MatchingLabels(translate.MachineLabels(s.pool))); err != nil {
 		return fmt.Errorf("listing MachineSets: %w", err)
 	}
 	s.sets = sets.Items
+	slices.SortFunc(s.sets, func(a, b clusterv1.MachineSet) int { return strings.Compare(a.Name, b.Name) })
 	return nil
 }

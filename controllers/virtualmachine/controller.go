@@ -139,7 +139,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			// What was done on a host is recorded at once.
 			patience = nil
 		}
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, patience, before, vm, &result))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, patience, before, vm, &result, reterr))
 		if vm.ResourceVersion != before.ResourceVersion {
 			r.written.wrote(vm)
 		}

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -62,7 +63,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&infrav1.HyperVCluster{}, byLabel).
 		Watches(&infrav1.HyperVMachine{}, byLabel, builder.WithPredicates(conditions.ReadyChanged())).
 		Watches(&capstanv1.NodePool{}, handler.EnqueueRequestsFromMapFunc(clusterOfPool)).
-		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingClusters)).
+		Watches(&capstanv1.VMImage{}, handler.EnqueueRequestsFromMapFunc(r.waitingClusters), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
 }
@@ -98,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			return
 		}
 		setStatus(s)
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, wlc, &result))
+		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, wlc, &result, reterr))
 	}()
 
 	if !wlc.DeletionTimestamp.IsZero() {

@@ -3,6 +3,8 @@ package workloadcluster
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
@@ -93,7 +95,8 @@ func (r *Reconciler) pruneTemplates(ctx context.Context, s *scope) error {
 	return templates.Prune(ctx, r.Client, s.wlc, keep, "", client.MatchingLabels{capstanv1.WorkloadClusterLabel: s.wlc.Name})
 }
 
-// observe reads what the status is made from.
+// observe reads what the status is made from, in an order of its own: a cache has none,
+// and the first that waits is told of.
 func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	pools := &capstanv1.NodePoolList{}
 	if err := r.Client.List(ctx, pools, client.InNamespace(s.wlc.Namespace)); err != nil {
@@ -106,6 +109,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			settled = settled && conditions.IsCurrentlyTrue(pool, capstanv1.ReadyCondition)
 		}
 	}
+	slices.SortFunc(s.pools, func(a, b capstanv1.NodePool) int { return strings.Compare(a.Name, b.Name) })
 	if settled {
 		return nil
 	}
@@ -114,6 +118,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		return fmt.Errorf("listing HyperVMachines: %w", err)
 	}
 	s.infraMachines = infra.Items
+	slices.SortFunc(s.infraMachines, func(a, b infrav1.HyperVMachine) int { return strings.Compare(a.Name, b.Name) })
 	var err error
 	s.machines, err = machinesOf(ctx, r.Client, s.wlc)
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
@@ -70,7 +71,7 @@ func planVersion(wanted string, kcp *controlplanev1.KubeadmControlPlane, machine
 	steps, ok := kubeversion.MinorSteps(present, wanted)
 	switch {
 	case ok && steps == 0 && goesBack(wanted, kcp, machines):
-		return versionPlan{present, fmt.Sprintf("%s is refused: no control-plane machine that stays has a version as old; set spec.version to %s or later", wanted, present)}
+		return versionPlan{present, fmt.Sprintf("%s is refused: no control-plane machine that stays has a version as old; set spec.version to %s or later", wanted, oldestStaying(kcp, machines))}
 	case present == wanted, ok && steps == 0:
 		return versionPlan{effective: wanted}
 	case !ok || steps < 0:
@@ -93,12 +94,19 @@ func planVersion(wanted string, kcp *controlplanev1.KubeadmControlPlane, machine
 // goesBack tells whether a version is older than that of every machine of a control
 // plane that ever ran.
 func goesBack(wanted string, kcp *controlplanev1.KubeadmControlPlane, machines []clusterv1.Machine) bool {
-	if !kubeversion.Less(wanted, kcp.Spec.Version) || !ptr.Deref(kcp.Status.Initialization.ControlPlaneInitialized, false) {
-		return false
+	return ptr.Deref(kcp.Status.Initialization.ControlPlaneInitialized, false) && kubeversion.Less(wanted, oldestStaying(kcp, machines))
+}
+
+// oldestStaying returns the oldest version that a control plane has or is brought to,
+// but for its machines that go.
+func oldestStaying(kcp *controlplanev1.KubeadmControlPlane, machines []clusterv1.Machine) string {
+	versions := []string{kcp.Spec.Version}
+	for i := range machines {
+		if m := &machines[i]; isControlPlane(m) && m.DeletionTimestamp.IsZero() {
+			versions = append(versions, m.Spec.Version)
+		}
 	}
-	return !slices.ContainsFunc(machines, func(m clusterv1.Machine) bool {
-		return isControlPlane(&m) && m.DeletionTimestamp.IsZero() && m.Spec.Version != "" && !kubeversion.Less(wanted, m.Spec.Version)
-	})
+	return kubeversion.Oldest(versions...)
 }
 
 // tooOld returns the oldest worker that an API server of this version would not
@@ -134,6 +142,7 @@ func machinesOf(ctx context.Context, reader client.Reader, wlc *capstanv1.Worklo
 	if err := reader.List(ctx, list, client.InNamespace(wlc.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: wlc.Name}); err != nil {
 		return nil, fmt.Errorf("listing the Machines of Cluster %s: %w", wlc.Name, err)
 	}
+	slices.SortFunc(list.Items, func(a, b clusterv1.Machine) int { return strings.Compare(a.Name, b.Name) })
 	return list.Items, nil
 }
 

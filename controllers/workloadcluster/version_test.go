@@ -82,6 +82,10 @@ func TestPlanVersion(t *testing.T) {
 		},
 		"never goes back further than the oldest machine": {
 			wanted: "v1.36.2", present: rolling, machines: []clusterv1.Machine{machine("v1.36.4", ofControlPlane), machine("v1.36.3", ofControlPlane)},
+			want: versionPlan{"v1.36.4", "v1.36.2 is refused: no control-plane machine that stays has a version as old; set spec.version to v1.36.3 or later"},
+		},
+		"names the present version where no machine stays": {
+			wanted: "v1.36.2", present: rolling, machines: []clusterv1.Machine{machine("v1.36.3", ofControlPlane, going)},
 			want: versionPlan{"v1.36.4", "v1.36.2 is refused: no control-plane machine that stays has a version as old; set spec.version to v1.36.4 or later"},
 		},
 		"goes back where nothing ever ran": {

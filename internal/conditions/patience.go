@@ -18,7 +18,9 @@ import (
 // Patience keeps back what is hardly worth a write of its own: that an object which
 // was made a moment ago waits, and that one which waits does so in other words.
 // Most of that is overtaken by what is worth it. Whatever is ready, wrong, counted
-// or waited for instead is told at once. Who keeps no patience tells all at once.
+// or waited for instead is told at once. What is wrong with another object is told
+// at once of that one, and may be kept back where it is but why this one waits. Who
+// keeps no patience tells all at once.
 type Patience struct {
 	Clock clock.PassiveClock
 	// Young is how old an object is before it is told of that it merely waits. An
@@ -42,7 +44,8 @@ func (p *Patience) Left(before, after Object) (time.Duration, error) {
 		return 0, nil
 	}
 	now := p.Clock.Now()
-	if left := after.GetCreationTimestamp().Add(p.Young).Sub(now); left > 0 && isFirstWait(before, after) {
+	// What was made in the future was made by a clock that is ahead, nobody knows how far.
+	if left := after.GetCreationTimestamp().Add(p.Young).Sub(now); left > 0 && left <= p.Young && isFirstWait(before, after) {
 		return left, nil
 	}
 	same, err := differInWordsOnly(before, after)
@@ -67,8 +70,14 @@ func (p *Patience) Left(before, after Object) (time.Duration, error) {
 	return 0, nil
 }
 
-// WriteInTime is Write, or has the object looked at again when that is due.
-func (w *Writer) WriteInTime(ctx context.Context, p *Patience, before, after Object, result *reconcile.Result) error {
+// WriteInTime is Write, or has the object looked at again when that is due. A round
+// that failed is told of at once, under whichever reason: nobody knows when the next
+// one is. And what goes has no next one.
+func (w *Writer) WriteInTime(ctx context.Context, p *Patience, before, after Object, result *reconcile.Result, failed error) error {
+	if failed != nil || goes(after) {
+		p.forget(after.GetUID())
+		return w.Write(ctx, before, after)
+	}
 	left, err := p.Left(before, after)
 	if err != nil {
 		return err
@@ -80,6 +89,15 @@ func (w *Writer) WriteInTime(ctx context.Context, p *Patience, before, after Obj
 		result.RequeueAfter = left
 	}
 	return nil
+}
+
+func (p *Patience) forget(uid types.UID) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.kept, uid)
 }
 
 // sweep forgets those that were due long ago. They are gone.

@@ -1,6 +1,7 @@
 package conditions_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -114,6 +116,13 @@ func TestAnObjectThatWasJustMadeIsNotToldOfThatItWaits(t *testing.T) {
 	g.Expect(p.left(t, waiting("for its cluster"))).To(BeZero())
 }
 
+func TestAnObjectThatIsMadeInTheFutureIsToldOfAtOnce(t *testing.T) {
+	g, p := NewWithT(t), newPatient()
+	p.pool.Status.Conditions = nil
+	p.pool.CreationTimestamp = metav1.NewTime(p.clock.Now().Add(time.Second))
+	g.Expect(p.left(t, waiting("for its cluster"))).To(BeZero(), "the API server's clock may be ahead by hours")
+}
+
 func TestADeletionIsToldAtOnceThoughTheObjectIsYoung(t *testing.T) {
 	g, p := NewWithT(t), newPatient()
 	now := metav1.NewTime(p.clock.Now())
@@ -134,12 +143,14 @@ func TestAStatusIsWrittenInTimeOrLookedAtAgainWhenItIsDue(t *testing.T) {
 		change         func(*capstanv1.NodePool)
 		planned, again time.Duration
 		writes         int
+		failed         error
 	}{
-		"other words":                      {waiting("0 of 3; vm-1 boots"), 0, words, 0},
-		"other words, and an earlier look": {waiting("0 of 3; vm-1 boots"), time.Second, time.Second, 0},
-		"other words, and a later look":    {waiting("0 of 3; vm-1 boots"), time.Minute, words, 0},
-		"news":                             {func(p *capstanv1.NodePool) { conditions.True(p, "Ready", "Ready", "3 of 3") }, time.Minute, time.Minute, 1},
-		"nothing":                          {func(*capstanv1.NodePool) {}, time.Minute, time.Minute, 0},
+		"other words":                      {change: waiting("0 of 3; vm-1 boots"), again: words},
+		"other words, and an earlier look": {change: waiting("0 of 3; vm-1 boots"), planned: time.Second, again: time.Second},
+		"other words, and a later look":    {change: waiting("0 of 3; vm-1 boots"), planned: time.Minute, again: words},
+		"news":                             {change: func(p *capstanv1.NodePool) { conditions.True(p, "Ready", "Ready", "3 of 3") }, planned: time.Minute, again: time.Minute, writes: 1},
+		"nothing":                          {change: func(*capstanv1.NodePool) {}, planned: time.Minute, again: time.Minute},
+		"other words, of a failure":        {change: waiting("0 of 3; no answer"), failed: errors.New("no answer"), writes: 1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			g, p := NewWithT(t), newPatient()
@@ -151,11 +162,70 @@ func TestAStatusIsWrittenInTimeOrLookedAtAgainWhenItIsDue(t *testing.T) {
 			tc.change(after)
 			result := reconcile.Result{RequeueAfter: tc.planned}
 			writer := &conditions.Writer{Client: w, Summary: "Ready"}
-			g.Expect(writer.WriteInTime(t.Context(), p.Patience, before, after, &result)).To(Succeed())
+			g.Expect(writer.WriteInTime(t.Context(), p.Patience, before, after, &result, tc.failed)).To(Succeed())
 			g.Expect(result.RequeueAfter).To(Equal(tc.again))
 			g.Expect(w.writes).To(Equal(tc.writes))
 		})
 	}
+}
+
+func TestTheFirstWaitOfAYoungObjectIsToldAtOnceAfterAFailure(t *testing.T) {
+	g, p := NewWithT(t), newPatient()
+	p.pool.Status.Conditions = nil
+	w := newWorld(t, p.pool)
+	before := newPool()
+	g.Expect(w.Get(t.Context(), client.ObjectKeyFromObject(before), before)).To(Succeed())
+	before.CreationTimestamp = metav1.NewTime(p.clock.Now())
+	after := before.DeepCopy()
+	waiting("no answer")(after)
+	writer := &conditions.Writer{Client: w, Summary: "Ready"}
+	g.Expect(writer.WriteInTime(t.Context(), p.Patience, before, after, &reconcile.Result{}, errors.New("no answer"))).To(Succeed())
+	g.Expect(w.writes).To(Equal(1))
+}
+
+// deletions is how many pools were counted that had gone.
+func deletions(t *testing.T) uint64 {
+	t.Helper()
+	families, err := ctrlmetrics.Registry.Gather()
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	var n uint64
+	for _, family := range families {
+		if family.GetName() != "capstan_phase_duration_seconds" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			if labels["kind"] == "NodePool" && labels["phase"] == "deleting" {
+				n += metric.GetHistogram().GetSampleCount()
+			}
+		}
+	}
+	return n
+}
+
+func TestTheLastRoundOfADeletionIsCountedAtOnce(t *testing.T) {
+	g, p := NewWithT(t), newPatient()
+	p.pool.Finalizers = []string{"capstan.dev/test"}
+	w := newWorld(t, p.pool)
+	g.Expect(w.Delete(t.Context(), p.pool.DeepCopy())).To(Succeed())
+	deleting := func(message string) func(*capstanv1.NodePool) {
+		return func(p *capstanv1.NodePool) { conditions.False(p, "Ready", "Deleting", "%s", message) }
+	}
+	g.Expect(w.reconcile(t, deleting("3 machines are left"))).To(Succeed())
+
+	before, counted := w.written.DeepCopy(), deletions(t)
+	after := before.DeepCopy()
+	after.Finalizers = nil
+	deleting("all that was made for the pool is gone")(after)
+	result := reconcile.Result{}
+	writer := &conditions.Writer{Client: w, Summary: "Ready"}
+	g.Expect(writer.WriteInTime(t.Context(), p.Patience, before, after, &result, nil)).To(Succeed())
+	g.Expect(deletions(t)).To(Equal(counted + 1))
+	g.Expect(result).To(BeZero(), "there is nothing left to look at")
+	g.Expect(w.writes).To(Equal(1), "nor to write to")
 }
 
 func TestWithoutPatienceAllIsToldAtOnce(t *testing.T) {

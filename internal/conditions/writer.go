@@ -46,7 +46,7 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	if !after.GetDeletionTimestamp().IsZero() && len(after.GetFinalizers()) == 0 {
+	if goes(after) {
 		metrics.Gone(after)
 		return nil
 	}
@@ -77,6 +77,11 @@ func (w *Writer) Write(ctx context.Context, before, after Object) error {
 	logChanges(ctx, before, after)
 	w.tell(before, after)
 	return nil
+}
+
+// goes tells whether nothing holds an object any more that was deleted.
+func goes(obj Object) bool {
+	return !obj.GetDeletionTimestamp().IsZero() && len(obj.GetFinalizers()) == 0
 }
 
 // changesStatus tells whether there is more in a patch than the version that it is
