@@ -63,6 +63,26 @@ var _ = Describe("The namespace of a protected WorkloadCluster", func() {
 		Eventually(func() error { return env.Client.Delete(ctx, n) }).WithContext(ctx).Should(Succeed())
 	})
 
+	It("goes on going once it does, whatever becomes of the cluster", func(ctx SpecContext) {
+		namespace, witness := env.Namespace(ctx, GinkgoT()), env.Namespace(ctx, GinkgoT())
+		c, later := testenv.NewWorkloadCluster(namespace, "shop"), testenv.NewWorkloadCluster(witness, "shop")
+		env.Create(ctx, c, later)
+		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+		testenv.Update(ctx, env, n, func(n *corev1.Namespace) { n.Finalizers = []string{"example.org/held"} })
+		Expect(env.Client.Delete(ctx, n)).To(Succeed())
+		// The API server asks nobody about one that it holds itself.
+		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(n), n)).To(Succeed())
+		n.Spec.Finalizers = nil
+		Expect(env.Client.SubResource("finalize").Update(ctx, n)).To(Succeed())
+
+		// One watch tells the API server of both clusters, one after the other.
+		testenv.Update(ctx, env, c, protected(true))
+		testenv.Update(ctx, env, later, protected(true))
+		Eventually(tryToDelete(ctx, witness)).WithContext(ctx).Should(MatchError(ContainSubstring(denied)))
+		Expect(env.Client.Delete(ctx, n)).To(Succeed())
+		testenv.Update(ctx, env, n, func(n *corev1.Namespace) { n.Finalizers = nil })
+	})
+
 	It("is kept alone: its neighbours go", func(ctx SpecContext) {
 		kept, neighbour, empty := env.Namespace(ctx, GinkgoT()), env.Namespace(ctx, GinkgoT()), env.Namespace(ctx, GinkgoT())
 		env.Create(ctx, testenv.NewWorkloadCluster(kept, "shop", protected(true)), testenv.NewWorkloadCluster(neighbour, "shop"))

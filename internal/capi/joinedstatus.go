@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"sync"
 
@@ -106,10 +107,12 @@ func (c *joinedStatus) read(ctx context.Context, key client.ObjectKey, before, i
 	}
 }
 
+// end forgets a round. One that was cut short by its deadline says nothing about the
+// helper, which did not come to its second request.
 func (c *joinedStatus) end(ctx context.Context, id types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.rounds[id]; r != nil && r.sent != nil {
+	if r := c.rounds[id]; r != nil && r.sent != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.giveUp(ctx, r)
 	}
 	delete(c.rounds, id)

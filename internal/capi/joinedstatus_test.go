@@ -69,6 +69,17 @@ func begin(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithValue(ctx, roundKey{}, uuid.NewUUID()), time.Minute)
 }
 
+// expiring is a context that its deadline ends as soon as anything does.
+type expiring struct{ context.Context }
+
+// Err implements context.Context.
+func (e expiring) Err() error {
+	if e.Context.Err() == nil {
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
 // round does what a reconciler does with an object, and returns what came of the
 // last patch.
 func (r *rounds) round(ctx context.Context, claim *ipamv1.IPAddressClaim, change func(*ipamv1.IPAddressClaim)) error {
@@ -255,17 +266,23 @@ var _ = Describe("The status of an object that a patch.Helper writes", func() {
 		Expect(r.requests).To(Equal([]string{status, status}))
 	})
 
-	It("is never joined again once a helper has not asked for what it was expected to", func(ctx SpecContext) {
-		round, end := begin(ctx)
+	// neverAsk has a status joined whose second request does not come. It patches a copy,
+	// as no reconciler does, which differs in nothing but the rest.
+	neverAsk := func(round context.Context) {
+		GinkgoHelper()
 		subject := &ipamv1.IPAddressClaim{}
 		Expect(r.Get(round, client.ObjectKeyFromObject(claim), subject)).To(Succeed())
-		// As no reconciler does: it patches a copy, which differs in nothing but the rest.
 		other := subject.DeepCopy()
 		helper, err := patch.NewHelper(other, r.Client)
 		Expect(err).NotTo(HaveOccurred())
 		changeAll(subject)
 		other.Status.Conditions, other.Status.Deprecated = subject.Status.Conditions, subject.Status.Deprecated
 		Expect(helper.Patch(round, other)).To(Succeed())
+	}
+
+	It("is never joined again once a helper has not asked for what it was expected to", func(ctx SpecContext) {
+		round, end := begin(ctx)
+		neverAsk(round)
 		end()
 
 		Eventually(func(g Gomega) {
@@ -277,6 +294,18 @@ var _ = Describe("The status of an object that a patch.Helper writes", func() {
 			g.Expect(r.round(ctx, claim, changeAll)).To(Succeed())
 			g.Expect(r.requests).To(Equal([]string{status, status}))
 		}).Should(Succeed())
+	})
+
+	It("is still joined after a round that its deadline cut short", func(ctx SpecContext) {
+		round, end := begin(ctx)
+		neverAsk(expiring{round})
+		end()
+		Eventually(func() int { return capi.RoundsOf(r.Client) }).Should(BeZero())
+		Expect(r.round(ctx, claim, func(c *ipamv1.IPAddressClaim) {
+			withCondition(c, "Ready", "Again")
+			c.Status.AddressRef.Name = "b"
+		})).To(Succeed())
+		Expect(r.requests).To(Equal([]string{status}))
 	})
 
 	It("is whole from the first when Cluster API's reconcilers write it", func(ctx SpecContext) {

@@ -42,6 +42,7 @@ var (
 	keeper    *servingcert.Keeper
 	clock     *clocktesting.FakeClock
 	webhooks  string
+	asked     *asking
 )
 
 var _ = BeforeSuite(func() {
@@ -84,13 +85,14 @@ func startManager(scheme *runtime.Scheme) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(keeper.Ensure(ctx)).To(Succeed())
 
+	asked = &asking{Server: webhook.NewServer(webhook.Options{
+		Host: "127.0.0.1", Port: port, TLSOpts: []func(*tls.Config){keeper.ConfigureTLS},
+	})}
 	options := ctrl.Options{
 		Scheme:                 scheme,
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Host: "127.0.0.1", Port: port, TLSOpts: []func(*tls.Config){keeper.ConfigureTLS},
-		}),
+		WebhookServer:          asked,
 	}
 	Expect(capi.RequireCRDs(ctx, k8s)).To(Succeed())
 	Expect(capi.RefuseForeign(ctx, k8s)).To(Succeed())
