@@ -112,7 +112,9 @@ func writeGlobal(p *page, self lbapi.Peer) {
 }
 
 // writeProbe gives the VIP away when HAProxy stays away: whoever runs it has three
-// seconds to start it again, which costs clients less than a takeover.
+// seconds to start it again, which costs clients less than a takeover. An absent
+// HAProxy fails a probe at once, and a slow one after as long as a probe waits: it has
+// three times that, for whoever is overloaded gains nothing by a takeover.
 func writeProbe(p *page, probe []string) {
 	if len(probe) == 0 {
 		return
@@ -126,7 +128,7 @@ func writeProbe(p *page, probe []string) {
 	}
 	p.text.WriteString(p.indent + `script "` + strings.Join(probe, " ") + "\"\n")
 	p.line("interval", "1")
-	p.line("timeout", "2")
+	p.line("timeout", "6")
 	p.line("fall", "3")
 	p.line("rise", "1")
 	p.close()

@@ -45,7 +45,7 @@ func Main(ctx context.Context, program string, args []string, stdout, stderr io.
 		fmt.Fprintln(stdout, program, buildinfo.Version())
 		return exitOK
 	case flags.Arg(0) == "probe" && flags.NArg() == 2:
-		return probe(ctx, flags.Arg(1), program, stderr)
+		return probe(ctx, flags.Arg(1), program, probePatience, stderr)
 	case flags.NArg() > 0:
 		return misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
 	}

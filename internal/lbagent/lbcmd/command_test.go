@@ -125,6 +125,12 @@ func TestProbeTellsWhetherHAProxyAnswers(t *testing.T) {
 	}()
 	g.Expect(probe()).To(Equal(0))
 	g.Expect(probe()).To(Equal(1), "somebody else is there")
+
+	slow := make(chan int, 1)
+	go func() { slow <- probe() }()
+	g.Consistently(slow, "1s").ShouldNot(Receive(), "it is there")
+	answers <- "Name: HAProxy\nVersion: 2.6.12\n"
+	g.Eventually(slow, "3s").Should(Receive(Equal(0)))
 	close(answers)
 }
 
