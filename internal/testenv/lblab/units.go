@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/capstan-k8s/capstan/images/lb"
 )
 
 // maxConnections is what HAProxy may carry: twice as many open files are within the
@@ -18,24 +20,59 @@ type unit struct {
 	argv []string
 }
 
-// units are those of the image.
-func (vm *VM) units() []unit {
+// unitFiles are the names of the units in the image, by what tests call them.
+var unitFiles = [][2]string{
+	{"capstan-lb", "capstan-lb"},
+	{"haproxy", "capstan-lb-haproxy"},
+	{"keepalived", "capstan-lb-keepalived"},
+}
+
+// units are those of the image: their commands are as they ship, but for the folders,
+// which VMs on one machine cannot share. The agent is told of these, too, and to carry
+// what a shell's limits allow.
+func (vm *VM) units() ([]unit, error) {
 	disk := func(name string) string { return filepath.Join(vm.Disk(), name) }
 	run := func(name string) string { return filepath.Join(vm.Run(), name) }
-	haproxy, master := disk("haproxy/haproxy.cfg"), run("haproxy-master.sock")
-	pid := run("keepalived.pid")
-	return []unit{
-		{"capstan-lb", []string{
-			vm.lab.programs.CapstanLB, "--config", disk("config.yaml"), "--state-dir", disk("state"), "--max-connections", maxConnections,
-			"--haproxy-config", haproxy, "--haproxy-socket", run("haproxy.sock"), "--haproxy-master-socket", master,
-			"--keepalived-config", vm.keepalivedConfig(), "--keepalived-pid", pid,
-			"--probe", vm.lab.programs.Probe,
-		}},
-		{"haproxy", []string{"haproxy", "-W", "-f", haproxy, "-S", master}},
-		{"keepalived", []string{
-			"keepalived", "-n", "-P", "-l", "-f", vm.keepalivedConfig(), "-p", pid, "-r", run("vrrp.pid"),
-		}},
+	var units []unit
+	for _, file := range unitFiles {
+		text, err := lb.Files.ReadFile("systemd/" + file[1] + ".service")
+		if err != nil {
+			return nil, fmt.Errorf("unit of %s: %w", file[0], err)
+		}
+		argv := strings.Fields(vm.here(setting(text, "ExecStart")))
+		if len(argv) == 0 {
+			return nil, fmt.Errorf("unit of %s starts nothing", file[0])
+		}
+		if file[0] == "capstan-lb" {
+			argv = append(argv, "--config", disk("config.yaml"), "--state-dir", disk("state"), "--max-connections", maxConnections,
+				"--haproxy-config", disk("haproxy/haproxy.cfg"), "--haproxy-socket", run("haproxy.sock"),
+				"--haproxy-master-socket", run("haproxy-master.sock"),
+				"--keepalived-config", vm.keepalivedConfig(), "--keepalived-pid", run("keepalived.pid"),
+				"--probe", vm.lab.programs.Probe)
+		}
+		if before := vm.here(setting(text, "ExecStartPre")); before != "" {
+			argv = append([]string{"sh", "-c", before + ` && exec "$0" "$@"`}, argv...)
+		}
+		units = append(units, unit{file[0], argv})
 	}
+	return units, nil
+}
+
+// setting returns what a unit file says of a setting, or nothing.
+func setting(unit []byte, name string) string {
+	for line := range strings.Lines(string(unit)) {
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// here returns a command with this VM's folders and the programs that are tested.
+func (vm *VM) here(command string) string {
+	return strings.NewReplacer(
+		"/var/lib/capstan-lb", vm.Disk(), "/run/capstan-lb", vm.Run(), "/usr/bin/capstan-lb", vm.lab.programs.CapstanLB,
+	).Replace(command)
 }
 
 func (vm *VM) keepalivedConfig() string {
@@ -43,7 +80,11 @@ func (vm *VM) keepalivedConfig() string {
 }
 
 func (vm *VM) install() error {
-	for _, u := range vm.units() {
+	units, err := vm.units()
+	if err != nil {
+		return err
+	}
+	for _, u := range units {
 		if _, err := vm.Supervise(u.name, u.argv...); err != nil {
 			return err
 		}

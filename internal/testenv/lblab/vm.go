@@ -7,8 +7,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/capstan-k8s/capstan/images/lb"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
 	"github.com/capstan-k8s/capstan/internal/pki"
@@ -47,13 +49,16 @@ func (l *Lab) newVM(number int) (*VM, error) {
 
 // settings are those of images/lb/sysctl.d.
 func (vm *VM) settings() error {
-	for _, setting := range [][2]string{
-		{"net.ipv4.ip_nonlocal_bind", "1"},
-		{"net.ipv4.ip_local_port_range", "1024 65000"},
-		{"net.core.somaxconn", "8192"},
-		{"net.ipv4.tcp_max_syn_backlog", "8192"},
-	} {
-		if err := vm.Sysctl(setting[0], setting[1]); err != nil {
+	file, err := lb.Files.ReadFile("sysctl.d/90-capstan-lb.conf")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(file)) {
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := vm.Sysctl(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
 			return err
 		}
 	}
