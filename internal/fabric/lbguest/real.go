@@ -68,7 +68,7 @@ func newRealBalancer(opts Options) (_ *realBalancer, err error) {
 	b.haproxy, err = haproxy.New(haproxy.Options{
 		Settings: haproxy.Settings{
 			Socket: filepath.Join(run, "haproxy.sock"), StateFile: filepath.Join(dir, "haproxy.state"), CADir: filepath.Join(dir, "ca"),
-			MaxConnections: 2000, HardStopAfter: time.Hour, MaxReloads: 50, Listening: b.isActive,
+			MaxConnections: 2000, HardStopAfter: time.Hour, MaxReloads: 200, Listening: b.isActive,
 		},
 		Program: opts.HAProxy, ConfigFile: config, MasterSocket: master,
 		Patience: 20 * time.Second, Grace: time.Second, Log: opts.Log,

@@ -33,12 +33,15 @@ type Options struct {
 
 // HAProxy is an HAProxy that somebody else runs. Its methods may be called by one
 // at a time, Stat apart.
-type HAProxy struct{ opts Options }
+type HAProxy struct {
+	opts Options
+	old  oldSessions
+}
 
 // New returns an HAProxy, and writes a file that listens nowhere if there is none:
 // without a file nobody can start it.
 func New(opts Options) (*HAProxy, error) {
-	h := &HAProxy{opts: opts}
+	h := &HAProxy{opts: opts, old: oldSessions{now: time.Now}}
 	if err := os.MkdirAll(opts.CADir, 0o755); err != nil { //nolint:gosec // HAProxy's workers run as another user
 		return nil, fmt.Errorf("make folder for authorities: %w", err)
 	}
@@ -91,47 +94,4 @@ func info(ctx context.Context, s socket) (map[string]string, error) {
 		return nil, fmt.Errorf("HAProxy does not say who it is: %s", daemon.Shortened(answer))
 	}
 	return said, nil
-}
-
-// Stat returns how the servers are doing. Sessions are those of the worker that
-// takes new connections and of the workers that it replaced.
-func (h *HAProxy) Stat(ctx context.Context) (map[ID]ServerStat, error) {
-	answer, err := socket(h.opts.Socket).ask(ctx, statCommand...)
-	if err != nil {
-		return nil, err
-	}
-	stats, err := parseStat(answer)
-	if err != nil {
-		return nil, err
-	}
-	// A master that replaces itself does not answer for a moment; what its old workers
-	// still have is told the next time.
-	procs, err := h.processes(ctx)
-	if err != nil {
-		return stats, nil //nolint:nilerr // the servers are known
-	}
-	for _, pid := range procs.old {
-		// A worker that has just ended has no sessions.
-		old, err := h.statOf(ctx, pid)
-		if err != nil {
-			continue
-		}
-		for id, s := range old {
-			if now, ok := stats[id]; ok {
-				now.Sessions += s.Sessions
-				stats[id] = now
-			}
-		}
-	}
-	return stats, nil
-}
-
-var statCommand = []string{"show", "stat", "-1", "4", "-1"}
-
-func (h *HAProxy) statOf(ctx context.Context, pid int) (map[ID]ServerStat, error) {
-	answer, err := h.inWorker(ctx, pid, statCommand...)
-	if err != nil {
-		return nil, err
-	}
-	return parseStat(answer)
 }

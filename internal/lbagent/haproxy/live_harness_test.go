@@ -76,7 +76,7 @@ func (l *lab) options(program string) haproxy.Options {
 	return haproxy.Options{
 		Settings: haproxy.Settings{
 			Socket: l.path("haproxy.sock"), StateFile: l.path("haproxy.state"), CADir: l.path("ca"),
-			MaxConnections: 1000, HardStopAfter: time.Minute, MaxReloads: 50,
+			MaxConnections: 1000, HardStopAfter: time.Minute, MaxReloads: 200,
 		},
 		Program: program, ConfigFile: l.path("haproxy.cfg"), MasterSocket: l.path("master.sock"),
 		Patience: 10 * time.Second, Grace: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),

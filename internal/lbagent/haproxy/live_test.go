@@ -100,6 +100,24 @@ func TestNewFrontendsDisturbNobody(t *testing.T) {
 	l.Expect(held.echo()).To(Succeed())
 }
 
+func TestAStreamOutlivesManyReloads(t *testing.T) {
+	l := newLab(t)
+	a := l.newServer(10)
+	l.apply(l.plan(a.Backend))
+	held := l.holdOn(a)
+	more := l.plan(a.Backend)
+	second := more.Clone().Frontends[0]
+	second.Name, second.Port = "second", l.freePort(l.address(100))
+	more.Frontends = append(more.Frontends, second)
+	const reloads = 60
+	for range reloads / 2 {
+		l.apply(more)
+		l.apply(l.plan(a.Backend))
+	}
+	l.Expect(held.echo()).To(Succeed())
+	l.Expect(l.ask(l.vipPort)).To(Equal(a.Name))
+}
+
 func TestAReloadKeepsWhatIsKnownOfServers(t *testing.T) {
 	l := newLab(t)
 	a, dead := l.newServer(10), l.newServer(11)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
 )
@@ -14,15 +15,21 @@ import (
 // was: with the listening sockets and with what was known of servers. The old one
 // carries on with the connections that it has.
 func (h *HAProxy) reload(ctx context.Context, next Rendering) error {
+	before, err := h.awaitProcesses(ctx)
+	if err != nil {
+		return err
+	}
+	if wait := spacing(len(before.old)); wait > 0 {
+		h.opts.Log.Info("waiting with a reload: many replaced workers still have connections", "workers", len(before.old), "seconds", wait.Seconds())
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
 	running, err := h.servers(ctx)
 	if err != nil {
 		return err
 	}
 	state, err := stateFor(running, next.Servers)
-	if err != nil {
-		return err
-	}
-	before, err := h.awaitProcesses(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,6 +47,29 @@ func (h *HAProxy) reload(ctx context.Context, next Rendering) error {
 		return fmt.Errorf("clear state of servers: %w", err)
 	}
 	return h.release(ctx, running, next)
+}
+
+// spacing returns how long a reload is put off. Each costs the memory of one more worker
+// for as long as a connection of the one before it lasts, and brings the oldest worker
+// nearer to its end. Whatever changes meanwhile comes with the next reload.
+func spacing(old int) time.Duration {
+	const (
+		many = 64
+		each = 250 * time.Millisecond
+		most = 10 * time.Second
+	)
+	return min(max(0, time.Duration(old-many)*each), most)
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // awaitWorker waits until a new worker has the shape, or is known not to come.

@@ -45,7 +45,7 @@ func newFlags(program string) (*options, *flag.FlagSet) {
 	flags.StringVar(&o.haproxyUser, "haproxy-user", "", "`user` that HAProxy's workers run as; empty for whoever started it")
 	flags.IntVar(&o.maxConnections, "max-connections", 20000, "`number` of connections that HAProxy carries at a time")
 	flags.DurationVar(&o.hardStopAfter, "hard-stop-after", time.Hour, "`time` for which connections may go on in a worker that a reload replaced")
-	flags.IntVar(&o.maxReloads, "max-reloads", 50, "`number` of reloads that such a worker may outlive")
+	flags.IntVar(&o.maxReloads, "max-reloads", 200, "`number` of reloads that such a worker may outlive")
 	flags.DurationVar(&o.grace, "removal-grace", time.Second, "`time` for which a removed backend may finish what it has begun")
 	flags.DurationVar(&o.patience, "patience", 10*time.Second, "`time` for which HAProxy or keepalived may be away before a plan fails")
 	flags.StringVar(&o.keepalived, "keepalived", "/usr/sbin/keepalived", "`program` that checks keepalived's configuration")
