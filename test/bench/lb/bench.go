@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
+	"github.com/capstan-k8s/capstan/internal/testenv/traffic"
 )
 
 type bench struct {
@@ -41,7 +42,31 @@ func (b *bench) measure(ctx context.Context) error {
 	crowd.print()
 	all := takeovers.print()
 	fmt.Printf("\nRESULT takeover_ms_p50=%d takeover_ms_max=%d failed_requests=%d\n",
-		percentile(all, 50).Milliseconds(), percentile(all, 100).Milliseconds(), lost.report.Failed)
+		percentile(all, 50).Milliseconds(), percentile(all, 100).Milliseconds(), failed(lost.report, crowd.report))
+	return carried(lost.report, crowd.report)
+}
+
+// failed counts the requests that failed, and the streams that broke.
+func failed(reports ...traffic.Report) int64 {
+	var n int64
+	for _, r := range reports {
+		n += r.Failed + r.Broken
+	}
+	return n
+}
+
+// mostLate is how many requests of a hundred may not have been sent.
+const mostLate = 1
+
+// carried fails if the load was not the one that was to be measured.
+func carried(reports ...traffic.Report) error {
+	var asked, late int64
+	for _, r := range reports {
+		asked, late = asked+r.Asked, late+r.Late
+	}
+	if late*100 > (asked+late)*mostLate {
+		return fmt.Errorf("%d of %d requests were never sent in want of CPU: this was not the load to be measured, a lower -rate may be", late, asked+late)
+	}
 	return nil
 }
 

@@ -93,8 +93,14 @@ func (l losses) print() {
 			fmt.Printf("%-20s %6d %10d %10d\n", kind.name, len(kind.took), percentile(kind.took, 50).Milliseconds(), percentile(kind.took, 100).Milliseconds())
 		}
 	}
-	fmt.Printf("\nunder %.0f connections/s for %.1f s: %d requests, %d failed, %d never sent in want of CPU; latency p50 %.1f ms, p99 %.1f ms, max %.1f ms\n",
-		float64(r.Asked)/l.took.Seconds(), l.took.Seconds(), r.Asked, r.Failed, r.Late, ms(r.P50), ms(r.P99), ms(r.Max))
+	fmt.Println()
+	printLosses(fmt.Sprintf("under %.0f connections/s for %.1f s", float64(r.Asked)/l.took.Seconds(), l.took.Seconds()), r)
+}
+
+// printLosses prints what became of requests and streams.
+func printLosses(when string, r traffic.Report) {
+	fmt.Printf("%s: %d requests, %d failed, %d never sent in want of CPU; latency p50 %.1f ms, p99 %.1f ms, max %.1f ms\n",
+		when, r.Asked, r.Failed, r.Late, ms(r.P50), ms(r.P99), ms(r.Max))
 	fmt.Printf("%d streams, %d broken, %d lines returned\n", r.Streams, r.Broken, r.Echoes)
 	for reason, n := range r.Errors {
 		fmt.Printf("  %d times %s\n", n, reason)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
+	"github.com/capstan-k8s/capstan/internal/testenv/traffic"
 )
 
 // crowd is what many Services on one load balancer cost.
@@ -16,9 +17,10 @@ type crowd struct {
 	services                 int
 	applied, answered, taken time.Duration
 	alone, together          int
+	report                   traffic.Report
 }
 
-// crowd adds the Services at once, and takes them away again.
+// crowd adds the Services at once, and takes them away again, while others are asked.
 func (b *bench) crowd(ctx context.Context) (crowd, error) {
 	c := crowd{services: b.services}
 	holder, _, err := b.lab.Holder(ctx, lblab.VIP)
@@ -26,6 +28,10 @@ func (b *bench) crowd(ctx context.Context) (crowd, error) {
 		return c, err
 	}
 	if c.alone, err = memory(holder); err != nil {
+		return c, err
+	}
+	load, err := b.lab.Load(ctx, b.rate, b.streams)
+	if err != nil {
 		return c, err
 	}
 	plan := b.lab.Services(b.services)
@@ -52,8 +58,11 @@ func (b *bench) crowd(ctx context.Context) (crowd, error) {
 		return c, err
 	}
 	began = time.Now()
-	err = b.lab.Apply(ctx, b.lab.Plan())
+	if err := b.lab.Apply(ctx, b.lab.Plan()); err != nil {
+		return c, err
+	}
 	c.taken = time.Since(began)
+	c.report, err = load.Stop()
 	b.step("%d Services in force after %d ms, gone after %d ms", b.services, c.applied.Milliseconds(), c.taken.Milliseconds())
 	return c, err
 }
@@ -84,4 +93,5 @@ func memory(vm *lblab.VM) (most int, err error) {
 func (c crowd) print() {
 	fmt.Printf("\n%d Services at once: in force on both VMs after %d ms, all answered after %d ms, gone after %d ms; HAProxy RSS %.1f MiB, %.1f MiB without them\n",
 		c.services, c.applied.Milliseconds(), c.answered.Milliseconds(), c.taken.Milliseconds(), float64(c.together)/1024, float64(c.alone)/1024)
+	printLosses("meanwhile", c.report)
 }
