@@ -54,6 +54,8 @@ type agent struct {
 	next     time.Time
 	// silent is since when it has not answered, zero if it does or was never asked.
 	silent time.Time
+	// unfit is since when it answers and does not serve, zero if it does.
+	unfit time.Time
 	// held is since when it waits for a first plan, zero if it does not.
 	held time.Time
 	// resigning is since when it is to hand the VIP over, zero if it is not.
@@ -158,11 +160,14 @@ func (a *agent) failed(err error, now time.Time) time.Duration {
 	delay := retryAfter(a.failures, a.met)
 	a.err, a.next = err, now.Add(delay)
 	a.failures++
-	switch lbapi.ClassOf(err) {
-	case lbapi.Stale, lbapi.Conflict:
+	switch class := lbapi.ClassOf(err); {
+	case class == lbapi.Stale, class == lbapi.Conflict:
 		a.taken, a.met = true, true
 		a.follow()
-	case lbapi.ApplyFailed, lbapi.InvalidPlan:
+	case a.status != nil && a.unfollow != nil && lbclient.IsTimeout(err):
+		// It is at work for longer than it is waited for. Whoever follows it knows at once
+		// if it is gone, and hears how it ends.
+	case class == lbapi.ApplyFailed, class == lbapi.InvalidPlan:
 		// It answers, and what it carries is known.
 		a.met = true
 		a.follow()

@@ -1,6 +1,7 @@
 package loadbalancer
 
 import (
+	"context"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -25,6 +26,34 @@ func TestAnAnswerTakesNothingBackThatWasSeenSince(t *testing.T) {
 			a := &agent{status: tc.seen}
 			a.answered(tc.answer)
 			NewWithT(t).Expect(roleOf(a.observed())).To(Equal(tc.want))
+		})
+	}
+}
+
+func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
+	tooLate := &lbapi.Error{Class: lbapi.Unreachable, Message: "applying", Err: context.DeadlineExceeded}
+	for name, tc := range map[string]struct {
+		status   *lbapi.Status
+		followed bool
+		err      error
+		silent   bool
+	}{
+		"it is followed, and takes its time":     {status: &lbapi.Status{Generation: 1}, followed: true, err: tooLate},
+		"it is followed, and the stream is cut":  {followed: true, err: tooLate, silent: true},
+		"nobody follows it":                      {status: &lbapi.Status{Generation: 1}, err: tooLate, silent: true},
+		"it is followed, and cannot be reached":  {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Unreachable}, silent: true},
+		"it is followed, and cannot be believed": {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Untrusted}, silent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			a := &agent{status: tc.status, met: true}
+			if tc.followed {
+				a.unfollow = func() {}
+			}
+			g.Expect(a.failed(tc.err, now)).To(Equal(firstRetry), "it is asked again all the same")
+			g.Expect(a.observed() == nil).To(Equal(tc.silent))
+			since, _ := a.silence()
+			g.Expect(!since.IsZero()).To(Equal(tc.silent))
 		})
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/capstan-k8s/capstan/internal/enrol"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/pki"
@@ -55,4 +58,11 @@ func typed(doing, name string, err error) error {
 		}
 	}
 	return result
+}
+
+// IsTimeout tells that a call took longer than its caller waits, which says nothing of
+// whoever was called.
+func IsTimeout(err error) bool {
+	var coded interface{ GRPCStatus() *status.Status }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &coded) && coded.GRPCStatus().Code() == codes.DeadlineExceeded
 }
