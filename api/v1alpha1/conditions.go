@@ -119,6 +119,7 @@ const (
 	ReasonPoweredOff               = "PoweredOff"
 	ReasonBootTimeout              = "BootTimeout"
 	ReasonAgentSilent              = "AgentSilent"
+	ReasonAgentUnfit               = "AgentUnfit"
 	ReasonEnrolmentLost            = "EnrolmentLost"
 	ReasonSharedHost               = "SharedHost"
 	ReasonServicesRefused          = "ServicesRefused"

@@ -49,6 +49,8 @@ func TestTheDocumentSaysWhenVMsAreReplaced(t *testing.T) {
 		silence + " the host's",
 		boot + " the host's, or " + capstanv1.ReasonBootTimeout,
 		"never -",
+		silence + " " + capstanv1.ReasonAgentUnfit,
+		boot + " " + capstanv1.ReasonAgentUnfit,
 		"never -",
 	}))
 	g.Expect(Timeouts{}.withDefaults()).To(Equal(Timeouts{Boot: DefaultBootTimeout, Silence: DefaultSilenceTimeout}))

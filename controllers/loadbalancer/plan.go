@@ -55,7 +55,10 @@ func (r *Reconciler) reconcilePlan(ctx context.Context, s *scope) error {
 	}
 	for _, i := range s.instances {
 		if !i.hasCarried(s.lb) {
-			i.stranger = r.strangerOf(s, i)
+			if i.stranger = r.strangerOf(s, i); i.stranger != "" {
+				// It has no plan because none is given to it.
+				i.agent.unfitSince(s.now, false)
+			}
 			newcomers = append(newcomers, i)
 		}
 	}

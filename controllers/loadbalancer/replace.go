@@ -31,6 +31,8 @@ type candidate struct {
 	planned bool
 	// rising tells that it is new and may be up at any moment.
 	rising bool
+	// unfit tells that it answers and has not served for long.
+	unfit bool
 	// stuck tells that it is being deleted and that nobody who could let it go answers.
 	stuck bool
 	// changed are the fields of the spec by which it was not made, and serves tells that
@@ -65,6 +67,7 @@ func (st step) isNothing() bool {
 func (r *Reconciler) candidates(s *scope) []candidate {
 	now, limits := r.Clock.Now(), r.Timeouts.withDefaults()
 	all := make([]candidate, len(s.vms))
+	unfit := r.findUnfit(s, now)
 	for i := range s.vms {
 		vm := &s.vms[i]
 		agent := r.agents.of(client.ObjectKeyFromObject(s.lb), vm)
@@ -72,6 +75,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		status := agent.observed()
 		e.answers = status != nil
 		e.silentSince, e.trouble = agent.silence()
+		e.unfitSince, e.unfit = unfit[i], whyUnfit(s.lb, status)
 		c := candidate{vm: vm, verdict: judge(e, limits, now), answers: e.answers, carried: e.carried}
 		if was := instanceStatus(s.lb, vm.Name); was != nil {
 			c.role, c.planned = was.Role, was.AppliedGeneration > 0
@@ -80,6 +84,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 			c.role, c.planned = roleOf(status), status.Generation > 0
 			c.carries = c.planned
 		}
+		c.unfit = c.answers && c.isDead()
 		c.stuck = isStuck(vm)
 		c.changed = changedFor(s.lb, vm)
 		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown

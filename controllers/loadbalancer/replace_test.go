@@ -45,6 +45,9 @@ func gone(c *candidate) {
 func silent(c *candidate) {
 	c.carried, c.verdict = true, verdict{reason: capstanv1.ReasonAgentSilent, message: "silent", mayLive: true}
 }
+func unfit(c *candidate) {
+	c.answers, c.unfit, c.verdict = true, true, verdict{reason: capstanv1.ReasonAgentUnfit, message: "unfit", mayLive: true}
+}
 func failed(c *candidate) {
 	c.verdict = verdict{reason: capstanv1.ReasonOutOfCapacity, message: "failed"}
 }

@@ -94,8 +94,8 @@ func nextToRoll(all []candidate) *candidate {
 	return nil
 }
 
-// failedNewcomer returns a VM that is as the spec says and has never come up, while those
-// of an earlier spec are there, or nil. It stays, so that somebody can look at it, and so
+// failedNewcomer returns a VM that is as the spec says and has never come up, or answers
+// and does not serve, while those of an earlier spec are there, or nil. It stays, so that somebody can look at it, and so
 // that what fails once is not tried for ever: the others stay, too, until the spec
 // changes or somebody deletes it. Only one is kept like that.
 func failedNewcomer(all []candidate) *candidate {
@@ -107,7 +107,7 @@ func failedNewcomer(all []candidate) *candidate {
 		case !c.vm.DeletionTimestamp.IsZero():
 		case len(c.changed) > 0:
 			rolling = true
-		case c.isDead() && !c.carried && (failed == nil || c.vm.CreationTimestamp.Before(&failed.vm.CreationTimestamp)):
+		case c.isDead() && (!c.carried || c.unfit) && (failed == nil || c.vm.CreationTimestamp.Before(&failed.vm.CreationTimestamp)):
 			failed = c
 		}
 	}

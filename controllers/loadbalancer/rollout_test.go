@@ -56,6 +56,8 @@ func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 		"the second newcomer has no plan":            {all: []candidate{member("a", oldActive), member("c", newStandby), member("d", waiting)}, wanted: 2},
 		"it is done":                                 {all: []candidate{member("c", newActive), member("d", newStandby)}, wanted: 2},
 		"the newcomer never comes up":                {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", failed)}, wanted: 2},
+		"the newcomer never serves":                  {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", unfit)}, wanted: 2},
+		"the newcomer takes its plan, nothing more":  {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", well, unfit)}, wanted: 2},
 		"the second newcomer never comes up":         {all: []candidate{member("a", oldActive), member("c", newStandby), member("d", failed)}, wanted: 2},
 		"an old one dies beside a failed newcomer":   {all: []candidate{member("a", gone, old), member("b", oldStandby), member("c", failed)}, wanted: 2, missing: 1, replaced: "a"},
 		"the spec changes after a newcomer failed":   {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", failed, old)}, wanted: 2, replaced: "c"},
@@ -129,6 +131,11 @@ func TestTheProgressOfARolloutIsOneLine(t *testing.T) {
 		"the newcomer failed": {
 			all:     []candidate{member("a", oldActive), member("b", oldStandby), member("c", failed)},
 			line:    "0 of 2 virtual machines are as the spec says: c is not, failed; the others stay as they are until the spec changes or somebody deletes c",
+			stopped: true,
+		},
+		"the newcomer never serves": {
+			all:     []candidate{member("a", oldActive), member("b", oldStandby), member("c", well, unfit)},
+			line:    "0 of 2 virtual machines are as the spec says: c is not, unfit; the others stay as they are until the spec changes or somebody deletes c",
 			stopped: true,
 		},
 	} {

@@ -45,6 +45,10 @@ type evidence struct {
 	carried bool
 	// answers tells that the agent answers, which proves that the VM lives.
 	answers bool
+	// unfitSince is since when it answers and is of no use, while another VM shows that
+	// the plan is not to blame; unfit says what is wrong with it.
+	unfitSince time.Time
+	unfit      string
 	// silentSince is since when nothing is known of the agent.
 	silentSince time.Time
 	// trouble is why the agent could not be asked last.
@@ -82,13 +86,16 @@ var harmless = []string{
 }
 
 // judge says whether a VM must be replaced. Nothing is concluded from a host's
-// silence, and an agent that answers is never given up, whatever is said of it.
+// silence, and an agent that answers and serves is never given up, whatever is said of
+// its VM.
 func judge(e evidence, limits Timeouts, now time.Time) verdict {
 	vm := e.vm
 	ready := conditions.Get(vm, capstanv1.ReadyCondition)
 	switch {
-	case !vm.DeletionTimestamp.IsZero() || e.answers:
+	case !vm.DeletionTimestamp.IsZero():
 		return verdict{}
+	case e.answers:
+		return judgeUnfit(e, limits, now)
 	case e.lost:
 		return verdict{reason: capstanv1.ReasonHostLost, message: fmt.Sprintf("host %s, which has it, is declared lost", hostOf(vm))}
 	case errors.Is(e.trouble, errTokenLost):
@@ -116,6 +123,19 @@ func judgeSilence(e evidence, ready *metav1.Condition, limit time.Duration, now 
 		v.reason = capstanv1.ReasonAgentSilent
 	}
 	return v.after(e.silentSince.Add(limit), now)
+}
+
+// judgeUnfit is for a VM whose agent answers. It may hold the VIP, whatever it says.
+func judgeUnfit(e evidence, limits Timeouts, now time.Time) verdict {
+	if e.unfitSince.IsZero() {
+		return verdict{}
+	}
+	limit := limits.Silence
+	if !e.carried {
+		limit = limits.Boot
+	}
+	v := verdict{reason: capstanv1.ReasonAgentUnfit, mayLive: true, message: "its agent answers, and does not serve: " + e.unfit}
+	return v.after(e.unfitSince.Add(limit), now)
 }
 
 // judgeBoot is for a VM that has never been up.

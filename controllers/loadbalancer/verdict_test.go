@@ -50,6 +50,10 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 	with := func(all ...func(*evidence)) []func(*evidence) { return all }
 	lost := func(e *evidence) { e.lost = true }
 	answers := func(e *evidence) { e.answers = true }
+	unfitFor := func(d time.Duration) func(*evidence) {
+		return func(e *evidence) { e.answers, e.unfitSince, e.unfit = true, ago(d), "why" }
+	}
+	carried := func(e *evidence) { e.carried = true }
 	tokenLost := func(e *evidence) { e.trouble = errTokenLost }
 	for name, tc := range map[string]struct {
 		evidence []func(*evidence)
@@ -87,6 +91,10 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 		"a new one whose host is silent, however long":   {evidence: with(placedFor(100*time.Hour), says("Unknown", "HostUnreachable"))},
 		"a new one that another would fare no better":    {evidence: with(placedFor(100*time.Hour), says("False", "ImageNotFound"))},
 		"a new one whose agent answers, but has no plan": {evidence: with(placedFor(100*time.Hour), says("True", "Ready"), answers)},
+		"one that answers and does not serve, of late":   {evidence: with(carried, unfitFor(time.Minute)), reason: "AgentUnfit", mayLive: true, in: 5 * time.Minute},
+		"one that answers and never serves again":        {evidence: with(carried, unfitFor(6*time.Minute)), reason: "AgentUnfit", mayLive: true},
+		"a new one that answers and may yet serve":       {evidence: with(unfitFor(6 * time.Minute)), reason: "AgentUnfit", mayLive: true, in: 4 * time.Minute},
+		"a new one that answers and never serves":        {evidence: with(unfitFor(10 * time.Minute)), reason: "AgentUnfit", mayLive: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
