@@ -51,6 +51,11 @@ func newRealBalancer(opts Options) (_ *realBalancer, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make folder for sockets: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(run))
+		}
+	}()
 	dir, err := filepath.Abs(filepath.Join(opts.Dir, "haproxy"))
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)

@@ -23,7 +23,7 @@ type Change interface {
 // ReplaceFile replaces a file whole or not at all. It is on the disk when it
 // returns: after a power loss the daemon comes up with it alone.
 func ReplaceFile(path, content string) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	temp, err := os.CreateTemp(filepath.Dir(path), begun(path)+"*")
 	if err != nil {
 		return err
 	}
@@ -41,6 +41,29 @@ func ReplaceFile(path, content string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// begun is how the names of files begin that are to replace another.
+func begun(path string) string { return "." + filepath.Base(path) + "-" }
+
+// Sweep removes what replacements that were cut short, by a power loss, left beside
+// these files. Nobody may be replacing them.
+func Sweep(paths ...string) error {
+	for _, path := range paths {
+		beside, err := os.ReadDir(filepath.Dir(path))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("look for remains of %s: %w", path, err)
+		}
+		for _, file := range beside {
+			if !strings.HasPrefix(file.Name(), begun(path)) && file.Name() != filepath.Base(path)+".next" {
+				continue
+			}
+			if err := os.Remove(filepath.Join(filepath.Dir(path), file.Name())); err != nil {
+				return fmt.Errorf("remove remains of %s: %w", path, err)
+			}
+		}
+	}
+	return nil
 }
 
 // ReadFile returns what a file holds, nothing where there is none.

@@ -45,6 +45,9 @@ func New(opts Options) (*HAProxy, error) {
 	if err := os.MkdirAll(opts.CADir, 0o755); err != nil { //nolint:gosec // HAProxy's workers run as another user
 		return nil, fmt.Errorf("make folder for authorities: %w", err)
 	}
+	if err := daemon.Sweep(opts.ConfigFile, opts.ConfigFile+".next", opts.StateFile); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(opts.StateFile); errors.Is(err, fs.ErrNotExist) {
 		if err := daemon.ReplaceFile(opts.StateFile, stateHeader); err != nil {
 			return nil, fmt.Errorf("write first state of HAProxy: %w", err)

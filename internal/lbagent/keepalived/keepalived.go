@@ -45,6 +45,9 @@ type Keepalived struct{ opts Options }
 // without a file nobody can start it.
 func New(opts Options) (*Keepalived, error) {
 	k := &Keepalived{opts: opts}
+	if err := daemon.Sweep(opts.ConfigFile, opts.ConfigFile+".next", k.unsettledFile()); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(opts.ConfigFile); !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
