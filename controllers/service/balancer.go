@@ -36,6 +36,8 @@ type balancer struct {
 func (b *balancer) GetLoadBalancer(_ context.Context, _ string, service *corev1.Service) (*corev1.LoadBalancerStatus, bool, error) {
 	name := nameOf(service)
 	if _, _, ok := b.book.get(name); !ok && !b.vips.uses(name) {
+		// This is asked of one that shall have none.
+		b.vips.met(name)
 		return nil, false, nil
 	}
 	return b.statusOf(service), true, nil
@@ -60,6 +62,8 @@ func (b *balancer) EnsureLoadBalancer(ctx context.Context, _ string, service *co
 func (b *balancer) ensure(ctx context.Context, service *corev1.Service) error {
 	wanted, err := askOf(service)
 	if err != nil {
+		// What it has already stands in the book.
+		b.vips.met(nameOf(service))
 		return err
 	}
 	if wanted.entry.VIP, err = b.vips.of(ctx, wanted); err != nil {

@@ -65,11 +65,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case lb == nil:
 		return ctrl.Result{}, nil
 	}
+	if lb, err = r.latest(ctx, lb); lb == nil || err != nil {
+		return ctrl.Result{}, err
+	}
 	return ctrl.Result{}, r.sessions.start(req.NamespacedName, func() (*session, error) {
 		// It lasts longer than this reconcile, and is ended by the one that says so.
 		lasting := ctrllog.IntoContext(context.WithoutCancel(ctx), ctrl.Log.WithName("service").WithValues("Cluster", req.String()))
 		return r.newSession(lasting, lb, config)
 	})
+}
+
+// latest returns a LoadBalancer as the API server has it, or nil if it has it no more: by
+// the Services of one that lags behind, addresses that are in use would be given back.
+func (r *Reconciler) latest(ctx context.Context, lb *capstanv1.LoadBalancer) (*capstanv1.LoadBalancer, error) {
+	now := &capstanv1.LoadBalancer{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(lb), now); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading LoadBalancer %s/%s: %w", lb.Namespace, lb.Name, err)
+	}
+	if now.UID != lb.UID || !now.DeletionTimestamp.IsZero() {
+		// The cache is about to tell.
+		return nil, nil
+	}
+	return now, nil
 }
 
 // reach returns the LoadBalancer for a cluster's Services and how the cluster is

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -88,6 +89,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 		lb: lb, book: s.book, changed: &s.claims, wanted: map[string]claimed{},
 	}
 	s.batch = newBatcher(r.Clock, s.write)
+	s.vips.allMet = s.batch.soon
 	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries, ctx: ctx}
 	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
 	if err := s.addUpstream(kube, &provider{
@@ -159,10 +161,15 @@ func (s *session) follow() error {
 		// Upstream holds a Service until it is struck out. This is for one that somebody
 		// has torn from its hands.
 		DeleteFunc: func(was any) {
-			if name, err := cache.DeletionHandlingMetaNamespaceKeyFunc(was); err == nil && s.book.has(name) {
+			name, err := cache.DeletionHandlingMetaNamespaceKeyFunc(was)
+			switch {
+			case err != nil:
+			case s.book.has(name):
 				s.vips.forget(name)
 				s.book.remove(name)
 				s.batch.soon()
+			default:
+				s.vips.met(name)
 			}
 		},
 	}); err != nil {
@@ -180,7 +187,7 @@ func (s *session) run(ctx context.Context) {
 	s.informers.StartWithContext(quiet)
 	defer s.informers.Shutdown()
 	core := s.informers.Core().V1()
-	if !cache.WaitForCacheSync(ctx.Done(), core.Services().Informer().HasSynced, core.Nodes().Informer().HasSynced) {
+	if !cache.WaitForCacheSync(ctx.Done(), core.Services().Informer().HasSynced, core.Nodes().Informer().HasSynced) || !s.expect(log) {
 		// What upstream's controllers began when they were made ends only when they do.
 		for _, run := range s.upstream {
 			run(quiet)
@@ -215,6 +222,29 @@ func (s *session) strikeOut() {
 			s.book.remove(name)
 		}
 	}
+}
+
+func (s *session) expect(log logr.Logger) bool {
+	err := s.vips.expect(s.ours)
+	if err != nil {
+		log.Error(err, "Services could not be listed")
+	}
+	return err == nil
+}
+
+// ours are the names of the Services that are looked after.
+func (s *session) ours() ([]string, error) {
+	services, err := s.services.List(labels.Everything())
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, service := range services {
+		if isOurs(service) {
+			names = append(names, nameOf(service))
+		}
+	}
+	return names, nil
 }
 
 // write tells the LoadBalancer, and gives back the addresses that it is no longer told

@@ -52,6 +52,10 @@ type vips struct {
 	mu sync.Mutex
 	// wanted are the claims that Services wait for or use, by the Services' names.
 	wanted map[string]claimed
+	// unmet are the Services of which it is not known yet which claims they use, and
+	// allMet is called when there are none left.
+	unmet  map[string]bool
+	allMet func()
 }
 
 // claimed is a claim as it is chosen, which the API server may not have yet.
@@ -134,9 +138,11 @@ func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 		chosen = *own
 		chosen.label = label
 	case other != nil && a.shared && len(v.book.users(other.address, name)) > 0:
+		v.meet(name)
 		return claimed{}, &crowdedError{fmt.Sprintf("the Services that share this address have %s: ask for that, or share with others", other.address)}
 	}
 	v.wanted[name] = chosen
+	v.meet(name)
 	return chosen, nil
 }
 
@@ -211,11 +217,55 @@ func (v *vips) forget(service string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.wanted, service)
+	v.meet(service)
+}
+
+// expect says that nothing is given back until it is known of each of some Services which
+// claim it uses. What they are is asked here, so that none can go unnoticed meanwhile.
+func (v *vips) expect(services func() ([]string, error)) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	names, err := services()
+	if err != nil {
+		return err
+	}
+	v.unmet = map[string]bool{}
+	for _, name := range names {
+		v.unmet[name] = true
+	}
+	return nil
+}
+
+// met says that a Service uses no other claim than those that are known.
+func (v *vips) met(service string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.meet(service)
+}
+
+// meet is met for those who have the lock.
+func (v *vips) meet(service string) {
+	if !v.unmet[service] {
+		return
+	}
+	delete(v.unmet, service)
+	if len(v.unmet) == 0 {
+		v.allMet()
+	}
+}
+
+func (v *vips) knowsAll() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.unmet) == 0
 }
 
 // release deletes the claims that no Service uses or waits for. Their addresses come
 // free once no load-balancer VM can hold them: the LoadBalancer sees to that.
 func (v *vips) release(ctx context.Context) error {
+	if !v.knowsAll() {
+		return nil
+	}
 	list, err := v.list(ctx)
 	if err != nil {
 		return err

@@ -1,0 +1,78 @@
+package service
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+)
+
+func fakeWith(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, capstanv1.AddToScheme, ipamv1.AddToScheme} {
+		NewWithT(t).Expect(add(scheme)).To(Succeed())
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+}
+
+func shop() *capstanv1.LoadBalancer {
+	return &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop", UID: "lb"}}
+}
+
+func TestNothingIsGivenBackBeforeItIsKnownWhoUsesWhat(t *testing.T) {
+	g := NewWithT(t)
+	lb := shop()
+	v := &vips{lb: lb, book: newBook(lb), wanted: map[string]claimed{}}
+	used, orphan := v.claimOf(claimed{name: "shop-vip-used", label: "used"}), v.claimOf(claimed{name: "shop-vip-orphan", label: "orphan"})
+	orphan.Finalizers, used.Finalizers = nil, nil
+	c := fakeWith(t, lb, used, orphan)
+	v.client, v.live = c, c
+	left := func() []string {
+		claims := &ipamv1.IPAddressClaimList{}
+		g.Expect(c.List(t.Context(), claims)).To(Succeed())
+		var names []string
+		for _, claim := range claims.Items {
+			names = append(names, claim.Name)
+		}
+		return names
+	}
+	rung := 0
+	v.allMet = func() { rung++ }
+	g.Expect(v.expect(func() ([]string, error) { return []string{"default/web", "default/gone", "default/wrong"}, nil })).To(Succeed())
+
+	v.wanted["default/web"] = claimed{name: used.Name}
+	v.met("default/web")
+	v.forget("default/gone")
+	g.Expect(v.release(t.Context())).To(Succeed())
+	g.Expect(left()).To(ConsistOf(used.Name, orphan.Name), "the third may use it")
+	g.Expect(rung).To(BeZero())
+
+	v.met("default/wrong")
+	v.met("default/wrong")
+	g.Expect(rung).To(Equal(1))
+	g.Expect(v.release(t.Context())).To(Succeed())
+	g.Expect(left()).To(ConsistOf(used.Name))
+}
+
+func TestASessionBeginsWithWhatTheAPIServerHas(t *testing.T) {
+	g := NewWithT(t)
+	lagging, is := shop(), shop()
+	is.Spec.Services = []capstanv1.LoadBalancerService{{Name: "default/web", VIP: "192.0.2.9"}}
+	r := &Reconciler{Live: fakeWith(t, is)}
+	now, err := r.latest(t.Context(), lagging)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(newBook(now).users("192.0.2.9", "")).To(ConsistOf("default/web"))
+
+	lagging.UID = "an earlier one"
+	g.Expect(r.latest(t.Context(), lagging)).To(BeNil())
+	r.Live = fakeWith(t)
+	g.Expect(r.latest(t.Context(), shop())).To(BeNil())
+}
