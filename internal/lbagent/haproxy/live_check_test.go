@@ -171,6 +171,7 @@ func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
 // A node port that changes says nothing of the node's health, which is asked for at a
 // port of its own. The interval is so long that nobody could find out anew.
 func TestANodeStaysWellWhenItsNodePortChanges(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*lbapi.Plan){
 		"by the runtime API": func(*lbapi.Plan) {},
 		"by a reload":        func(p *lbapi.Plan) { p.Frontends[0].AllowedSources = []string{"127.0.0.0/8"} },
