@@ -20,8 +20,8 @@ func TestALoadThatWasNotCarriedIsNoMeasurement(t *testing.T) {
 		want        bool
 	}{
 		"all was sent":       {1000, 0, true},
-		"some was not":       {990, 10, true},
-		"too much was not":   {989, 11, false},
+		"some was not":       {950, 50, true},
+		"too much was not":   {949, 51, false},
 		"nothing was":        {0, 1, false},
 		"nothing was wanted": {0, 0, true},
 	} {
