@@ -111,8 +111,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		if apierrors.IsNotFound(err) {
 			r.agents.keepOnly(req.NamespacedName, nil)
 			r.departures.note(req.NamespacedName, nil, time.Time{})
+			return ctrl.Result{}, r.freeOrphans(ctx, req.NamespacedName)
 		}
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, err
 	}
 	s := &scope{lb: lb, now: r.Clock.Now()}
 	if err := r.findCluster(ctx, s); err != nil {

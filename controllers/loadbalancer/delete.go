@@ -41,11 +41,12 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 		s.left = "waiting for virtual machines to go: " + strings.Join(names, ", ")
 		return nil
 	}
-	servicesGone, err := r.releaseServiceVIPs(ctx, s.lb)
+	gone, err := r.releaseVIP(ctx, s.lb)
 	if err != nil {
 		return err
 	}
-	gone, err := r.releaseVIP(ctx, s.lb)
+	// Last, since whoever looks after Services may have made one a moment ago.
+	servicesGone, err := r.releaseServiceVIPs(ctx, s.lb)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -120,6 +121,36 @@ func (r *Reconciler) releaseServiceVIPs(ctx context.Context, lb *capstanv1.LoadB
 		}
 	}
 	return len(vips) == 0, nil
+}
+
+// freeOrphans lets go of deleted claims that were made for a LoadBalancer when it had gone
+// already, and that nobody else would let go of. Its VMs went before it.
+func (r *Reconciler) freeOrphans(ctx context.Context, key client.ObjectKey) error {
+	claims := &ipamv1.IPAddressClaimList{}
+	if err := r.Client.List(ctx, claims, client.InNamespace(key.Namespace), client.MatchingLabels{capstanv1.LoadBalancerLabel: key.Name}); err != nil {
+		return fmt.Errorf("listing the IPAddressClaims of LoadBalancer %s: %w", key.Name, err)
+	}
+	if len(claims.Items) == 0 {
+		return nil
+	}
+	switch err := r.Live.Get(ctx, key, &capstanv1.LoadBalancer{}); {
+	case err == nil:
+		// It is new, and its own reconcile comes.
+		return nil
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("reading LoadBalancer %s: %w", key, err)
+	}
+	for i := range claims.Items {
+		claim := &claims.Items[i]
+		owner := metav1.GetControllerOf(claim)
+		if claim.DeletionTimestamp.IsZero() || owner == nil || owner.Kind != "LoadBalancer" || owner.Name != key.Name {
+			continue
+		}
+		if err := r.freeVIP(ctx, claim); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // freeVIP lets the address of a deleted claim come free.

@@ -169,4 +169,22 @@ var _ = Describe("A LoadBalancer that is told of Services", func() {
 		Eventually(isGone(ctx, lb)).Should(BeTrue())
 		Expect(s.reservations(ctx)).To(BeEmpty())
 	})
+
+	It("lets go of a claim that was made for it when it was gone", func(ctx SpecContext) {
+		s := newSite(ctx)
+		s.widen(ctx, 2)
+		lb := s.newLoadBalancer(ctx)
+		s.waitForVMs(ctx, 1)
+		uid := fetch(ctx, lb).UID
+		Expect(k8s.Delete(ctx, lb)).To(Succeed())
+		Eventually(isGone(ctx, lb)).Should(BeTrue())
+		lb.UID = uid
+		late, vip := s.claimFor(ctx, lb, "late")
+		Expect(s.reservations(ctx)).To(ConsistOf(vip))
+
+		By("the garbage collector deleting it")
+		Expect(k8s.Delete(ctx, late)).To(Succeed())
+		Eventually(isGone(ctx, late)).Should(BeTrue())
+		Expect(s.reservations(ctx)).To(BeEmpty())
+	})
 })
