@@ -30,6 +30,10 @@ func (b *bench) crowd(ctx context.Context) (crowd, error) {
 	if c.alone, err = memory(holder); err != nil {
 		return c, err
 	}
+	// Streams are to be on servers that stay: changes before may have left another one.
+	if err := b.lab.Apply(ctx, b.lab.Plan()); err != nil {
+		return c, err
+	}
 	load, err := b.lab.Load(ctx, b.rate, b.streams)
 	if err != nil {
 		return c, err
