@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime/debug"
 
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -16,16 +15,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/buildinfo"
 )
 
-// gcPercent lets the heap grow to three times of what is in use before the next
-// collection, where Go's default is two. A manager at work makes garbage all the
-// time, of each event that it decodes, and collected a sixth of its time. GOGC
-// overrules it, and GOMEMLIMIT bounds it.
-const gcPercent = 200
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	options := controllers.DefaultOptions()
 	printVersion := options.AddFlags(flag.CommandLine)
 	flag.Usage = usage
