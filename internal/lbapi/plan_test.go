@@ -1,39 +1,14 @@
 package lbapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"sync"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 )
-
-// testCA is made once: the plans of a property test need a certificate, not a
-// different one each.
-var testCA = sync.OnceValue(func() string {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-})
 
 func newPlan(with ...func(*lbapi.Plan)) lbapi.Plan {
 	p := lbapi.Plan{
@@ -48,7 +23,7 @@ func newPlan(with ...func(*lbapi.Plan)) lbapi.Plan {
 			AllowedSources: []string{"0.0.0.0/0"},
 			Backends:       []lbapi.Backend{{Name: "shop-cp-0", Address: "192.0.2.4", Port: 6443}},
 			Check: lbapi.Check{
-				Kind: lbapi.CheckTLSReadyz, Path: "/readyz", ServerName: "kubernetes", CA: testCA(),
+				Kind: lbapi.CheckTLSReadyz, Path: "/readyz", ServerName: "kubernetes", CA: lbapitest.CA(),
 				Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 2,
 			},
 		}},
@@ -99,7 +74,7 @@ func anyFrontend(t *rapid.T, i int, vip string) lbapi.Frontend {
 	}
 	switch f.Check.Kind = rapid.SampledFrom([]lbapi.CheckKind{lbapi.CheckTCP, lbapi.CheckTLSReadyz, lbapi.CheckHTTP}).Draw(t, "kind"); f.Check.Kind {
 	case lbapi.CheckTLSReadyz:
-		f.Check.Path, f.Check.ServerName, f.Check.CA = "/readyz", "kubernetes.default.svc", testCA()
+		f.Check.Path, f.Check.ServerName, f.Check.CA = "/readyz", "kubernetes.default.svc", lbapitest.CA()
 	case lbapi.CheckHTTP:
 		f.Check.Path, f.Check.Port = "/healthz", rapid.Int32Range(1, 65535).Draw(t, "port")
 	case lbapi.CheckTCP:

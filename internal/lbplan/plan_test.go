@@ -1,46 +1,25 @@
 package lbplan_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"reflect"
-	"sync"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	"pgregory.net/rapid"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 	"github.com/capstan-k8s/capstan/internal/lbplan"
 )
-
-var testCA = sync.OnceValue(func() []byte {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, NotAfter: time.Unix(1<<33, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-})
 
 func newInput(with ...func(*lbplan.Input)) lbplan.Input {
 	in := lbplan.Input{
 		Generation: 3, Cluster: "default/shop",
 		VIPs:     []lbapi.VIP{{Address: "192.0.2.100", Network: "192.0.2.0/24", VRID: 5}},
 		VMs:      []lbplan.VM{{Name: "shop-lb-b", Address: "192.0.2.3"}, {Name: "shop-lb-a", Address: "192.0.2.2"}},
-		API:      lbplan.API{VIP: "192.0.2.100", Port: 6443, CA: testCA()},
+		API:      lbplan.API{VIP: "192.0.2.100", Port: 6443, CA: []byte(lbapitest.CA())},
 		Machines: []lbplan.Machine{{Name: "shop-cp-0", Address: "192.0.2.10", State: lbplan.Ready}},
 	}
 	for _, f := range with {
@@ -178,7 +157,7 @@ func TestHowTheCAIsWrittenMeansNothing(t *testing.T) {
 	g := NewWithT(t)
 	a, err := lbplan.Compute(newInput())
 	g.Expect(err).NotTo(HaveOccurred())
-	b, err := lbplan.Compute(newInput(func(in *lbplan.Input) { in.API.CA = append([]byte("# cluster CA\r\n"), testCA()...) }))
+	b, err := lbplan.Compute(newInput(func(in *lbplan.Input) { in.API.CA = append([]byte("# cluster CA\r\n"), lbapitest.CA()...) }))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(b).To(Equal(a))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/agent"
+	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
@@ -29,13 +30,6 @@ type Driver struct {
 	Open func(context.Context, *slog.Logger) (hostapi.Driver, error)
 }
 
-// Exit codes.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
-
 // Main runs the command until ctx ends and returns its exit code. program is
 // the name it was started under.
 func Main(ctx context.Context, program string, args []string, stdout, stderr io.Writer, drivers ...Driver) int {
@@ -44,39 +38,31 @@ func Main(ctx context.Context, program string, args []string, stdout, stderr io.
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		usage(stdout, program, flags, drivers)
-		return exitOK
+		return cmdline.OK
 	case err != nil:
-		return misused(stderr, program, nil)
+		return cmdline.Misused(stderr, program, nil)
 	}
 	if flags.Arg(0) == "version" && flags.NArg() == 1 {
 		fmt.Fprintln(stdout, program, version())
-		return exitOK
+		return cmdline.OK
 	}
 	if flags.NArg() > 0 {
-		return misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
+		return cmdline.Misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
 	}
-	log, err := newLog(stderr, o.logLevel, o.logFormat)
+	log, err := o.log.New(stderr)
 	if err != nil {
-		return misused(stderr, program, err)
+		return cmdline.Misused(stderr, program, err)
 	}
 	driver, err := choose(o.driver, drivers)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", program, err)
-		return exitFailure
+		return cmdline.Failure
 	}
 	if err := run(ctx, o, driver, log.With("host", o.name)); err != nil {
 		log.Error("agent ends", "error", err)
-		return exitFailure
+		return cmdline.Failure
 	}
-	return exitOK
-}
-
-func misused(stderr io.Writer, program string, err error) int {
-	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", program, err)
-	}
-	fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", program)
-	return exitUsage
+	return cmdline.OK
 }
 
 func choose(name string, drivers []Driver) (Driver, error) {

@@ -4,19 +4,20 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/capstan-k8s/capstan/internal/cmdline"
 )
 
 // options is what the command line says.
 type options struct {
 	listen, stateDir, name, tokenFile string
 	driver                            string
-	logLevel, logFormat               string
+	log                               cmdline.Log
 }
 
 func newFlags(program string, drivers []Driver) (*options, *flag.FlagSet) {
@@ -29,8 +30,7 @@ func newFlags(program string, drivers []Driver) (*options, *flag.FlagSet) {
 	flags.StringVar(&o.name, "name", hostName(), "`name` of this host in log lines")
 	flags.StringVar(&o.tokenFile, "enrol-token-file", "", "`file` with the one-time enrolment token; needed until the agent is enrolled")
 	flags.StringVar(&o.driver, "driver", "", "`name` of the driver; may be left out where the build has one")
-	flags.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
-	flags.StringVar(&o.logFormat, "log-format", "text", "`format` of log lines: text or json")
+	o.log.AddFlags(flags)
 	for _, d := range drivers {
 		if d.Flags != nil {
 			d.Flags(flags)
@@ -59,33 +59,7 @@ Drivers:
 		fmt.Fprintln(w, "  none: this build cannot serve a host and ends at once")
 	}
 	fmt.Fprintln(w, "\nFlags:")
-	flags.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if value != "" {
-			name += " " + value
-		}
-		if f.DefValue != "" {
-			text += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		fmt.Fprintf(w, "  %-26s %s\n", name, text)
-	})
-}
-
-func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q is not debug, info, warn or error", level)
-	}
-	handler := &slog.HandlerOptions{Level: least}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, handler)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, handler)), nil
-	default:
-		return nil, fmt.Errorf("--log-format %q is neither text nor json", format)
-	}
+	cmdline.PrintFlags(w, flags, 26)
 }
 
 func defaultStateDir() string {

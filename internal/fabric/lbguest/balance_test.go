@@ -10,10 +10,11 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 )
 
 // running returns a VM that holds the VIP and knows the health of its backends.
-func running(l *lab, servers ...*server) *vm {
+func running(l *lab, servers ...*lbapitest.Server) *vm {
 	l.t.Helper()
 	a := l.newVM(2)
 	backends, healthy := []lbapi.Backend{}, map[string]lbapi.Health{}
@@ -47,10 +48,10 @@ func TestABackendThatIsDownGetsNoNewConnections(t *testing.T) {
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
 	held := holdOn(l, s)
-	s.close()
+	s.Close()
 	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthDown))
 	l.Expect(held.echo()).To(Succeed(), "what is connected goes on")
-	s.listen(l)
+	l.Expect(s.Listen()).To(Succeed())
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}), "it has not been checked since")
 	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthUp))
 	l.Expect(askTwenty(l)).To(HaveKeyWithValue(s.Name, 10))
@@ -60,7 +61,7 @@ func TestAFailedConnectIsNotTheClientsConcern(t *testing.T) {
 	l := newLab(t)
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
-	s.close()
+	s.Close()
 	l.Expect(a.health()).To(HaveKeyWithValue(s.Name, lbapi.HealthUp), "no check has noticed yet")
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}))
 }
@@ -70,7 +71,7 @@ func TestADrainedBackendKeepsWhatItHas(t *testing.T) {
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
 	held := holdOn(l, s)
-	a.apply(l.plan(2, []*vm{a}, s.drained(), other.Backend))
+	a.apply(l.plan(2, []*vm{a}, s.Drained(), other.Backend))
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}))
 	l.Expect(held.echo()).To(Succeed())
 	for _, b := range a.guest.Status().Backends {
@@ -79,7 +80,7 @@ func TestADrainedBackendKeepsWhatItHas(t *testing.T) {
 			l.Expect(b.Sessions).To(Equal(int64(1)))
 		}
 	}
-	a.apply(l.plan(3, []*vm{a}, s.drained()))
+	a.apply(l.plan(3, []*vm{a}, s.Drained()))
 	l.Expect(l.ask()).To(BeNil(), "a drained backend is never the last resort")
 }
 
@@ -171,7 +172,7 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	}()
 	changes := []func(int64) lbapi.Plan{
 		func(n int64) lbapi.Plan { return l.plan(n, []*vm{a}, s.Backend, other.Backend) },
-		func(n int64) lbapi.Plan { return l.plan(n, []*vm{a}, s.drained(), other.Backend) },
+		func(n int64) lbapi.Plan { return l.plan(n, []*vm{a}, s.Drained(), other.Backend) },
 		func(n int64) lbapi.Plan { return l.plan(n, []*vm{a}, other.Backend) },
 		func(n int64) lbapi.Plan {
 			p := l.plan(n, []*vm{a}, s.Backend, other.Backend)
@@ -199,18 +200,18 @@ func TestAPIServersAreCheckedByReadyz(t *testing.T) {
 	a, api := l.newVM(2), l.newAPIServer(10)
 	plan := l.plan(1, []*vm{a}, api.Backend)
 	plan.Frontends[0].Check = lbapi.Check{
-		Kind: lbapi.CheckTLSReadyz, Path: "/readyz", ServerName: "kubernetes", CA: api.ca,
+		Kind: lbapi.CheckTLSReadyz, Path: "/readyz", ServerName: "kubernetes", CA: api.CA,
 		Interval: time.Second, Timeout: 5 * time.Second, Rise: 2, Fall: 3,
 	}
 	a.apply(plan)
 	l.eventually(a.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthDown))
 	l.Expect(a.guest.Status().Backends[0].Message).To(ContainSubstring("500"))
-	api.ready.Store(true)
+	api.Ready.Store(true)
 	l.eventually(a.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthUp))
 	l.Expect(a.guest.Status().Backends[0].Message).To(BeEmpty())
 
 	plan.Generation = 2
-	plan.Frontends[0].Check.CA = l.newAPIServer(11).ca
+	plan.Frontends[0].Check.CA = l.newAPIServer(11).CA
 	a.apply(plan)
 	l.eventually(a.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthDown))
 	l.Expect(a.guest.Status().Backends[0].Message).To(ContainSubstring("certificate"))
@@ -242,7 +243,7 @@ func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
 }
 
 // holdOn returns a connection to the given server.
-func holdOn(l *lab, s *server) *stream {
+func holdOn(l *lab, s *lbapitest.Server) *stream {
 	l.t.Helper()
 	for range 20 {
 		c, err := l.connect()

@@ -104,7 +104,7 @@ func TestAVIPThatSomebodyElseHasIsReportedAndTakenLater(t *testing.T) {
 	a.apply(l.plan(1, []*vm{a}, s.Backend))
 	l.eventually(a.role).Should(Equal(lbapi.RoleFault))
 	l.Expect(a.guest.Status().Messages).To(ContainElement(ContainSubstring("address already in use")))
-	a.apply(l.plan(2, []*vm{a}, s.drained(), l.newServer(11).Backend))
+	a.apply(l.plan(2, []*vm{a}, s.Drained(), l.newServer(11).Backend))
 	l.Expect(squatter.Close()).To(Succeed())
 	l.eventually(a.role).Should(Equal(lbapi.RoleActive))
 	l.eventually(l.ask).Should(Equal("cp-11"))

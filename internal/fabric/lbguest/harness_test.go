@@ -3,18 +3,9 @@ package lbguest_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -25,6 +16,7 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/fabric/lbguest"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
@@ -155,48 +147,12 @@ func (l *lab) plan(generation int64, vms []*vm, backends ...lbapi.Backend) lbapi
 	return p
 }
 
-// server is a TCP server that says its name and then repeats what it hears.
-type server struct {
-	lbapi.Backend
-	listener net.Listener
-}
-
-func (l *lab) newServer(host int) *server {
+func (l *lab) newServer(host int) *lbapitest.Server {
 	l.t.Helper()
-	s := &server{Backend: lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host), Port: vipPort}}
-	s.listen(l)
-	l.t.Cleanup(s.close)
+	s := &lbapitest.Server{Backend: lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host), Port: vipPort}}
+	l.Expect(s.Listen()).To(Succeed())
+	l.t.Cleanup(s.Close)
 	return s
-}
-
-func (s *server) listen(l *lab) {
-	l.t.Helper()
-	listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", s.Address, s.Port))
-	l.Expect(err).NotTo(HaveOccurred())
-	s.listener = listener
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if _, err := fmt.Fprintln(conn, s.Name); err == nil {
-					_, _ = io.Copy(conn, conn)
-				}
-			}()
-		}
-	}()
-}
-
-// close accepts no more; what is connected goes on.
-func (s *server) close() { _ = s.listener.Close() }
-
-func (s *server) drained() lbapi.Backend {
-	b := s.Backend
-	b.Drain = true
-	return b
 }
 
 // stream is a connection through the VIP.
@@ -241,38 +197,8 @@ func (l *lab) ask() any {
 	return s.server
 }
 
-// apiServer answers /readyz over TLS with what Ready says.
-type apiServer struct {
-	lbapi.Backend
-	ready atomic.Bool
-	ca    string
-}
-
-func (l *lab) newAPIServer(host int) *apiServer {
+func (l *lab) newAPIServer(host int) *lbapitest.APIServer {
 	l.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	l.Expect(err).NotTo(HaveOccurred())
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, DNSNames: []string{"kubernetes"},
-		IsCA: true, BasicConstraintsValid: true,
-		NotBefore: l.clock.Now().Add(-time.Hour), NotAfter: l.clock.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	l.Expect(err).NotTo(HaveOccurred())
-	cert, err := x509.ParseCertificate(der)
-	l.Expect(err).NotTo(HaveOccurred())
-	a := &apiServer{
-		Backend: lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host), Port: vipPort},
-		ca:      string(pki.EncodeCertificates(cert)),
-	}
-	listener, err := tls.Listen("tcp", fmt.Sprintf("%s:%d", a.Address, a.Port), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	l.Expect(err).NotTo(HaveOccurred())
-	web := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/readyz" || !a.ready.Load() {
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	})}
-	go func() { _ = web.Serve(listener) }()
-	l.t.Cleanup(func() { _ = web.Close() })
-	return a
+	backend := lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host), Port: vipPort}
+	return lbapitest.NewAPIServer(l.t, backend, "kubernetes", l.clock.Now())
 }

@@ -58,7 +58,7 @@ func TestARealHAProxyDisturbsNobodyWhenServersChange(t *testing.T) {
 	a := running(l, s, other)
 	l.eventually(l.ask).ShouldNot(BeNil())
 	held := holdOn(l, other)
-	a.apply(l.plan(2, []*vm{a}, s.drained(), other.Backend))
+	a.apply(l.plan(2, []*vm{a}, s.Drained(), other.Backend))
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}))
 	a.apply(l.plan(3, []*vm{a}, other.Backend))
 	a.apply(l.plan(4, []*vm{a}, s.Backend, other.Backend))

@@ -1,18 +1,8 @@
 package haproxy_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"log/slog"
-	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -21,46 +11,14 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 )
 
-// apiServer is an API server as far as a load balancer can tell.
-type apiServer struct {
-	lbapi.Backend
-	ca    string
-	ready atomic.Bool
-}
-
-func (l *lab) newAPIServer(host int, name string) *apiServer {
+func (l *lab) newAPIServer(host int, name string) *lbapitest.APIServer {
 	l.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	l.Expect(err).NotTo(HaveOccurred())
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, DNSNames: []string{name},
-		IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	l.Expect(err).NotTo(HaveOccurred())
-	a := &apiServer{
-		Backend: lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host)},
-		ca:      string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-	}
-	a.Port = l.freePort(a.Address)
-	listener, err := tls.Listen("tcp", fmt.Sprintf("%s:%d", a.Address, a.Port), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	l.Expect(err).NotTo(HaveOccurred())
-	l.serve(listener, "/readyz", &a.ready)
-	return a
-}
-
-// serve answers 200 on path while well, and 500 otherwise.
-func (l *lab) serve(listener net.Listener, path string, well *atomic.Bool) {
-	web := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != path || !well.Load() {
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	})}
-	go func() { _ = web.Serve(listener) }()
-	l.t.Cleanup(func() { _ = web.Close() })
+	backend := lbapi.Backend{Name: fmt.Sprintf("cp-%d", host), Address: l.address(host)}
+	backend.Port = l.freePort(backend.Address)
+	return lbapitest.NewAPIServer(l.t, backend, name, time.Now())
 }
 
 const serverName = "kubernetes.default.svc"
@@ -77,7 +35,7 @@ func (l *lab) apiPlan(ca string, backends ...lbapi.Backend) lbapi.Plan {
 func TestAPIServersAreCheckedByReadyz(t *testing.T) {
 	l := newLab(t)
 	api := l.newAPIServer(10, serverName)
-	l.apply(l.apiPlan(api.ca, api.Backend))
+	l.apply(l.apiPlan(api.CA, api.Backend))
 	l.eventually(l.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthDown))
 	stats, err := l.haproxy.Stat(t.Context())
 	l.Expect(err).NotTo(HaveOccurred())
@@ -85,17 +43,17 @@ func TestAPIServersAreCheckedByReadyz(t *testing.T) {
 	for _, s := range stats {
 		l.Expect(s.Message).To(ContainSubstring("Layer7"))
 	}
-	api.ready.Store(true)
+	api.Ready.Store(true)
 	l.eventually(l.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthUp))
 }
 
 func TestAnImpostorIsNoAPIServer(t *testing.T) {
 	l := newLab(t)
 	named, signed := l.newAPIServer(10, "impostor.example"), l.newAPIServer(11, serverName)
-	named.ready.Store(true)
-	signed.ready.Store(true)
+	named.Ready.Store(true)
+	signed.Ready.Store(true)
 	for _, b := range []lbapi.Backend{named.Backend, signed.Backend} {
-		l.apply(l.apiPlan(named.ca, b))
+		l.apply(l.apiPlan(named.CA, b))
 		l.eventually(l.health).Should(HaveKeyWithValue(b.Name, lbapi.HealthDown))
 	}
 }
@@ -106,12 +64,12 @@ func TestANewAPIServerGetsNothingBeforeItIsReady(t *testing.T) {
 	l := newLab(t)
 	first, second := l.newAPIServer(10, serverName), l.newAPIServer(11, serverName)
 	for how, before := range map[string][]lbapi.Backend{"by the runtime API": {first.Backend}, "by a reload": nil} {
-		plan := l.apiPlan(first.ca+second.ca, before...)
+		plan := l.apiPlan(first.CA+second.CA, before...)
 		if before == nil {
 			plan.Frontends = nil
 		}
 		l.apply(plan)
-		l.apply(l.apiPlan(first.ca+second.ca, first.Backend, second.Backend))
+		l.apply(l.apiPlan(first.CA+second.CA, first.Backend, second.Backend))
 		l.Expect(l.health()).To(HaveKeyWithValue(second.Name, Not(Equal(lbapi.HealthUp))), how)
 		l.Expect(l.ask(l.vipPort)).To(BeEmpty(), how)
 		l.eventually(l.health).Should(HaveKeyWithValue(second.Name, lbapi.HealthDown), how)
@@ -123,21 +81,21 @@ func TestANewAPIServerGetsNothingBeforeItIsReady(t *testing.T) {
 func TestTheFirstAPIServerIsAdded(t *testing.T) {
 	l := newLab(t)
 	api := l.newAPIServer(10, serverName)
-	api.ready.Store(true)
-	l.apply(l.apiPlan(api.ca))
-	l.apply(l.apiPlan(api.ca, api.Backend))
+	api.Ready.Store(true)
+	l.apply(l.apiPlan(api.CA))
+	l.apply(l.apiPlan(api.CA, api.Backend))
 	l.eventually(l.health).Should(HaveKeyWithValue(api.Name, lbapi.HealthUp))
 }
 
 func TestAuthoritiesGoWithTheirChecks(t *testing.T) {
 	l := newLab(t)
 	old, api := l.newAPIServer(10, serverName), l.newAPIServer(11, serverName)
-	l.apply(l.apiPlan(old.ca, old.Backend))
-	l.apply(l.apiPlan(api.ca, api.Backend))
+	l.apply(l.apiPlan(old.CA, old.Backend))
+	l.apply(l.apiPlan(api.CA, api.Backend))
 	files, err := os.ReadDir(l.path("ca"))
 	l.Expect(err).NotTo(HaveOccurred())
 	l.Expect(files).To(HaveLen(1))
-	l.Expect(os.ReadFile(l.path("ca/" + files[0].Name()))).To(BeEquivalentTo(api.ca))
+	l.Expect(os.ReadFile(l.path("ca/" + files[0].Name()))).To(BeEquivalentTo(api.CA))
 }
 
 func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
@@ -146,7 +104,7 @@ func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
 	var local atomic.Bool
 	listener, err := net.Listen("tcp", net.JoinHostPort(s.Address, "0"))
 	l.Expect(err).NotTo(HaveOccurred())
-	l.serve(listener, "/healthz", &local)
+	lbapitest.Serve(t, listener, "/healthz", &local)
 	plan := l.plan(s.Backend)
 	plan.Frontends[0].Check = lbapi.Check{
 		Kind: lbapi.CheckHTTP, Path: "/healthz", Port: int32(listener.Addr().(*net.TCPAddr).Port),
@@ -162,7 +120,7 @@ func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
 	var other atomic.Bool
 	listener, err = net.Listen("tcp", net.JoinHostPort(s.Address, "0"))
 	l.Expect(err).NotTo(HaveOccurred())
-	l.serve(listener, "/healthz", &other)
+	lbapitest.Serve(t, listener, "/healthz", &other)
 	plan.Frontends[0].Check.Port = int32(listener.Addr().(*net.TCPAddr).Port)
 	l.apply(plan)
 	l.eventually(l.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthDown))
@@ -183,7 +141,7 @@ func TestANodeStaysWellWhenItsNodePortChanges(t *testing.T) {
 			local.Store(true)
 			listener, err := net.Listen("tcp", net.JoinHostPort(before.Address, "0"))
 			l.Expect(err).NotTo(HaveOccurred())
-			l.serve(listener, "/healthz", &local)
+			lbapitest.Serve(t, listener, "/healthz", &local)
 			plan := l.plan(before.Backend)
 			plan.Frontends[0].Check = lbapi.Check{
 				Kind: lbapi.CheckHTTP, Path: "/healthz", Port: int32(listener.Addr().(*net.TCPAddr).Port),
@@ -195,7 +153,7 @@ func TestANodeStaysWellWhenItsNodePortChanges(t *testing.T) {
 			plan.Frontends[0].Backends[0].Port = after.Port
 			change(&plan)
 			l.apply(plan)
-			before.close()
+			before.Close()
 			l.Expect(l.askTwenty()).To(Equal(map[string]int{after.Name: 20}))
 		})
 	}

@@ -65,7 +65,7 @@ func TestAConfigurationThatHAProxyRefusesChangesNothing(t *testing.T) {
 func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	l := newLab(t)
 	a, b, dead := l.newServer(10), l.newServer(11), l.newServer(12)
-	dead.close()
+	dead.Close()
 	steady := l.plan(a.Backend, b.Backend, dead.Backend)
 	l.apply(steady)
 	l.eventually(l.health).Should(HaveKeyWithValue(dead.Name, lbapi.HealthDown))
@@ -100,7 +100,7 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	second := frontends.Frontends[0]
 	second.Name, second.Port = "second", l.freePort(l.address(100))
 	frontends.Frontends = append(frontends.Frontends, second)
-	changes := []lbapi.Plan{with(b.Backend), with(a.Backend, b.Backend), frontends, with(a.drained(), b.Backend), steady}
+	changes := []lbapi.Plan{with(b.Backend), with(a.Backend, b.Backend), frontends, with(a.Drained(), b.Backend), steady}
 	for i := range 15 {
 		before := connections.Load()
 		l.apply(changes[i%len(changes)])

@@ -22,6 +22,7 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 )
 
 // lab is a real HAProxy on loopback, in a network of its own.
@@ -182,49 +183,13 @@ func (l *lab) worker() string {
 	return ""
 }
 
-// server says its name and then repeats what it hears.
-type server struct {
-	lbapi.Backend
-	listener net.Listener
-}
-
-func (l *lab) newServer(host int) *server {
+func (l *lab) newServer(host int) *lbapitest.Server {
 	l.t.Helper()
-	s := &server{Backend: lbapi.Backend{Name: fmt.Sprintf("node-%d", host), Address: l.address(host)}}
+	s := &lbapitest.Server{Backend: lbapi.Backend{Name: fmt.Sprintf("node-%d", host), Address: l.address(host)}}
 	s.Port = l.freePort(s.Address)
-	s.listen(l)
-	l.t.Cleanup(s.close)
+	l.Expect(s.Listen()).To(Succeed())
+	l.t.Cleanup(s.Close)
 	return s
-}
-
-func (s *server) listen(l *lab) {
-	l.t.Helper()
-	listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", s.Address, s.Port))
-	l.Expect(err).NotTo(HaveOccurred())
-	s.listener = listener
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if _, err := fmt.Fprintln(conn, s.Name); err == nil {
-					_, _ = io.Copy(conn, conn)
-				}
-			}()
-		}
-	}()
-}
-
-// close accepts no more; what is connected goes on.
-func (s *server) close() { _ = s.listener.Close() }
-
-func (s *server) drained() lbapi.Backend {
-	b := s.Backend
-	b.Drain = true
-	return b
 }
 
 // stream is a connection through the VIP.
@@ -287,7 +252,7 @@ func (l *lab) askTwenty() map[string]int {
 }
 
 // holdOn returns a connection to the given server.
-func (l *lab) holdOn(s *server) *stream {
+func (l *lab) holdOn(s *lbapitest.Server) *stream {
 	l.t.Helper()
 	for range 20 {
 		c, err := l.connect(l.vipPort)

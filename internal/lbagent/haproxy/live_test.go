@@ -20,7 +20,7 @@ func TestServersChangeWithoutANewWorker(t *testing.T) {
 
 	l.apply(l.plan(a.Backend, b.Backend))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 10, b.Name: 10}))
-	l.apply(l.plan(a.drained(), b.Backend))
+	l.apply(l.plan(a.Drained(), b.Backend))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
 	l.Expect(held.echo()).To(Succeed(), "a drained server keeps what it has")
 	l.apply(l.plan(a.Backend, b.Backend))
@@ -121,7 +121,7 @@ func TestAStreamOutlivesManyReloads(t *testing.T) {
 func TestAReloadKeepsWhatIsKnownOfServers(t *testing.T) {
 	l := newLab(t)
 	a, dead := l.newServer(10), l.newServer(11)
-	dead.close()
+	dead.Close()
 	// So long an interval that the new worker has had no time to find out.
 	plan := l.plan(a.Backend, dead.Backend)
 	plan.Frontends[0].Check.Fall = 1
@@ -139,7 +139,7 @@ func TestAReloadKeepsWhatIsKnownOfServers(t *testing.T) {
 func TestAReloadBelievesThePlanAndNotTheState(t *testing.T) {
 	l := newLab(t)
 	a, b := l.newServer(10), l.newServer(11)
-	l.apply(l.plan(a.drained(), b.Backend))
+	l.apply(l.plan(a.Drained(), b.Backend))
 	next := l.plan(a.Backend, b.Backend)
 	next.Frontends[0].Backends[1].Drain = true
 	next.Frontends[0].Check.Interval *= 2
@@ -169,13 +169,13 @@ func TestHAProxyComesUpWithItsFileAlone(t *testing.T) {
 	l := newLab(t)
 	a, b := l.newServer(10), l.newServer(11)
 	l.apply(l.plan(a.Backend))
-	l.apply(l.plan(a.drained(), b.Backend))
+	l.apply(l.plan(a.Drained(), b.Backend))
 	l.kill()
 	l.start()
 	l.eventually(func() string { return l.ask(l.vipPort) }).Should(Equal(b.Name))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
 	worker := l.worker()
-	l.apply(l.plan(a.drained(), b.Backend))
+	l.apply(l.plan(a.Drained(), b.Backend))
 	l.Expect(l.worker()).To(Equal(worker), "nothing was left to do")
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 )
 
 var update = flag.Bool("update", false, "write what is rendered to testdata")
@@ -32,7 +33,7 @@ func newPlan(with ...func(*lbapi.Plan)) lbapi.Plan {
 	local := check
 	local.Kind, local.Path, local.Port = lbapi.CheckHTTP, "/healthz", 31000
 	ready := check
-	ready.Kind, ready.Path, ready.ServerName, ready.CA = lbapi.CheckTLSReadyz, "/readyz", "kubernetes.default.svc", testCA()
+	ready.Kind, ready.Path, ready.ServerName, ready.CA = lbapi.CheckTLSReadyz, "/readyz", "kubernetes.default.svc", lbapitest.CA()
 	p := lbapi.Plan{
 		Generation: 7, Cluster: "default/shop", Self: "shop-lb-0",
 		VIPs: []lbapi.VIP{
@@ -77,7 +78,7 @@ func TestRenderedFiles(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			file := "testdata/" + name + ".cfg"
 			// The authority is new in each run, and so are its file's name and the shape.
-			got := strings.NewReplacer(r.Shape, "SHAPE", digest(testCA()), "AUTHORITY").Replace(string(r.Config))
+			got := strings.NewReplacer(r.Shape, "SHAPE", digest(lbapitest.CA()), "AUTHORITY").Replace(string(r.Config))
 			if *update {
 				g.Expect(os.WriteFile(file, []byte(got), 0o600)).To(Succeed())
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/keepalived"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/lbapi/lbapitest"
 )
 
 var update = flag.Bool("update", false, "write what is rendered to testdata")
@@ -92,7 +93,7 @@ func TestTheAdvertisedAddressStaysWhenOthersComeAndGo(t *testing.T) {
 		text, err := keepalived.Render(settings, newPlan(func(p *lbapi.Plan) {
 			p.VIPs = append(p.VIPs, vips...)
 			p.Frontends[0].Check.Kind, p.Frontends[0].Check.Path = lbapi.CheckTLSReadyz, "/readyz"
-			p.Frontends[0].Check.ServerName, p.Frontends[0].Check.CA = "kubernetes", testCA()
+			p.Frontends[0].Check.ServerName, p.Frontends[0].Check.CA = "kubernetes", lbapitest.CA()
 		}))
 		g.Expect(err).NotTo(HaveOccurred())
 		_, block, _ := strings.Cut(string(text), "virtual_ipaddress {")

@@ -13,19 +13,13 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/buildinfo"
+	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/lbagent"
 	"github.com/capstan-k8s/capstan/internal/lbagent/engine"
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbagent/keepalived"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/pki"
-)
-
-// Exit codes.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
 )
 
 // Main runs the command until ctx ends and returns its exit code. program is the
@@ -36,36 +30,28 @@ func Main(ctx context.Context, program string, args []string, stdout, stderr io.
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		usage(stdout, program, flags)
-		return exitOK
+		return cmdline.OK
 	case err != nil:
-		return misused(stderr, program, nil)
+		return cmdline.Misused(stderr, program, nil)
 	}
 	switch {
 	case o.version, flags.Arg(0) == "version" && flags.NArg() == 1:
 		fmt.Fprintln(stdout, program, buildinfo.Version())
-		return exitOK
+		return cmdline.OK
 	case flags.Arg(0) == "probe" && flags.NArg() == 2:
 		return probe(ctx, flags.Arg(1), program, probePatience, stderr)
 	case flags.NArg() > 0:
-		return misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
+		return cmdline.Misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
 	}
-	log, err := newLog(stderr, o.logLevel, o.logFormat)
+	log, err := o.log.New(stderr)
 	if err != nil {
-		return misused(stderr, program, err)
+		return cmdline.Misused(stderr, program, err)
 	}
 	if err := run(ctx, o, log); err != nil {
 		log.Error("load-balancer agent ends", "error", err)
-		return exitFailure
+		return cmdline.Failure
 	}
-	return exitOK
-}
-
-func misused(stderr io.Writer, program string, err error) int {
-	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", program, err)
-	}
-	fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", program)
-	return exitUsage
+	return cmdline.OK
 }
 
 func run(ctx context.Context, o *options, log *slog.Logger) error {

@@ -4,11 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
@@ -27,7 +27,7 @@ type options struct {
 	keepalivedConfig    string
 	keepalivedPID       string
 	probe               string
-	logLevel, logFormat string
+	log                 cmdline.Log
 	version             bool
 }
 
@@ -52,8 +52,7 @@ func newFlags(program string) (*options, *flag.FlagSet) {
 	flags.StringVar(&o.keepalivedConfig, "keepalived-config", "/var/lib/capstan-lb/keepalived/keepalived.conf", "`file` that keepalived was told to load")
 	flags.StringVar(&o.keepalivedPID, "keepalived-pid", "/run/capstan-lb/keepalived.pid", "`file` that keepalived was told to write its process ID to")
 	flags.StringVar(&o.probe, "probe", self(), "`program` that keepalived runs, as 'program probe socket', to learn whether HAProxy answers; empty for none")
-	flags.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
-	flags.StringVar(&o.logFormat, "log-format", "text", "`format` of log lines: text or json")
+	o.log.AddFlags(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	return o, flags
 }
@@ -91,31 +90,5 @@ Usage:
 
 Flags:
 `, program)
-	flags.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if value != "" {
-			name += " " + value
-		}
-		if f.DefValue != "" && f.DefValue != "false" {
-			text += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		fmt.Fprintf(w, "  %-30s %s\n", name, text)
-	})
-}
-
-func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q is not debug, info, warn or error", level)
-	}
-	handler := &slog.HandlerOptions{Level: least}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, handler)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, handler)), nil
-	default:
-		return nil, fmt.Errorf("--log-format %q is neither text nor json", format)
-	}
+	cmdline.PrintFlags(w, flags, 30)
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 )
@@ -24,13 +25,13 @@ func probe(ctx context.Context, socket, program string, patience time.Duration, 
 	for {
 		err := haproxy.Ping(ctx, socket)
 		if err == nil {
-			return exitOK
+			return cmdline.OK
 		}
 		// A socket whose queue is full takes nobody for a moment; somebody is there.
 		full := errors.Is(err, syscall.EAGAIN)
 		if !full || !daemon.Pause(ctx) {
 			fmt.Fprintf(stderr, "%s: %v\n", program, err)
-			return exitFailure
+			return cmdline.Failure
 		}
 	}
 }
