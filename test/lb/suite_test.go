@@ -14,8 +14,8 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/capstan-k8s/capstan/internal/netlab"
 	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
-	"github.com/capstan-k8s/capstan/internal/testenv/netlab"
 )
 
 var (

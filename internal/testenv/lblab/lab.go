@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/netlab"
 	"github.com/capstan-k8s/capstan/internal/pki"
-	"github.com/capstan-k8s/capstan/internal/testenv/netlab"
 )
 
 // The laboratory's network. The manager is at the switch.

@@ -13,8 +13,8 @@ import (
 	"github.com/capstan-k8s/capstan/images/lb"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
+	"github.com/capstan-k8s/capstan/internal/netlab"
 	"github.com/capstan-k8s/capstan/internal/pki"
-	"github.com/capstan-k8s/capstan/internal/testenv/netlab"
 )
 
 // VM is a load-balancer VM: a node, and the manager's connection to its agent.

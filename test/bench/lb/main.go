@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/capstan-k8s/capstan/internal/netlab"
 	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
-	"github.com/capstan-k8s/capstan/internal/testenv/netlab"
 )
 
 type settings struct {

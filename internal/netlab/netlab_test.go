@@ -13,7 +13,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
-	"github.com/capstan-k8s/capstan/internal/testenv/netlab"
+	"github.com/capstan-k8s/capstan/internal/netlab"
 )
 
 var skip = flag.Bool("skip-without-root", false, "pass with no test run where nobody is root, instead of failing")
