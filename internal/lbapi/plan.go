@@ -70,7 +70,8 @@ type Frontend struct {
 	AllowedSources []string `json:"allowedSources,omitempty"`
 	// Backends may be empty: then connections are refused. All are of the VIP's
 	// address family: a load-balancer VM has no other. One that was there before
-	// and is not any more loses the connections that it has.
+	// and is not any more loses the connections that it has, and so does one whose
+	// address has changed.
 	Backends []Backend `json:"backends,omitempty"`
 	Check    Check     `json:"check"`
 }

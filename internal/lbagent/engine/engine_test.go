@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -172,7 +173,12 @@ func newPlan() lbapi.Plan {
 	}
 }
 
-func id(name string) haproxy.ID { return haproxy.ID{Backend: "be:web", Name: "s:" + name} }
+// id is of a backend of newPlan.
+func id(name string) haproxy.ID {
+	web := newPlan().Frontends[0]
+	i := slices.IndexFunc(web.Backends, func(b lbapi.Backend) bool { return b.Name == name })
+	return haproxy.IDOf(web, web.Backends[i])
+}
 
 func TestBothJudgeBeforeEitherChanges(t *testing.T) {
 	all := []string{"prepare HAProxy", "prepare keepalived", "commit HAProxy", "commit keepalived"}

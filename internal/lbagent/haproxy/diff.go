@@ -10,7 +10,8 @@ type Action string
 const (
 	// Add makes a server.
 	Add Action = "Add"
-	// Move gives a server another address.
+	// Move gives a server another port at its address. It keeps the connections that it
+	// has: whoever answers them is still there.
 	Move Action = "Move"
 	// Enable takes a server out of maintenance, in which an earlier change left it.
 	Enable Action = "Enable"

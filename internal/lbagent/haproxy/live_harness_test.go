@@ -157,7 +157,8 @@ func (l *lab) health() map[string]lbapi.Health {
 	}
 	health := map[string]lbapi.Health{}
 	for id, s := range stats {
-		health[strings.TrimPrefix(id.Name, "s:")] = s.Health
+		name, _, _ := strings.Cut(strings.TrimPrefix(id.Name, "s:"), ":")
+		health[name] = s.Health
 	}
 	return health
 }
@@ -185,7 +186,12 @@ func (l *lab) worker() string {
 
 func (l *lab) newServer(host int) *lbapitest.Server {
 	l.t.Helper()
-	s := &lbapitest.Server{Backend: lbapi.Backend{Name: fmt.Sprintf("node-%d", host), Address: l.address(host)}}
+	return l.serve(fmt.Sprintf("node-%d", host), host)
+}
+
+func (l *lab) serve(name string, host int) *lbapitest.Server {
+	l.t.Helper()
+	s := &lbapitest.Server{Backend: lbapi.Backend{Name: name, Address: l.address(host)}}
 	s.Port = l.freePort(s.Address)
 	l.Expect(s.Listen()).To(Succeed())
 	l.t.Cleanup(s.Close)

@@ -32,15 +32,42 @@ func TestServersChangeWithoutANewWorker(t *testing.T) {
 	l.Expect(l.worker()).To(Equal(worker))
 }
 
-func TestAServerMoves(t *testing.T) {
+func TestAServerThatMovesToAnotherAddressLosesItsConnections(t *testing.T) {
+	for name, change := range map[string]func(*lbapi.Frontend){
+		"by the runtime API": func(*lbapi.Frontend) {},
+		"by a reload":        func(f *lbapi.Frontend) { f.Check.Interval *= 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			a, b, other := l.newServer(10), l.newServer(11), l.newServer(12)
+			l.apply(l.plan(a.Backend, other.Backend))
+			worker := l.worker()
+			gone, stays := l.holdOn(a), l.holdOn(other)
+			moved := a.Backend
+			moved.Address, moved.Port = b.Address, b.Port
+			plan := l.plan(moved, other.Backend)
+			reloads := plan.Clone()
+			change(&reloads.Frontends[0])
+			l.apply(reloads)
+			l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 10, other.Name: 10}))
+			l.Expect(gone.echo()).NotTo(Succeed(), "who has this address now is not known")
+			l.Expect(stays.echo()).To(Succeed())
+			l.Expect(l.worker() == worker).To(Equal(lbapi.Hash(reloads) == lbapi.Hash(plan)))
+			l.eventually(l.health).Should(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp, other.Name: lbapi.HealthUp}))
+		})
+	}
+}
+
+func TestAServerThatMovesToAnotherPortKeepsItsConnections(t *testing.T) {
 	l := newLab(t)
-	a, b := l.newServer(10), l.newServer(11)
+	a, b := l.newServer(10), l.serve("elsewhere", 10)
 	l.apply(l.plan(a.Backend))
-	worker := l.worker()
+	worker, held := l.worker(), l.holdOn(a)
 	moved := a.Backend
-	moved.Address, moved.Port = b.Address, b.Port
+	moved.Port = b.Port
 	l.apply(l.plan(moved))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
+	l.Expect(held.echo()).To(Succeed())
 	l.Expect(l.worker()).To(Equal(worker))
 }
 

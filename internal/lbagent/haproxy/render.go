@@ -71,9 +71,12 @@ type ID struct{ Backend, Name string }
 // String returns the ID as commands take it.
 func (id ID) String() string { return id.Backend + "/" + id.Name }
 
-// IDOf derives names that no keyword and no name of HAProxy's own is like.
+// IDOf derives names that no keyword and no name of HAProxy's own is like. A backend
+// with another address is another server: a machine that was replaced must not keep the
+// connections to its forerunner, nor may anything that was found out about that one be
+// believed of it.
 func IDOf(f lbapi.Frontend, b lbapi.Backend) ID {
-	return ID{Backend: backendName(f), Name: "s:" + b.Name}
+	return ID{Backend: backendName(f), Name: "s:" + b.Name + ":" + b.Address}
 }
 
 func backendName(f lbapi.Frontend) string { return "be:" + f.Name }

@@ -71,7 +71,7 @@ func (h *HAProxy) enable(ctx context.Context, s Server) error {
 	return h.set(ctx, s.ID, "weight", strconv.Itoa(s.Weight))
 }
 
-// move keeps the connections that the server has at its old address.
+// move keeps the connections that the server has at its old port.
 func (h *HAProxy) move(ctx context.Context, s Server) error {
 	if s.Doubtful {
 		if err := h.set(ctx, s.ID, "health", "down"); err != nil {
