@@ -3,6 +3,9 @@
 # them if need be. The folder is what envtest and the demo take as KUBEBUILDER_ASSETS.
 #
 #   export KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)
+#   hack/kube-assets.sh kubelet kubeadm
+#
+# With names, the folder holds those Kubernetes programs instead, always built: node images take them.
 #
 # In this order: KUBEBUILDER_ASSETS, if it is set and complete; the folder kept from an earlier run;
 # released binaries by setup-envtest, where the internet answers at once; a build from the modules that
@@ -12,6 +15,12 @@ set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 programs=(etcd kube-apiserver kube-controller-manager kubectl)
+kind=kube
+if [ $# -gt 0 ]; then
+  programs=("$@")
+  kind=kube-programs
+  unset KUBEBUILDER_ASSETS
+fi
 
 say() { echo "kube-assets: $*" >&2; }
 
@@ -43,9 +52,9 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
   ldflags+=" -X $package.gitTreeState=clean -X $package.gitCommit=unknown"
 done
 
-key=$( (cat "$root"/hack/{kube,etcd}/go.{mod,sum} && echo "$ldflags") | sha256sum | cut -c1-12)
+key=$( (cat "$root"/hack/{kube,etcd}/go.{mod,sum} && echo "$ldflags" "$@") | sha256sum | cut -c1-12)
 # A tree may be shared by machines of several kinds.
-kept=$root/.cache/kube-$(uname -s)-$(uname -m)-$version-$key
+kept=$root/.cache/$kind-$(uname -s)-$(uname -m)-$version-$key
 mkdir -p "$root/.cache"
 
 # Two callers at once, say `make test` beside `make demo`: the second waits for the first one's result.
@@ -85,7 +94,7 @@ build() {
   }
 }
 
-fetch_release
+[ "$kind" != kube ] || fetch_release
 while read -r program; do
   case $program in
     '') ;;
