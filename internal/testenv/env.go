@@ -59,9 +59,7 @@ func Start(t T, options ...Option) *Env {
 	}
 	ctrl.SetLogger(logr.Discard())
 	e := &Env{Scheme: runtime.NewScheme()}
-	for _, add := range []func(*runtime.Scheme) error{capi.AddToScheme, capstanv1.AddToScheme, infrav1.AddToScheme} {
-		must(t, "registering kinds", add(e.Scheme))
-	}
+	must(t, "registering kinds", addKinds(e.Scheme))
 	crds, err := readCRDs()
 	must(t, "reading custom resource definitions", err)
 	server := &envtest.Environment{Scheme: e.Scheme, CRDs: crds}
@@ -88,6 +86,11 @@ func (e *Env) Namespace(ctx context.Context, t T) string {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	must(t, "creating a namespace", e.Client.Create(ctx, namespace))
 	return namespace.Name
+}
+
+func addKinds(scheme *runtime.Scheme) error {
+	kinds := runtime.NewSchemeBuilder(capi.AddToScheme, capstanv1.AddToScheme, infrav1.AddToScheme)
+	return kinds.AddToScheme(scheme)
 }
 
 func must(t T, doing string, err error) {
