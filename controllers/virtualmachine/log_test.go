@@ -3,7 +3,6 @@ package virtualmachine_test
 import (
 	"log/slog"
 	"strings"
-	"sync"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
@@ -16,28 +15,11 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
-	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
 
 // logbook gathers the lines of several logs, in the order in which they come.
-type logbook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (b *logbook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String returns all that was written.
-func (b *logbook) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
+type logbook struct{ logtest.Text }
 
 // manager logs all that a manager can be told to log.
 func (b *logbook) manager() logr.Logger {
@@ -69,7 +51,7 @@ var _ = Describe("The log of a VM", func() {
 		Eventually(physics.log.String).Should(ContainSubstring("VM deleted"))
 		var stages []string
 		ref := "map[name:followed namespace:" + namespace + "]"
-		lines := agenttest.Lines(GinkgoTB(), physics.log.String())
+		lines := logtest.Lines(GinkgoTB(), physics.log.String())
 		asked := map[string]bool{}
 		for _, line := range lines {
 			if line["controller"] != "virtualmachine" || line["VirtualMachine"] != ref {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/agent"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
 
 // world is an agent with all that is around it, without gRPC.
@@ -26,7 +26,7 @@ type world struct {
 	clock  *agenttest.Clock
 	driver *agenttest.Driver
 	agent  *agent.Agent
-	log    *logs
+	log    *logtest.Text
 }
 
 // newWorld returns an agent that was given its tombstones and may start VMs.
@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 func newFreshWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		WithT: NewWithT(t), t: t, dir: t.TempDir(), driver: agenttest.NewDriver("host-1"), log: &logs{},
+		WithT: NewWithT(t), t: t, dir: t.TempDir(), driver: agenttest.NewDriver("host-1"), log: &logtest.Text{},
 		clock: agenttest.NewClock(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)),
 	}
 	w.agent = w.open(agent.Disk{}, w.driver)
@@ -153,22 +153,4 @@ func wanted(id string) hostapi.EnsureVMRequest {
 		Stamp: stamp(id), Name: "shop-" + id, Owner: "default/shop-" + id, OS: hostapi.Linux, Processors: 2, MemoryMiB: 2048,
 		Disks: []hostapi.Disk{{Name: "boot", Volume: "csv1", Bytes: 1 << 34}}, Power: hostapi.PowerOn,
 	}
-}
-
-// logs is a log that can be read while it is written.
-type logs struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

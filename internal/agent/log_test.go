@@ -9,6 +9,7 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
 
 func TestAVMCanBeFollowedThroughTheLog(t *testing.T) {
@@ -28,7 +29,7 @@ func TestAVMCanBeFollowedThroughTheLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			log := &logs{}
+			log := &logtest.Text{}
 			host := agenttest.Start(t, agenttest.Options{
 				Driver: agenttest.NewDriver("hv-1"), Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: test.level})),
 			})
@@ -39,7 +40,7 @@ func TestAVMCanBeFollowedThroughTheLog(t *testing.T) {
 			g.Expect(host.Client().DeleteVM(hostapi.WithRequestID(t.Context(), "request-2"), hostapi.DeleteVMRequest{Stamp: stamp("vm-1")})).To(Succeed())
 
 			var told []string
-			for _, line := range agenttest.Lines(t, log.String()) {
+			for _, line := range logtest.Lines(t, log.String()) {
 				if line[hostapi.LogVMID] != "vm-1" {
 					g.Expect(line).NotTo(ContainElement(ContainSubstring("vm-1")), "a line about a VM bears its ID")
 					continue
@@ -61,7 +62,7 @@ func TestAVMCanBeFollowedThroughTheLog(t *testing.T) {
 
 func TestARequestIDThatIsTooLongStaysOutOfTheLog(t *testing.T) {
 	g := NewWithT(t)
-	log := &logs{}
+	log := &logtest.Text{}
 	host := agenttest.Start(t, agenttest.Options{Driver: agenttest.NewDriver("hv-1"), Log: slog.New(slog.NewTextHandler(log, nil))})
 	_, err := host.Client().EnsureVM(hostapi.WithRequestID(t.Context(), strings.Repeat("x", 65)), wanted("vm-1"))
 	g.Expect(err).NotTo(HaveOccurred())

@@ -14,6 +14,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/agent"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
 
 func TestAnAgentThatIsStoppedFinishesAnsweringAndLeavesTheRestToTheJournal(t *testing.T) {
@@ -52,7 +53,7 @@ func TestAnAgentThatIsStoppedFinishesAnsweringAndLeavesTheRestToTheJournal(t *te
 
 func TestAPanicOfACallLeavesTheAgentRunning(t *testing.T) {
 	g := NewWithT(t)
-	log := &logs{}
+	log := &logtest.Text{}
 	recovers := agent.RecoverPanics(slog.New(slog.NewTextHandler(log, nil)))
 	_, err := recovers(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/capstan.host.v1.HostAgent/GetVM"},
 		func(context.Context, any) (any, error) { panic("a secret") })

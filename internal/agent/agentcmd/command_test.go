@@ -1,7 +1,6 @@
 package agentcmd_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,25 +18,8 @@ import (
 	"github.com/capstan-k8s/capstan/internal/hostclient"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
-
-// text is an output that can be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *text) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *text) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
 
 func driver(d hostapi.Driver) agentcmd.Driver {
 	return agentcmd.Driver{
@@ -49,7 +30,7 @@ func driver(d hostapi.Driver) agentcmd.Driver {
 
 func TestAnAgentWithoutADriverSaysSoAndEnds(t *testing.T) {
 	g := NewWithT(t)
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	g.Expect(agentcmd.Main(t.Context(), "capstan-agent", nil, &stdout, &stderr)).To(Equal(1))
 	g.Expect(stderr.String()).To(Equal("capstan-agent: this build has no driver, so there is no hypervisor that it could serve\n"))
 	g.Expect(agentcmd.Main(t.Context(), "capstan-agent", []string{"--help"}, &stdout, &stderr)).To(Equal(0))
@@ -58,7 +39,7 @@ func TestAnAgentWithoutADriverSaysSoAndEnds(t *testing.T) {
 
 func TestHelpNamesDriversAndTheirFlags(t *testing.T) {
 	g := NewWithT(t)
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	code := agentcmd.Main(t.Context(), "dev-agent", []string{"--help"}, &stdout, &stderr, driver(nil))
 	g.Expect(code).To(Equal(0))
 	g.Expect(stderr.String()).To(BeEmpty())
@@ -88,7 +69,7 @@ func TestWrongUse(t *testing.T) {
 					test.args[i] = filepath.Join(t.TempDir(), "state")
 				}
 			}
-			var stdout, stderr text
+			var stdout, stderr logtest.Text
 			code := agentcmd.Main(t.Context(), "dev-agent", test.args, &stdout, &stderr, driver(agenttest.NewDriver("host-1")))
 			g.Expect(code).To(Equal(test.code))
 			g.Expect(stderr.String()).To(MatchRegexp(test.want))
@@ -101,7 +82,7 @@ func TestADamagedTokenIsNotQuoted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	secret := pki.NewToken().Reveal() + "x"
 	g.Expect(os.WriteFile(file, []byte(secret), 0o600)).To(Succeed())
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	code := agentcmd.Main(t.Context(), "dev-agent", []string{"--state-dir", filepath.Join(t.TempDir(), "state"), "--enrol-token-file", file}, &stdout, &stderr, driver(agenttest.NewDriver("host-1")))
 	g.Expect(code).To(Equal(1))
 	g.Expect(stderr.String()).NotTo(ContainSubstring(secret[len(secret)-20:]))
@@ -112,7 +93,7 @@ func TestADriverThatDoesNotOpenEndsTheAgent(t *testing.T) {
 	closed := agentcmd.Driver{Name: "test", Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) {
 		return nil, errors.New("no hypervisor here")
 	}}
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	code := agentcmd.Main(t.Context(), "dev-agent", []string{"--state-dir", filepath.Join(t.TempDir(), "state")}, &stdout, &stderr, closed)
 	g.Expect(code).To(Equal(1))
 	g.Expect(stderr.String()).To(ContainSubstring("open driver test: no hypervisor here"))
@@ -124,7 +105,7 @@ func agentProcess(t *testing.T, d hostapi.Driver, args ...string) (address strin
 	t.Helper()
 	g := NewWithT(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	code := make(chan int, 1)
 	go func() { code <- agentcmd.Main(ctx, "dev-agent", args, &stdout, &stderr, driver(d)) }()
 	listens := regexp.MustCompile(`msg="agent listens".* address=(\S+)`)

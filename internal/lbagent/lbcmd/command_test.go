@@ -1,7 +1,6 @@
 package lbcmd_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,29 +17,12 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
 	"github.com/capstan-k8s/capstan/internal/pki"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
-
-// text is an output that can be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *text) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *text) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
 
 func TestHelpNamesEveryFlagAndWhoRunsTheRest(t *testing.T) {
 	g := NewWithT(t)
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	g.Expect(lbcmd.Main(t.Context(), "capstan-lb", []string{"--help"}, &stdout, &stderr)).To(Equal(0))
 	g.Expect(stderr.String()).To(BeEmpty())
 	for _, line := range []string{
@@ -54,7 +35,7 @@ func TestHelpNamesEveryFlagAndWhoRunsTheRest(t *testing.T) {
 
 func TestVersionIsToldBothWays(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
-		var stdout, stderr text
+		var stdout, stderr logtest.Text
 		g := NewWithT(t)
 		g.Expect(lbcmd.Main(t.Context(), "capstan-lb", []string{arg}, &stdout, &stderr)).To(Equal(0))
 		g.Expect(stdout.String()).To(MatchRegexp(`^capstan-lb \S+\n$`))
@@ -86,7 +67,7 @@ func TestWrongUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			var stdout, stderr text
+			var stdout, stderr logtest.Text
 			g.Expect(lbcmd.Main(t.Context(), "capstan-lb", tt.args, &stdout, &stderr)).To(Equal(tt.code))
 			g.Expect(stderr.String()).To(And(ContainSubstring(tt.want), Not(ContainSubstring("topsecret"))))
 		})
@@ -100,7 +81,7 @@ func TestProbeTellsWhetherHAProxyAnswers(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(os.RemoveAll(dir)).To(Succeed()) })
 	path := filepath.Join(dir, "s")
-	var stdout, stderr text
+	var stdout, stderr logtest.Text
 	probe := func() int {
 		return lbcmd.Main(t.Context(), "capstan-lb", []string{"probe", path}, &stdout, &stderr)
 	}
@@ -157,7 +138,7 @@ func TestAnAgentIsEnrolledAndServes(t *testing.T) {
 	}
 	start := func() (stop func() string) {
 		ctx, cancel := context.WithCancel(context.Background())
-		var stdout, stderr text
+		var stdout, stderr logtest.Text
 		code := make(chan int, 1)
 		go func() { code <- lbcmd.Main(ctx, "capstan-lb", args, &stdout, &stderr) }()
 		g.Eventually(stderr.String).WithTimeout(20 * time.Second).WithPolling(time.Millisecond).Should(ContainSubstring("load-balancer agent listens"))

@@ -1,4 +1,4 @@
-package agenttest
+package logtest
 
 import (
 	"encoding/json"
