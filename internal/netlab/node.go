@@ -54,7 +54,12 @@ func (n *Node) boot() error {
 	}
 	commands := []string{"link set lo up", "link set " + NIC + " up"}
 	for _, a := range n.addresses {
-		commands = append(commands, "address add "+n.lab.inNetwork(a)+" dev "+NIC)
+		add := "address add " + n.lab.inNetwork(a) + " dev " + NIC
+		if a.Is6() {
+			// Nobody else has it; the kernel would take a second to find out.
+			add += " nodad"
+		}
+		commands = append(commands, add)
 	}
 	if err := batch(n.Name, commands...); err != nil {
 		return err
