@@ -7,6 +7,10 @@
 // it away with the program, however that ends: nothing is left to clean up, and no
 // two runs meet.
 //
+// Networks of 127.0.0.0/8 are as good as others. A program that was connected has
+// its nodes reached from where it was started, by one device there, which the kernel
+// takes away, too.
+//
 // It knows nothing of load balancers and needs root and iproute2; losing frames
 // needs nftables.
 package netlab

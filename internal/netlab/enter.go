@@ -18,13 +18,28 @@ const (
 	inside  = "inside"
 )
 
+// namespaces are those that a laboratory has of its own.
+const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
+
 // ErrNotRoot tells that there can be no laboratory.
 var ErrNotRoot = errors.New("network namespaces need root")
 
 // Enter runs the rest of the program in namespaces of its own: it starts the
 // program again there, waits for its end and exits as it did. It returns inside,
-// or when that cannot be.
+// or when that cannot be. What is measured in a laboratory is time, so all that
+// runs there goes before what else the machine has to do.
 func Enter() error {
+	const priority = -10
+	return enter(func() error {
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, priority); err != nil {
+			return fmt.Errorf("set priority: %w", err)
+		}
+		return nil
+	})
+}
+
+// enter has a program that was started again make itself at home before it goes on.
+func enter(settle func() error, handed ...*os.File) error {
 	switch os.Getenv(stage) {
 	case inside:
 		// Children are not to know.
@@ -33,6 +48,9 @@ func Enter() error {
 		// A thread has its own priority and passes it on to what it starts.
 		runtime.LockOSThread()
 		if err := furnish(); err != nil {
+			return err
+		}
+		if err := settle(); err != nil {
 			return err
 		}
 		again, err := startAgain(inside, &syscall.SysProcAttr{})
@@ -46,10 +64,7 @@ func Enter() error {
 	}
 	// The death signal comes when the thread that started the child ends.
 	runtime.LockOSThread()
-	again, err := startAgain(reaping, &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
-		Pdeathsig:  syscall.SIGKILL,
-	})
+	again, err := startAgain(reaping, &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}, handed...)
 	if err != nil {
 		return err
 	}
@@ -57,20 +72,21 @@ func Enter() error {
 	return nil
 }
 
-// startAgain starts this program at a stage, and passes signals on to it.
-func startAgain(at string, attributes *syscall.SysProcAttr) (*os.Process, error) {
+// startAgain starts this program at a stage with more open files, and passes signals
+// on to it.
+func startAgain(at string, attributes *syscall.SysProcAttr, handed ...*os.File) (*os.Process, error) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	if err := os.Setenv(stage, at); err != nil {
 		return nil, fmt.Errorf("enter namespaces: %w", err)
 	}
 	again, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Files: append([]*os.File{os.Stdin, os.Stdout, os.Stderr}, handed...),
 		Sys:   attributes,
 	})
 	if err != nil {
 		signal.Stop(signals)
-		return nil, fmt.Errorf("enter namespaces: %w", err)
+		return nil, errors.Join(fmt.Errorf("enter namespaces: %w", err), os.Unsetenv(stage))
 	}
 	go func() {
 		for s := range signals {
@@ -102,15 +118,8 @@ func reap(program int) int {
 	}
 }
 
-// priority is the nice level of all that runs in a laboratory: what is measured there
-// is time, and what else the machine has to do is not to be seen in it.
-const priority = -10
-
 // furnish makes the new namespaces usable.
 func furnish() error {
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, priority); err != nil {
-		return fmt.Errorf("set priority: %w", err)
-	}
 	for _, m := range []struct {
 		source, target, kind string
 		flags                uintptr

@@ -19,18 +19,37 @@ const root = "/run"
 
 const bridge = "switch"
 
-// Lab is a switch and the nodes on it. The program itself has an address on it.
+// Lab is a switch and the nodes on it. The program itself is at the switch.
 type Lab struct {
 	network netip.Prefix
 
 	mu    sync.Mutex
 	nodes []*Node
+	// ports counts all that there ever were: none is called as another was.
+	ports int
+
+	connecting sync.Mutex
+	// connected are the networks that are reached from outside.
+	connected map[netip.Prefix]bool
 }
 
 // New makes a switch in network; self is the program's own address on it. There is
 // one at a time.
 func New(network netip.Prefix, self netip.Addr) (*Lab, error) {
-	l := &Lab{network: network}
+	l, err := NewSwitch()
+	if err != nil {
+		return nil, err
+	}
+	l.network = network
+	if err := batch("", assign(l.inNetwork(self), bridge)...); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// NewSwitch makes a switch at which the program has no address.
+func NewSwitch() (*Lab, error) {
+	l := &Lab{connected: map[netip.Prefix]bool{}}
 	if err := ip("link", "add", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"); err != nil {
 		return nil, err
 	}
@@ -41,11 +60,10 @@ func New(network netip.Prefix, self netip.Addr) (*Lab, error) {
 			return nil, errors.Join(err, l.Close())
 		}
 	}
-	err := ip("address", "add", l.inNetwork(self), "dev", bridge)
-	if err == nil {
-		err = ip("link", "set", bridge, "up")
+	if err := os.WriteFile(routeLoopback, []byte("1"), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("have networks of 127.0.0.0/8: %w", err), l.Close())
 	}
-	if err != nil {
+	if err := ip("link", "set", bridge, "up"); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -55,7 +73,7 @@ func New(network netip.Prefix, self netip.Addr) (*Lab, error) {
 func (l *Lab) Close() error {
 	var errs []error
 	for _, n := range l.Nodes() {
-		errs = append(errs, n.remove())
+		errs = append(errs, n.Remove())
 	}
 	return errors.Join(append(errs, ip("link", "delete", bridge))...)
 }
@@ -68,37 +86,66 @@ func (l *Lab) Nodes() []*Node {
 }
 
 // NewNode puts a node on the switch. Its disk is empty and its power is on. It has
-// the addresses, of which the first is its own.
+// the addresses in the network of the switch, of which the first is its own.
 func (l *Lab) NewNode(name string, addresses ...netip.Addr) (*Node, error) {
+	o := NodeOptions{Name: name}
+	for _, a := range addresses {
+		o.Addresses = append(o.Addresses, l.inNetwork(a))
+	}
+	return l.Add(o)
+}
+
+// NodeOptions say what a node is like.
+type NodeOptions struct {
+	// Name is unique on the switch.
+	Name string
+	// Addresses of its NIC, with their networks. The first is its own.
+	Addresses []netip.Prefix
+	// MAC of its NIC; empty for one that is chosen here.
+	MAC string
+	// Disk is a folder that outlives the node, and has the logs of its services; empty
+	// for one that is new and goes with it.
+	Disk string
+}
+
+// Add puts a node on the switch. Its power is on.
+func (l *Lab) Add(o NodeOptions) (*Node, error) {
 	l.mu.Lock()
-	number := len(l.nodes) + 1
+	l.ports++
 	n := &Node{
-		Name: name, Address: addresses[0],
-		lab: l, addresses: addresses,
-		port: fmt.Sprintf("port%d", number),
-		mac:  fmt.Sprintf("02:00:00:00:00:%02x", number),
-		dir:  filepath.Join(root, "nodes", name),
+		Name: o.Name, Address: o.Addresses[0].Addr(),
+		lab: l, addresses: o.Addresses, port: fmt.Sprintf("port%d", l.ports), mac: o.MAC,
+		dir: filepath.Join(root, "nodes", o.Name), disk: o.Disk, logs: o.Disk,
+	}
+	if n.mac == "" {
+		n.mac = fmt.Sprintf("02:00:00:00:%02x:%02x", l.ports>>8&0xff, l.ports&0xff)
+	}
+	if n.disk == "" {
+		n.disk, n.logs = filepath.Join(n.dir, "disk"), n.dir
 	}
 	l.nodes = append(l.nodes, n)
 	l.mu.Unlock()
 	if err := os.RemoveAll(n.dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(n.Disk(), 0o755); err != nil {
+	if err := os.MkdirAll(n.disk, 0o755); err != nil {
 		return nil, err
 	}
 	return n, n.boot()
 }
 
-func (l *Lab) inNetwork(a netip.Addr) string {
-	return netip.PrefixFrom(a, l.network.Bits()).String()
-}
+func (l *Lab) inNetwork(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, l.network.Bits()) }
 
 func ip(args ...string) error { return run("", "ip", args...) }
 
-// batch has ip carry out a list of commands in a namespace.
+// batch has ip carry out a list of commands in a namespace, or in the program's own
+// where none is named.
 func batch(namespace string, commands ...string) error {
-	return run(strings.Join(commands, "\n"), "ip", "-netns", namespace, "-batch", "-")
+	args := []string{"-batch", "-"}
+	if namespace != "" {
+		args = append([]string{"-netns", namespace}, args...)
+	}
+	return run(strings.Join(commands, "\n"), "ip", args...)
 }
 
 func run(input, program string, args ...string) error {

@@ -22,9 +22,10 @@ type Node struct {
 	Address netip.Addr
 
 	lab       *Lab
-	addresses []netip.Addr
+	addresses []netip.Prefix
 	port, mac string
-	dir       string
+	// dir goes with the node; disk and logs may be elsewhere.
+	dir, disk, logs string
 
 	mu       sync.Mutex
 	on       bool
@@ -33,13 +34,13 @@ type Node struct {
 }
 
 // Disk is a folder that outlives a power failure.
-func (n *Node) Disk() string { return filepath.Join(n.dir, "disk") }
+func (n *Node) Disk() string { return n.disk }
 
 // Run is a folder that is empty after each boot.
 func (n *Node) Run() string { return filepath.Join(n.dir, "run") }
 
 // boot makes the node's namespace and plugs it in.
-func (n *Node) boot() error {
+func (n *Node) boot() (err error) {
 	if err := os.RemoveAll(n.Run()); err != nil {
 		return err
 	}
@@ -49,17 +50,24 @@ func (n *Node) boot() error {
 	if err := ip("netns", "add", n.Name); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			// What is in it goes with it.
+			err = errors.Join(err, ip("netns", "delete", n.Name))
+		}
+	}()
 	if err := ip("link", "add", n.port, "type", "veth", "peer", "name", NIC, "address", n.mac, "netns", n.Name); err != nil {
 		return err
 	}
-	commands := []string{"link set lo up", "link set " + NIC + " up"}
+	commands, loopback := []string{"link set lo up", "link set " + NIC + " up"}, false
 	for _, a := range n.addresses {
-		add := "address add " + n.lab.inNetwork(a) + " dev " + NIC
-		if a.Is6() {
-			// Nobody else has it; the kernel would take a second to find out.
-			add += " nodad"
+		commands = append(commands, assign(a, NIC)...)
+		loopback = loopback || a.Addr().IsLoopback()
+	}
+	if loopback {
+		if err := n.Sysctl("net.ipv4.conf.all.route_localnet", "1"); err != nil {
+			return err
 		}
-		commands = append(commands, add)
 	}
 	if err := batch(n.Name, commands...); err != nil {
 		return err
@@ -116,8 +124,8 @@ func (n *Node) Holds(address netip.Addr) (bool, error) {
 	}), nil
 }
 
-// remove takes the node away with all that runs on it.
-func (n *Node) remove() error {
+// Remove takes the node away with all that runs on it.
+func (n *Node) Remove() error {
 	n.mu.Lock()
 	on, muted := n.on, n.muted
 	n.mu.Unlock()
@@ -129,5 +137,8 @@ func (n *Node) remove() error {
 	if on {
 		errs = append(errs, n.PowerOff())
 	}
+	n.lab.mu.Lock()
+	n.lab.nodes = slices.DeleteFunc(n.lab.nodes, func(other *Node) bool { return other == n })
+	n.lab.mu.Unlock()
 	return errors.Join(append(errs, os.RemoveAll(n.dir))...)
 }

@@ -34,7 +34,7 @@ type Service struct {
 // Supervise starts a program on the node, and again whenever it ends and at each
 // boot. What it prints goes to a file.
 func (n *Node) Supervise(name string, argv ...string) (*Service, error) {
-	s := &Service{Name: name, node: n, argv: argv, log: filepath.Join(n.dir, name+".log")}
+	s := &Service{Name: name, node: n, argv: argv, log: filepath.Join(n.logs, name+".log")}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.services = append(n.services, s)

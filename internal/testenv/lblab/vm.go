@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/capstan-k8s/capstan/images/lb"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbclient"
 	"github.com/capstan-k8s/capstan/internal/netlab"
+	"github.com/capstan-k8s/capstan/internal/netlab/lbnode"
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
+
+// maxConnections is what HAProxy may carry: twice as many open files are within the
+// limits that a shell has.
+const maxConnections = 8000
 
 // VM is a load-balancer VM: a node, and the manager's connection to its agent.
 type VM struct {
@@ -38,35 +41,18 @@ func (l *Lab) newVM(number int) (*VM, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(node.Disk(), "config.yaml"), config, 0o600); err != nil {
-		return nil, err
-	}
-	if err := vm.settings(); err != nil {
-		return nil, err
-	}
-	return vm, vm.install()
-}
-
-// settings are those of images/lb/sysctl.d.
-func (vm *VM) settings() error {
-	file, err := lb.Files.ReadFile("sysctl.d/90-capstan-lb.conf")
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(file)) {
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if err := vm.Sysctl(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return vm, lbnode.Start(node, lbnode.Options{
+		Programs: lbnode.Programs{
+			CapstanLB: l.programs.CapstanLB, Probe: l.programs.Probe, HAProxy: lbnode.HAProxy, Keepalived: lbnode.Keepalived,
+		},
+		Config: config, MaxConnections: maxConnections,
+	})
 }
 
 // PowerOn boots the VM from its disk.
-func (vm *VM) PowerOn() error { return vm.Node.PowerOn(vm.settings) }
+func (vm *VM) PowerOn() error {
+	return vm.Node.PowerOn(func() error { return lbnode.Settings(vm.Node) })
+}
 
 // enrol does what the manager does when the VM is new.
 func (vm *VM) enrol(ctx context.Context) error {
@@ -106,6 +92,25 @@ func (vm *VM) HangUp() error {
 func (vm *VM) Apply(ctx context.Context, plan lbapi.Plan) (lbapi.Status, error) {
 	plan.Self = vm.Name
 	return vm.client.Apply(ctx, plan)
+}
+
+// Peers are the addresses of those whom the VM's keepalived speaks to.
+func (vm *VM) Peers() ([]netip.Addr, error) {
+	data, err := os.ReadFile(lbnode.KeepalivedConfig(vm.Node))
+	if err != nil {
+		return nil, fmt.Errorf("peers of %s: %w", vm.Name, err)
+	}
+	_, block, _ := strings.Cut(string(data), "unicast_peer {")
+	block, _, _ = strings.Cut(block, "}")
+	var peers []netip.Addr
+	for word := range strings.FieldsSeq(block) {
+		peer, err := netip.ParseAddr(word)
+		if err != nil {
+			return nil, fmt.Errorf("peers of %s: %w", vm.Name, err)
+		}
+		peers = append(peers, peer)
+	}
+	return peers, nil
 }
 
 // errSeen ends a watch.

@@ -1,0 +1,152 @@
+package netlab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// outside is the name of the namespace in which the program was started.
+const outside = "outside"
+
+// uplink is the port of the switch that leads there.
+const uplink = "uplink"
+
+// handed is the number of the first open file that a program is started with besides
+// its input and outputs.
+const handed = 3
+
+// device tells a program that was started again what its uplink is called outside.
+const device = "CAPSTAN_NETLAB_UPLINK"
+
+// Outside is where the program was started, with all that reaches nodes from there.
+type Outside struct {
+	// device is the other end of the uplink.
+	device string
+}
+
+// EnterConnected is Enter for a program whose nodes shall be reached from where it
+// was started.
+func EnterConnected() (*Outside, error) {
+	if os.Getenv(stage) == "" {
+		// The kernel takes the device away with the laboratory, but not at once: the next
+		// program has another one.
+		if err := os.Setenv(device, fmt.Sprintf("capstan-%d", os.Getpid())); err != nil {
+			return nil, err
+		}
+	}
+	home, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("enter namespaces: %w", err)
+	}
+	if err := errors.Join(enter(nameOutside, home), home.Close()); err != nil {
+		return nil, err
+	}
+	return &Outside{device: os.Getenv(device)}, os.Unsetenv(device)
+}
+
+// nameOutside makes the namespace that was handed in known to ip.
+func nameOutside() error {
+	path := filepath.Join(root, "netns", outside)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	if err := syscall.Mount(fmt.Sprintf("/proc/self/fd/%d", handed), path, "", syscall.MS_BIND, ""); err != nil {
+		return fmt.Errorf("name the namespace outside: %w", err)
+	}
+	return syscall.Close(handed)
+}
+
+// Entering tells whether this program was started again by Enter or EnterConnected
+// and has yet to call it.
+func Entering() bool { return os.Getenv(stage) != "" }
+
+// Available tells why there can be no laboratory on this machine, or nothing.
+func Available() error {
+	if os.Geteuid() != 0 {
+		return ErrNotRoot
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		return fmt.Errorf("network namespaces need iproute2: %w", err)
+	}
+	try := exec.Command("ip", "-batch", "-")
+	try.Stdin = strings.NewReader("link add " + bridge + " type bridge\nlink add " + uplink + " type veth peer name " + NIC + "\n")
+	try.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	if out, err := try.CombinedOutput(); err != nil {
+		return fmt.Errorf("make a bridge in a network namespace: %w %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// patience is for how long what an earlier program had may be there still.
+const patience = 5 * time.Second
+
+// Connect has a network of the switch reached from outside, where the gateway's
+// address is. Networks that are connected stay so.
+func (l *Lab) Connect(o *Outside, network netip.Prefix, gateway netip.Addr) error {
+	l.connecting.Lock()
+	defer l.connecting.Unlock()
+	if l.connected[network] {
+		return nil
+	}
+	if len(l.connected) == 0 {
+		if err := plugIn(o); err != nil {
+			return err
+		}
+	}
+	if network.Addr().IsLoopback() {
+		setting := strings.ReplaceAll(routeLoopback, "all", o.device)
+		if err := run("1", "ip", "netns", "exec", outside, "tee", setting); err != nil {
+			return err
+		}
+	}
+	here := netip.PrefixFrom(gateway, gateway.BitLen())
+	if err := batch(outside, assign(here, o.device)...); err != nil {
+		return err
+	}
+	if err := take(lead(network, o.device) + " src " + gateway.String()); err != nil {
+		return errors.Join(fmt.Errorf("lead from outside to network %s, which another program has: %w", network, err),
+			ip("-netns", outside, "address", "delete", here.String(), "dev", o.device))
+	}
+	if err := batch("", lead(network, bridge)); err != nil {
+		return err
+	}
+	l.connected[network] = true
+	return nil
+}
+
+// plugIn lays the cable from the switch.
+func plugIn(o *Outside) error {
+	_ = ip("link", "delete", uplink)
+	for _, args := range [][]string{
+		{"link", "add", uplink, "type", "veth", "peer", "name", o.device, "netns", outside},
+		{"link", "set", uplink, "master", bridge, "up"},
+		{"-netns", outside, "link", "set", o.device, "up"},
+	} {
+		if err := ip(args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take adds a route outside as soon as an earlier program's is gone.
+func take(route string) error {
+	end := time.Now().Add(patience)
+	for {
+		err := batch(outside, route)
+		if err == nil || !strings.Contains(err.Error(), "File exists") || time.Now().After(end) {
+			return err
+		}
+		<-time.After(patience / 50)
+	}
+}
