@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,9 +39,10 @@ type realBalancer struct {
 	mu   sync.Mutex
 	plan lbapi.Plan
 
-	// vipsMu guards vips, those of the plan that the routers have.
-	vipsMu sync.Mutex
-	vips   []lbapi.VIP
+	// vipsMu guards vips, those of the plan that the routers have, and coming, those of
+	// the plan that is being carried out.
+	vipsMu       sync.Mutex
+	vips, coming []lbapi.VIP
 }
 
 var _ lbagent.Applier = (*realBalancer)(nil)
@@ -94,11 +96,21 @@ func newRealBalancer(opts Options) (_ *realBalancer, err error) {
 func (b *realBalancer) Apply(ctx context.Context, plan lbapi.Plan) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	// Who is active in a router holds a VIP that joins it from the beginning: it is
+	// listened on when the plan is in force, not some time later.
+	b.come(plan.VIPs)
+	defer b.come(nil)
 	if err := b.engine.Apply(ctx, plan); err != nil {
 		return err
 	}
 	b.plan = plan
 	return nil
+}
+
+func (b *realBalancer) come(vips []lbapi.VIP) {
+	b.vipsMu.Lock()
+	defer b.vipsMu.Unlock()
+	b.coming = vips
 }
 
 // Observe implements lbagent.Applier.
@@ -149,19 +161,26 @@ func (b *realBalancer) held() (map[netip.Addr]string, error) {
 	b.vipsMu.Lock()
 	vips := b.vips
 	b.vipsMu.Unlock()
-	held := map[netip.Addr]string{}
+	return b.activeOf(vips), nil
+}
+
+// activeOf are those of some VIPs in whose routers the guest is active.
+func (b *realBalancer) activeOf(vips []lbapi.VIP) map[netip.Addr]string {
+	active := map[netip.Addr]string{}
 	for _, v := range vips {
 		if address, err := netip.ParseAddr(v.Address); err == nil && b.routers.role(v) == lbapi.RoleActive {
-			held[address] = "segment"
+			active[address] = "segment"
 		}
 	}
-	return held, nil
+	return active
 }
 
 func (b *realBalancer) isActive(vip netip.Addr) bool {
-	held, err := b.held()
-	_, ok := held[vip]
-	return err == nil && ok
+	b.vipsMu.Lock()
+	vips := slices.Concat(b.vips, b.coming)
+	b.vipsMu.Unlock()
+	_, ok := b.activeOf(vips)[vip]
+	return ok
 }
 
 // Halt takes the power of everything at once. When it returns, no address is bound.
