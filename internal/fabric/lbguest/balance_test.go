@@ -47,10 +47,10 @@ func TestABackendThatIsDownGetsNoNewConnections(t *testing.T) {
 	l := newLab(t)
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
-	held := holdOn(l, s)
+	held := l.holdOn(s)
 	s.Close()
 	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthDown))
-	l.Expect(held.echo()).To(Succeed(), "what is connected goes on")
+	l.Expect(held.Echo()).To(Succeed(), "what is connected goes on")
 	l.Expect(s.Listen()).To(Succeed())
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}), "it has not been checked since")
 	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthUp))
@@ -70,10 +70,10 @@ func TestADrainedBackendKeepsWhatItHas(t *testing.T) {
 	l := newLab(t)
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
-	held := holdOn(l, s)
+	held := l.holdOn(s)
 	a.apply(l.plan(2, []*vm{a}, s.Drained(), other.Backend))
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	for _, b := range a.guest.Status().Backends {
 		l.Expect(b.Draining).To(Equal(b.Backend == s.Name))
 		if b.Backend == s.Name {
@@ -88,38 +88,38 @@ func TestABackendThatIsTakenAwayLosesWhatItHas(t *testing.T) {
 	l := newLab(t)
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
-	gone, stays := holdOn(l, s), holdOn(l, other)
+	gone, stays := l.holdOn(s), l.holdOn(other)
 	a.apply(l.plan(2, []*vm{a}, other.Backend))
-	l.Expect(gone.echo()).NotTo(Succeed())
-	l.Expect(stays.echo()).To(Succeed())
+	l.Expect(gone.Echo()).NotTo(Succeed())
+	l.Expect(stays.Echo()).To(Succeed())
 	a.apply(l.plan(3, []*vm{a}, s.Backend, other.Backend))
-	l.Expect(holdOn(l, s).echo()).To(Succeed(), "one that comes back begins anew")
+	l.Expect(l.holdOn(s).Echo()).To(Succeed(), "one that comes back begins anew")
 }
 
 func TestABackendThatIsCheckedInAnotherWayKeepsWhatItHas(t *testing.T) {
 	l := newLab(t)
 	s := l.newServer(10)
 	a := running(l, s)
-	held := holdOn(l, s)
+	held := l.holdOn(s)
 	plan := l.plan(2, []*vm{a}, s.Backend)
 	plan.Frontends[0].Check.Interval *= 2
 	a.apply(plan)
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 }
 
 func TestARemovedFrontendKeepsItsConnectionsUntilItsVIPGoes(t *testing.T) {
 	l := newLab(t)
 	s := l.newServer(10)
 	a := running(l, s)
-	held := holdOn(l, s)
+	held := l.holdOn(s)
 	plan := l.plan(2, []*vm{a})
 	plan.Frontends = nil
 	a.apply(plan)
 	l.Expect(l.ask()).To(BeNil())
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	plan.Generation, plan.VIPs = 3, nil
 	a.apply(plan)
-	l.Expect(held.echo()).NotTo(Succeed())
+	l.Expect(held.Echo()).NotTo(Succeed())
 }
 
 func TestOnlyAllowedSourcesAreCarried(t *testing.T) {
@@ -151,7 +151,7 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	l := newLab(t)
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
-	held := holdOn(l, other)
+	held := l.holdOn(other)
 	const connections = 200
 	// The client never runs ahead of the changes by more than the connection that it
 	// is making: one that a drained backend still has is over before that is removed.
@@ -161,8 +161,8 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 		for range connections {
 			c, err := l.connect()
 			if err == nil {
-				err = c.echo()
-				_ = c.Close()
+				err = c.Echo()
+				c.Close()
 			}
 			if err != nil {
 				failed <- err
@@ -191,7 +191,7 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	for err := range failed {
 		t.Errorf("a connection failed: %v", err)
 	}
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.Expect(a.role()).To(Equal(lbapi.RoleActive))
 }
 
@@ -240,20 +240,4 @@ func TestNodesOfALocalServiceAreCheckedOnTheirHealthPort(t *testing.T) {
 	l.Expect(a.guest.Status().Backends[0].Message).To(ContainSubstring("503"))
 	local.Store(true)
 	l.eventually(a.health).Should(HaveKeyWithValue(s.Name, lbapi.HealthUp))
-}
-
-// holdOn returns a connection to the given server.
-func holdOn(l *lab, s *lbapitest.Server) *stream {
-	l.t.Helper()
-	for range 20 {
-		c, err := l.connect()
-		l.Expect(err).NotTo(HaveOccurred())
-		if c.server == s.Name {
-			l.t.Cleanup(func() { _ = c.Close() })
-			return c
-		}
-		_ = c.Close()
-	}
-	l.t.Fatalf("no connection ever went to %s", s.Name)
-	return nil
 }

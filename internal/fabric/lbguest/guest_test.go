@@ -36,7 +36,7 @@ func TestThePeerTakesTheVIPWithinASecond(t *testing.T) {
 	l.Expect(err).NotTo(HaveOccurred())
 	start := l.clock.Now()
 	a.powerOff()
-	l.Expect(held.echo()).NotTo(Succeed(), "the machine has gone")
+	l.Expect(held.Echo()).NotTo(Succeed(), "the machine has gone")
 	l.Expect(l.ask()).To(BeNil())
 	l.eventually(b.role).Should(Equal(lbapi.RoleActive))
 	took := l.clock.Now().Sub(start)

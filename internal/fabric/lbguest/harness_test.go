@@ -1,11 +1,9 @@
 package lbguest_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -155,36 +153,14 @@ func (l *lab) newServer(host int) *lbapitest.Server {
 	return s
 }
 
-// stream is a connection through the VIP.
-type stream struct {
-	net.Conn
-	in     *bufio.Reader
-	server string
+func (l *lab) connect() (*lbapitest.Stream, error) {
+	return lbapitest.Connect(l.t.Context(), fmt.Sprintf("%s:%d", l.vip(), vipPort))
 }
 
-func (l *lab) connect() (*stream, error) {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", l.vip(), vipPort), 5*time.Second)
-	if err != nil {
-		return nil, err
-	}
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		return nil, err
-	}
-	s := &stream{Conn: conn, in: bufio.NewReader(conn)}
-	if s.server, err = s.in.ReadString('\n'); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	s.server = s.server[:len(s.server)-1]
-	return s, nil
-}
-
-func (s *stream) echo() error {
-	if _, err := fmt.Fprintln(s, "still there"); err != nil {
-		return err
-	}
-	_, err := s.in.ReadString('\n')
-	return err
+// holdOn returns a connection to the given server.
+func (l *lab) holdOn(s *lbapitest.Server) *lbapitest.Stream {
+	l.t.Helper()
+	return lbapitest.HoldOn(l.t, fmt.Sprintf("%s:%d", l.vip(), vipPort), s)
 }
 
 // ask returns who answers a new connection, or nil if nobody does.
@@ -193,8 +169,8 @@ func (l *lab) ask() any {
 	if err != nil {
 		return nil
 	}
-	_ = s.Close()
-	return s.server
+	s.Close()
+	return s.Server
 }
 
 func (l *lab) newAPIServer(host int) *lbapitest.APIServer {

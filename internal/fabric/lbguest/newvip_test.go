@@ -3,6 +3,7 @@ package lbguest_test
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -30,7 +31,7 @@ func TestANewVIPAnswersOnceItsPlanIsInForce(t *testing.T) {
 		for _, v := range []*vm{a, b} {
 			v.apply(plan)
 		}
-		conn, err := net.Dial("tcp", fmt.Sprintf("%s:%d", vip.Address, vipPort))
+		conn, err := net.Dial("tcp", net.JoinHostPort(vip.Address, strconv.Itoa(vipPort)))
 		l.Expect(err).NotTo(HaveOccurred(), "%s is listened on", vip.Address)
 		l.Expect(conn.Close()).To(Succeed())
 	}

@@ -37,7 +37,7 @@ func TestARealHAProxyAnswersWhereTheVIPIs(t *testing.T) {
 	l.Expect(err).NotTo(HaveOccurred())
 
 	a.powerOff()
-	l.Expect(held.echo()).NotTo(Succeed(), "the machine has gone")
+	l.Expect(held.Echo()).NotTo(Succeed(), "the machine has gone")
 	l.eventually(b.role).Should(Equal(lbapi.RoleActive))
 	l.eventually(l.ask).Should(Equal(s.Name))
 
@@ -57,12 +57,12 @@ func TestARealHAProxyDisturbsNobodyWhenServersChange(t *testing.T) {
 	s, other := l.newServer(10), l.newServer(11)
 	a := running(l, s, other)
 	l.eventually(l.ask).ShouldNot(BeNil())
-	held := holdOn(l, other)
+	held := l.holdOn(other)
 	a.apply(l.plan(2, []*vm{a}, s.Drained(), other.Backend))
 	l.Expect(askTwenty(l)).To(Equal(map[any]int{other.Name: 20}))
 	a.apply(l.plan(3, []*vm{a}, other.Backend))
 	a.apply(l.plan(4, []*vm{a}, s.Backend, other.Backend))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.Expect(askTwenty(l)).To(HaveKeyWithValue(s.Name, 10))
 }
 
@@ -80,5 +80,5 @@ func TestARealHAProxyHandsItsVIPOver(t *testing.T) {
 	a.apply(resigned)
 	l.eventually(b.role).Should(Equal(lbapi.RoleActive))
 	l.eventually(l.ask).Should(Equal(s.Name))
-	l.Eventually(held.echo).WithTimeout(10*time.Second).ShouldNot(Succeed(), "packets go elsewhere now")
+	l.Eventually(held.Echo).WithTimeout(10*time.Second).ShouldNot(Succeed(), "packets go elsewhere now")
 }

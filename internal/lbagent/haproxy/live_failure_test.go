@@ -30,14 +30,14 @@ func TestAnAddressThatIsTakenLeavesWhatWas(t *testing.T) {
 	plan.Frontends = append(plan.Frontends, second)
 	l.Expect(l.tryApply(plan)).To(MatchError(ContainSubstring("is an address taken?")))
 	l.Expect(os.ReadFile(l.path("haproxy.cfg"))).To(Equal(before))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 20}))
 
 	l.apply(l.plan(a.Backend))
 	l.Expect(squatter.Close()).To(Succeed())
 	l.apply(plan)
 	l.Expect(l.ask(second.Port)).To(Equal(a.Name))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 }
 
 func TestAConfigurationThatHAProxyRefusesChangesNothing(t *testing.T) {
@@ -84,8 +84,8 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 				}
 				c, err := l.connect(l.vipPort)
 				if err == nil {
-					err = c.echo()
-					_ = c.Close()
+					err = c.Echo()
+					c.Close()
 				}
 				if err != nil {
 					failed <- err
@@ -109,7 +109,7 @@ func TestNoConnectionFailsWhilePlansChange(t *testing.T) {
 	close(stop)
 	l.Expect(<-failed).To(Succeed())
 	l.Expect(<-failed).To(Succeed())
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 }
 
 // TestManyServicesAtOnce is as large a plan as one load balancer is asked to carry.

@@ -1,9 +1,6 @@
 package haproxy_test
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -198,44 +195,8 @@ func (l *lab) serve(name string, host int) *lbapitest.Server {
 	return s
 }
 
-// stream is a connection through the VIP.
-type stream struct {
-	net.Conn
-	lines  *bufio.Reader
-	server string
-}
-
-func (l *lab) connect(port int32) (*stream, error) {
-	ctx, cancel := context.WithTimeout(l.t.Context(), 5*time.Second)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", fmt.Sprintf("%s:%d", l.address(100), port))
-	if err != nil {
-		return nil, err
-	}
-	s := &stream{Conn: conn, lines: bufio.NewReader(conn)}
-	if s.server, err = s.read(); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return s, nil
-}
-
-func (s *stream) read() (string, error) {
-	if err := s.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return "", err
-	}
-	line, err := s.lines.ReadString('\n')
-	return strings.TrimSpace(line), err
-}
-
-func (s *stream) echo() error {
-	if _, err := fmt.Fprintln(s, "hello"); err != nil {
-		return err
-	}
-	answer, err := s.read()
-	if err == nil && answer != "hello" {
-		err = fmt.Errorf("heard %q", answer)
-	}
-	return err
+func (l *lab) connect(port int32) (*lbapitest.Stream, error) {
+	return lbapitest.Connect(l.t.Context(), fmt.Sprintf("%s:%d", l.address(100), port))
 }
 
 // ask returns who answers a connection, or nothing where nobody does.
@@ -245,7 +206,7 @@ func (l *lab) ask(port int32) string {
 		return ""
 	}
 	defer s.Close()
-	return s.server
+	return s.Server
 }
 
 // askTwenty counts who answers twenty connections.
@@ -258,17 +219,7 @@ func (l *lab) askTwenty() map[string]int {
 }
 
 // holdOn returns a connection to the given server.
-func (l *lab) holdOn(s *lbapitest.Server) *stream {
+func (l *lab) holdOn(s *lbapitest.Server) *lbapitest.Stream {
 	l.t.Helper()
-	for range 20 {
-		c, err := l.connect(l.vipPort)
-		l.Expect(err).NotTo(HaveOccurred())
-		if c.server == s.Name {
-			l.t.Cleanup(func() { _ = c.Close() })
-			return c
-		}
-		_ = c.Close()
-	}
-	l.t.Fatalf("no connection ever went to %s", s.Name)
-	return nil
+	return lbapitest.HoldOn(l.t, fmt.Sprintf("%s:%d", l.address(100), l.vipPort), s)
 }

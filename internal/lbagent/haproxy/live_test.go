@@ -22,13 +22,13 @@ func TestServersChangeWithoutANewWorker(t *testing.T) {
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 10, b.Name: 10}))
 	l.apply(l.plan(a.Drained(), b.Backend))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
-	l.Expect(held.echo()).To(Succeed(), "a drained server keeps what it has")
+	l.Expect(held.Echo()).To(Succeed(), "a drained server keeps what it has")
 	l.apply(l.plan(a.Backend, b.Backend))
 	l.Expect(l.askTwenty()).To(HaveKeyWithValue(a.Name, 10))
 	l.apply(l.plan(a.Backend))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{a.Name: 20}))
 	l.eventually(l.health).Should(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp}))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.Expect(l.worker()).To(Equal(worker))
 }
 
@@ -50,8 +50,8 @@ func TestAServerThatMovesToAnotherAddressLosesItsConnections(t *testing.T) {
 			change(&reloads.Frontends[0])
 			l.apply(reloads)
 			l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 10, other.Name: 10}))
-			l.Expect(gone.echo()).NotTo(Succeed(), "who has this address now is not known")
-			l.Expect(stays.echo()).To(Succeed())
+			l.Expect(gone.Echo()).NotTo(Succeed(), "who has this address now is not known")
+			l.Expect(stays.Echo()).To(Succeed())
 			l.Expect(l.worker() == worker).To(Equal(lbapi.Hash(reloads) == lbapi.Hash(plan)))
 			l.eventually(l.health).Should(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp, other.Name: lbapi.HealthUp}))
 		})
@@ -67,7 +67,7 @@ func TestAServerThatMovesToAnotherPortKeepsItsConnections(t *testing.T) {
 	moved.Port = b.Port
 	l.apply(l.plan(moved))
 	l.Expect(l.askTwenty()).To(Equal(map[string]int{b.Name: 20}))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.Expect(l.worker()).To(Equal(worker))
 }
 
@@ -77,8 +77,8 @@ func TestARemovedServerLosesItsConnections(t *testing.T) {
 	l.apply(l.plan(a.Backend, b.Backend))
 	gone, stays := l.holdOn(a), l.holdOn(b)
 	l.apply(l.plan(b.Backend))
-	l.Expect(gone.echo()).NotTo(Succeed())
-	l.Expect(stays.echo()).To(Succeed())
+	l.Expect(gone.Echo()).NotTo(Succeed())
+	l.Expect(stays.Echo()).To(Succeed())
 }
 
 func TestAServerRemovedLaterLosesWhatAReplacedWorkerCarries(t *testing.T) {
@@ -91,11 +91,11 @@ func TestAServerRemovedLaterLosesWhatAReplacedWorkerCarries(t *testing.T) {
 	worker := l.worker()
 	l.apply(slower)
 	l.Expect(l.worker()).NotTo(Equal(worker), "checks change by a reload")
-	l.Expect(gone.echo()).To(Succeed())
+	l.Expect(gone.Echo()).To(Succeed())
 	slower.Frontends[0].Backends = []lbapi.Backend{b.Backend}
 	l.apply(slower)
-	l.Expect(gone.echo()).NotTo(Succeed())
-	l.Expect(stays.echo()).To(Succeed())
+	l.Expect(gone.Echo()).NotTo(Succeed())
+	l.Expect(stays.Echo()).To(Succeed())
 }
 
 func TestAServerRemovedByAReloadLosesItsConnections(t *testing.T) {
@@ -106,8 +106,8 @@ func TestAServerRemovedByAReloadLosesItsConnections(t *testing.T) {
 	next := l.plan(b.Backend)
 	next.Frontends[0].Check.Interval *= 2
 	l.apply(next)
-	l.Expect(gone.echo()).NotTo(Succeed())
-	l.Expect(stays.echo()).To(Succeed())
+	l.Expect(gone.Echo()).NotTo(Succeed())
+	l.Expect(stays.Echo()).To(Succeed())
 }
 
 func TestNewFrontendsDisturbNobody(t *testing.T) {
@@ -121,10 +121,10 @@ func TestNewFrontendsDisturbNobody(t *testing.T) {
 	more.Frontends = append(more.Frontends, second)
 	l.apply(more)
 	l.Expect(l.ask(second.Port)).To(Equal(b.Name))
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.apply(l.plan(a.Backend))
 	l.Expect(l.ask(second.Port)).To(BeEmpty())
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 }
 
 func TestAStreamOutlivesManyReloads(t *testing.T) {
@@ -141,7 +141,7 @@ func TestAStreamOutlivesManyReloads(t *testing.T) {
 		l.apply(more)
 		l.apply(l.plan(a.Backend))
 	}
-	l.Expect(held.echo()).To(Succeed())
+	l.Expect(held.Echo()).To(Succeed())
 	l.Expect(l.ask(l.vipPort)).To(Equal(a.Name))
 }
 
