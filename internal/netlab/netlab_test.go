@@ -1,8 +1,6 @@
 package netlab_test
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,24 +14,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/netlab"
 )
 
-var skip = flag.Bool("skip-without-root", false, "pass with no test run where nobody is root, instead of failing")
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	err := netlab.Enter()
-	if errors.Is(err, netlab.ErrNotRoot) {
-		if *skip {
-			fmt.Println("skipped:", err)
-			os.Exit(0)
-		}
-		err = fmt.Errorf("%w; -skip-without-root passes without having tested anything", err)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { netlab.Main(m) }
 
 // world is two nodes on a switch.
 type world struct {

@@ -3,7 +3,6 @@ package lb
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -21,7 +20,6 @@ import (
 var (
 	rate = flag.Int("rate", 400, "requests in a second during planned changes")
 	all  = flag.Bool("all", false, "run what takes minutes, too")
-	skip = flag.Bool("skip-without-root", false, "pass with no test run where nobody is root, instead of failing")
 )
 
 const (
@@ -33,23 +31,10 @@ const (
 var programs lblab.Programs
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	err := netlab.Enter()
-	if errors.Is(err, netlab.ErrNotRoot) {
-		if *skip {
-			fmt.Println("skipped:", err)
-			os.Exit(0)
-		}
-		err = fmt.Errorf("%w; -skip-without-root passes without having tested anything", err)
-	}
-	if err == nil {
+	netlab.Main(m, func() (err error) {
 		programs, err = build()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
+		return err
+	})
 }
 
 // build builds the programs. The one that is tested has the race detector; what
