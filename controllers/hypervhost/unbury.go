@@ -3,7 +3,6 @@ package hypervhost
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -61,12 +60,12 @@ func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) 
 		return false, fmt.Errorf("listing Tombstones: %w", err)
 	}
 	for _, a := range t.Spec.Addresses {
-		address, err := netip.ParseAddr(a.Address)
+		name, err := addresspool.ReservationNameOf(a.LogicalNetwork, a.Address)
 		if err != nil {
 			return false, fmt.Errorf("address of Tombstone %s: %w", t.Name, err)
 		}
 		reservation := &capstanv1.AddressReservation{}
-		err = r.Live.Get(ctx, client.ObjectKey{Name: addresspool.ReservationName(a.LogicalNetwork, address)}, reservation)
+		err = r.Live.Get(ctx, client.ObjectKey{Name: name}, reservation)
 		if apierrors.IsNotFound(err) {
 			continue
 		}

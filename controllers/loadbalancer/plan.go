@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 	"github.com/capstan-k8s/capstan/internal/lbplan"
@@ -148,10 +149,14 @@ func (r *Reconciler) withBuried(ctx context.Context, lb *capstanv1.LoadBalancer,
 	for i := range tombstones.Items {
 		buried := &tombstones.Items[i].Spec
 		known := slices.ContainsFunc(vms, func(vm lbplan.VM) bool { return vm.Name == buried.VMRef.Name })
-		// Its own address is the first, if it had one: what follows are VIPs.
-		if buried.VMRef.Namespace == lb.Namespace && len(buried.Addresses) > 0 && !known &&
-			!slices.Contains(lb.Status.VIPs, buried.Addresses[0].Address) {
-			vms = append(vms, lbplan.VM{Name: buried.VMRef.Name, Address: buried.Addresses[0].Address})
+		if buried.VMRef.Namespace != lb.Namespace || len(buried.Addresses) == 0 || known {
+			continue
+		}
+		// Its own address is the first, if it had one: what follows are VIPs, and their
+		// virtual router ID.
+		own := buried.Addresses[0].Address
+		if _, isRouter := addresspool.ParseVirtualRouter(own); !isRouter && !slices.Contains(lb.Status.VIPs, own) {
+			vms = append(vms, lbplan.VM{Name: buried.VMRef.Name, Address: own})
 		}
 	}
 	return vms, nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"strconv"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,13 +12,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
 // maxVRID is the highest virtual router ID of VRRP.
 const maxVRID = 255
-
-// vridPrefix tells a reservation of a virtual router ID from that of an address.
-const vridPrefix = "vrid/"
 
 // noVRIDError says that all virtual router IDs are taken.
 type noVRIDError struct{ network string }
@@ -33,14 +29,15 @@ func (e *noVRIDError) Error() string {
 // vridOf returns the virtual router ID of the VIP, and reserves one if it has
 // none. The ID is as much a property of the network as an address is, and is
 // held the same way: by an AddressReservation for the VIP's claim, whose name the
-// API server lets exist once, and which goes with the claim.
+// API server lets exist once, and which goes with the claim, or with the last Tombstone
+// of a VM that may still speak for it.
 func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim) (int32, error) {
 	held := &capstanv1.AddressReservationList{}
 	if err := r.Client.List(ctx, held, client.MatchingFields{claimIndex: string(claim.UID)}); err != nil {
 		return 0, fmt.Errorf("listing AddressReservations: %w", err)
 	}
 	for i := range held.Items {
-		if id, ok := parseVRID(held.Items[i].Spec.Address); ok {
+		if id, ok := addresspool.ParseVirtualRouter(held.Items[i].Spec.Address); ok {
 			return id, nil
 		}
 	}
@@ -88,19 +85,13 @@ func firstVRID(claim *ipamv1.IPAddressClaim) int32 {
 func vridReservation(lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim, id int32) *capstanv1.AddressReservation {
 	return &capstanv1.AddressReservation{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:   fmt.Sprintf("%s-vrid-%d", lb.Spec.LogicalNetwork, id),
+			Name:   addresspool.VirtualRouterReservationName(lb.Spec.LogicalNetwork, id),
 			Labels: map[string]string{clusterv1.ClusterNameLabel: lb.Spec.ClusterName, capstanv1.ClaimLabel: string(claim.UID)},
 		},
 		Spec: capstanv1.AddressReservationSpec{
 			LogicalNetwork: lb.Spec.LogicalNetwork,
-			Address:        vridPrefix + strconv.Itoa(int(id)),
+			Address:        addresspool.VirtualRouter(id),
 			ClaimRef:       capstanv1.ClaimReference{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID)},
 		},
 	}
-}
-
-func parseVRID(address string) (int32, bool) {
-	digits, ok := strings.CutPrefix(address, vridPrefix)
-	id, err := strconv.ParseInt(digits, 10, 32)
-	return int32(id), ok && err == nil
 }

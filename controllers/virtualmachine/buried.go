@@ -3,6 +3,7 @@ package virtualmachine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,11 +11,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
-// virtualAddressesOf returns the virtual addresses of the LoadBalancer that a VM is of:
-// it may hold any of them as long as it runs. They come after its own addresses, by the
-// first of which its peers know it.
+// virtualAddressesOf returns the virtual addresses of the LoadBalancer that a VM is of,
+// any of which it may hold as long as it runs, and the virtual router ID by which it
+// speaks for them. They come after its own addresses, by the first of which its peers
+// know it.
 func (r *Reconciler) virtualAddressesOf(ctx context.Context, vm *capstanv1.VirtualMachine) ([]capstanv1.ReservedAddress, error) {
 	name, owner := vm.Labels[capstanv1.LoadBalancerLabel], metav1.GetControllerOf(vm)
 	if name == "" || owner == nil {
@@ -37,8 +40,36 @@ func (r *Reconciler) virtualAddressesOf(ctx context.Context, vm *capstanv1.Virtu
 		if address != "" {
 			virtual = append(virtual, capstanv1.ReservedAddress{LogicalNetwork: claim.Spec.PoolRef.Name, Address: address})
 		}
+		if claim.Labels[capstanv1.ServiceVIPLabel] != "" {
+			// All VIPs of a network have one router, which is that of the API server's.
+			continue
+		}
+		held, err := r.reservationsOf(ctx, claim)
+		if err != nil {
+			return nil, err
+		}
+		for _, spec := range held {
+			if _, ok := addresspool.ParseVirtualRouter(spec.Address); ok {
+				virtual = append(virtual, capstanv1.ReservedAddress{LogicalNetwork: spec.LogicalNetwork, Address: spec.Address})
+			}
+		}
 	}
 	return virtual, nil
+}
+
+// reservationsOf returns what is held for a claim.
+func (r *Reconciler) reservationsOf(ctx context.Context, claim *ipamv1.IPAddressClaim) ([]capstanv1.AddressReservationSpec, error) {
+	list := &capstanv1.AddressReservationList{}
+	if err := r.Live.List(ctx, list, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
+		return nil, fmt.Errorf("listing the AddressReservations of IPAddressClaim %s/%s: %w", claim.Namespace, claim.Name, err)
+	}
+	var held []capstanv1.AddressReservationSpec
+	for i := range list.Items {
+		if spec := list.Items[i].Spec; spec.ClaimRef.UID == string(claim.UID) && spec.LogicalNetwork == claim.Spec.PoolRef.Name {
+			held = append(held, spec)
+		}
+	}
+	return held, nil
 }
 
 // addressOf returns the address that a claim was given, or "" if it has none any
@@ -61,12 +92,12 @@ func (r *Reconciler) addressOf(ctx context.Context, key client.ObjectKey) (strin
 	case err != nil:
 		return "", fmt.Errorf("reading IPAddressClaim %s: %w", key, err)
 	}
-	held := &capstanv1.AddressReservationList{}
-	if err := r.Live.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
-		return "", fmt.Errorf("listing the AddressReservations of IPAddressClaim %s: %w", key, err)
+	held, err := r.reservationsOf(ctx, claim)
+	if err != nil {
+		return "", err
 	}
-	for i := range held.Items {
-		if spec := &held.Items[i].Spec; spec.ClaimRef.UID == string(claim.UID) && spec.LogicalNetwork == claim.Spec.PoolRef.Name {
+	for _, spec := range held {
+		if _, err := netip.ParseAddr(spec.Address); err == nil {
 			return spec.Address, nil
 		}
 	}

@@ -118,7 +118,7 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		Eventually(physics.settled(host)).Should(beReady())
 	})
 
-	It("holds the VIPs that a buried load-balancer VM may have, and frees them when it is known to be dead", func(ctx SpecContext) {
+	It("holds the VIPs and the virtual router ID that a buried load-balancer VM may have, and frees them when it is known to be dead", func(ctx SpecContext) {
 		lb := metav1.OwnerReference{APIVersion: capstanv1.GroupVersion.String(), Kind: "LoadBalancer", Name: "shop", UID: "lb-of-the-buried", Controller: ptr.To(true)}
 		labels := map[string]string{capstanv1.LoadBalancerLabel: "shop"}
 		claim := &ipamv1.IPAddressClaim{
@@ -135,6 +135,14 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		physics.create(claim)
 		address := &ipamv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: claim.Name}}
 		Eventually(physics.get(address)).Should(Succeed())
+		router := &capstanv1.AddressReservation{
+			ObjectMeta: metav1.ObjectMeta{Name: addresspool.VirtualRouterReservationName("lan", 17), Labels: map[string]string{capstanv1.ClaimLabel: string(claim.UID)}},
+			Spec: capstanv1.AddressReservationSpec{
+				LogicalNetwork: "lan", Address: addresspool.VirtualRouter(17),
+				ClaimRef: capstanv1.ClaimReference{Namespace: namespace, Name: claim.Name, UID: string(claim.UID)},
+			},
+		}
+		physics.create(router)
 		Eventually(physics.settled(vm)).Should(beReady())
 		host := hostOf(vm)
 		agent := physics.agents[host.Name]
@@ -148,6 +156,7 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		Expect(tombstone.Spec.Addresses).To(HaveExactElements(
 			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: vm.Status.Addresses[0]},
 			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: address.Spec.Address},
+			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: addresspool.VirtualRouter(17)},
 		))
 		physics.remove(claim)
 		gone(claim)
@@ -155,10 +164,12 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 			Name: addresspool.ReservationName("lan", netip.MustParseAddr(address.Spec.Address)),
 		}}
 		Expect(physics.get(reservation)()).To(Succeed(), "the buried VM may still have it")
+		Expect(physics.get(router)()).To(Succeed(), "the buried VM may still speak for it")
 
 		agent.Restart(nil)
 		gone(tombstone)
 		gone(reservation)
+		gone(router)
 		physics.update(host, func() { host.Spec.Lost = false })
 		Eventually(physics.settled(host)).Should(beReady())
 	})

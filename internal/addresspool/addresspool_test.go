@@ -99,3 +99,23 @@ func TestOverlapsNamesASharedAddress(t *testing.T) {
 	_, ok = a.Overlaps(c)
 	g.Expect(ok).To(BeFalse())
 }
+
+func TestAReservationIsNamedAfterWhatItHolds(t *testing.T) {
+	for held, want := range map[string]string{
+		"10.0.0.7": "lan-10.0.0.7", "fd00::7": "lan-fd00--7", VirtualRouter(17): "lan-vrid-17",
+		"vrid/x": "", "": "", "lan": "",
+	} {
+		t.Run(held, func(t *testing.T) {
+			g := NewWithT(t)
+			name, err := ReservationNameOf("lan", held)
+			g.Expect(name).To(Equal(want))
+			g.Expect(err != nil).To(Equal(want == ""))
+		})
+	}
+	g := NewWithT(t)
+	id, ok := ParseVirtualRouter(VirtualRouter(17))
+	g.Expect(ok).To(BeTrue())
+	g.Expect(id).To(BeEquivalentTo(17))
+	_, ok = ParseVirtualRouter("10.0.0.7")
+	g.Expect(ok).To(BeFalse())
+}
