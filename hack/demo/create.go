@@ -37,8 +37,24 @@ func createSecond() chapter {
 		if err := s.showTables(ctx, "workloadclusters", "hypervhosts"); err != nil {
 			return err
 		}
-		return s.showNodes(ctx, lab)
+		if err := s.showNodes(ctx, lab); err != nil {
+			return err
+		}
+		return s.serveUntilTheEnd(ctx)
 	}}
+}
+
+// serveUntilTheEnd makes a Service in the second cluster that nobody deletes: its
+// address has to come free with the cluster.
+func (s *story) serveUntilTheEnd(ctx context.Context) error {
+	s.screen.Plain("\n         %s", s.workloadCommand(lab, "apply -f "+serviceSample))
+	return s.within(ctx, func(ctx context.Context) error {
+		vip, err := s.publish(ctx, lab)
+		if err != nil {
+			return err
+		}
+		return s.visit(ctx, lab, vip)
+	})
 }
 
 // scale changes the size of a pool.

@@ -30,8 +30,9 @@ func main() {
 	flag.BoolVar(&s.once, "once", false, "go on to a second cluster, scaling, a version roll, a host that is lost and deletion, check that nothing is left, and end")
 	flag.DurationVar(&s.timeout, "timeout", 3*time.Minute, "how long each part of the story may take")
 	haproxy := flag.String("haproxy", "auto", "program of the HAProxy in load balancers, 'auto' for one that is installed; empty for a balancer in Go")
+	keepalived := flag.String("keepalived", "auto", "'on' has load balancers be machines of their own with a real keepalived, 'auto' does so where it is possible; 'off' has the simulated hosts decide who holds a VIP")
 	flag.Parse()
-	s.Args = map[string][]string{"fabric": {"--haproxy=" + *haproxy}}
+	s.Args = map[string][]string{"fabric": {"--haproxy=" + *haproxy, "--keepalived=" + *keepalived}}
 	if flag.NArg() > 0 || s.Assets == "" {
 		fmt.Fprintln(os.Stderr, "demo: takes no arguments, and needs --assets; see --help, or use make demo")
 		os.Exit(2)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,8 @@ type story struct {
 	auditor *demoenv.Auditor
 	// ready is how long the first cluster took to become Ready.
 	ready time.Duration
+	// vip is the virtual address of the Service in the first cluster.
+	vip netip.Addr
 }
 
 // chapter is a part of the story, with a title that a person could type where
@@ -49,13 +52,13 @@ type chapter struct {
 
 // tell tells the story to its happy end, or until something fails.
 func (s *story) tell(ctx context.Context, once bool) error {
-	if err := s.read(ctx, begin(s.env.Hosts), create()); err != nil {
+	if err := s.read(ctx, begin(s.env.Hosts), create(), s.serve()); err != nil {
 		return err
 	}
 	if !once {
 		return s.stay(ctx)
 	}
-	if err := s.read(ctx, createSecond(), scale(6), scale(1), upgrade(), loseHost(), remove()); err != nil {
+	if err := s.read(ctx, createSecond(), scale(6), scale(1), upgrade(), loseHost(), s.withdraw(), remove()); err != nil {
 		return err
 	}
 	s.result()
@@ -107,7 +110,16 @@ It stays up until Ctrl-C. In another terminal:
   kubectl scale nodepool %s --replicas=6
   kubectl apply -f %s
   %s
-`, s.env.Kubeconfig(), s.env.Dir, s.kubeconfig(shop), poolName, labSample, patchVersion)
+
+A Service of your own; for its pods, something answers on its node ports that tells which node it is:
+
+  export KUBECONFIG=%[3]s
+  curl %[7]s
+  kubectl create service loadbalancer mine --tcp=8080
+  kubectl get service mine --output=jsonpath='{.status.loadBalancer.ingress[0].ip}'
+  curl http://that-address:8080
+  kubectl delete service mine %[8]s
+`, s.env.Kubeconfig(), s.env.Dir, s.kubeconfig(shop), poolName, labSample, patchVersion, urlOf(s.vip), serviceName)
 	s.result()
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

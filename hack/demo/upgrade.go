@@ -20,14 +20,23 @@ func upgrade() chapter {
 		if err != nil {
 			return err
 		}
+		visiting, err := s.keepVisiting(ctx, s.vip)
+		if err != nil {
+			asking.Stop()
+			return err
+		}
 		err = s.roll(ctx)
-		report := asking.Stop()
+		asked, visited := asking.Stop(), visiting.Stop()
 		if err != nil {
 			return err
 		}
-		s.screen.Step(report.String())
-		if err := report.CheckNone(); err != nil {
+		s.screen.Step("the API server: " + asked.String())
+		s.screen.Step("Service " + serviceName + ": " + visited.String())
+		if err := asked.CheckNone(); err != nil {
 			return fmt.Errorf("the cluster's API server must answer all along: %w", err)
+		}
+		if err := visited.CheckNone(); err != nil {
+			return fmt.Errorf("the Service %s must answer all along: %w", serviceName, err)
 		}
 		return s.showNodes(ctx, shop)
 	}}

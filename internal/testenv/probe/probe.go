@@ -2,18 +2,10 @@ package probe
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // Defaults of Options.
@@ -24,8 +16,12 @@ const (
 
 // Options say whom to ask and how often.
 type Options struct {
-	// Kubeconfig reaches the API server.
+	// Kubeconfig reaches the API server that is asked for a node.
 	Kubeconfig []byte
+	// URL is asked in place of an API server, if it is set, and Judge says what is
+	// wrong with an answer.
+	URL   string
+	Judge func(answer string) error
 	// Interval is between two requests of one kind. By default 50 ms.
 	Interval time.Duration
 	// Timeout is how long a request may take. By default 2 s.
@@ -64,10 +60,6 @@ type answer struct {
 // Start begins to ask. Requests begin at their time, whether or not earlier ones
 // were answered by then.
 func Start(ctx context.Context, o Options) (*Probe, error) {
-	config, err := clientcmd.RESTConfigFromKubeConfig(o.Kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("probing an API server: reading its kubeconfig: %w", err)
-	}
 	p := &Probe{interval: o.Interval, timeout: o.Timeout}
 	if p.interval <= 0 {
 		p.interval = DefaultInterval
@@ -77,44 +69,23 @@ func Start(ctx context.Context, o Options) (*Probe, error) {
 	}
 	ctx, p.stop = context.WithCancel(ctx)
 	for _, kind := range []Kind{NewConnection, KeptConnection} {
-		client, err := p.client(config, kind)
+		ask, err := o.asker(kind)
 		if err != nil {
 			p.stop()
-			return nil, fmt.Errorf("probing %s: %w", config.Host, err)
+			return nil, err
 		}
-		p.running.Go(func() { p.run(ctx, kind, client) })
+		p.running.Go(func() { p.run(ctx, kind, ask) })
 	}
 	return p, nil
 }
 
-// client is what kubectl reaches the API server with: the same transport and the
-// same retries, which are of reads on connections that broke, and of nothing
-// else.
-func (p *Probe) client(config *rest.Config, kind Kind) (*rest.RESTClient, error) {
-	config = rest.CopyConfig(config)
-	config.GroupVersion, config.APIPath = &corev1.SchemeGroupVersion, "/api"
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	config.QPS = -1
-	config.UserAgent = "capstan-probe (" + string(kind) + ")"
-	tlsConfig, err := rest.TLSConfigFor(config)
-	if err != nil {
-		return nil, err
-	}
-	transport := utilnet.SetTransportDefaults(&http.Transport{TLSClientConfig: tlsConfig, DisableKeepAlives: kind == NewConnection})
-	wire, err := rest.HTTPWrappersForConfig(config, transport)
-	if err != nil {
-		return nil, err
-	}
-	return rest.RESTClientForConfigAndClient(config, &http.Client{Transport: wire})
-}
-
-func (p *Probe) run(ctx context.Context, kind Kind, client *rest.RESTClient) {
+func (p *Probe) run(ctx context.Context, kind Kind, ask asker) {
 	ticker := time.NewTicker(p.interval)
 	defer ticker.Stop()
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	for {
-		asking.Go(func() { p.ask(ctx, kind, client) })
+		asking.Go(func() { p.ask(ctx, kind, ask) })
 		select {
 		case <-ctx.Done():
 			return
@@ -123,15 +94,14 @@ func (p *Probe) run(ctx context.Context, kind Kind, client *rest.RESTClient) {
 	}
 }
 
-// ask reads an object that is kept in etcd.
-func (p *Probe) ask(ctx context.Context, kind Kind, client *rest.RESTClient) {
+func (p *Probe) ask(ctx context.Context, kind Kind, ask asker) {
 	limited, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	// A client and its transport try again by themselves, each on a connection.
 	var attempts atomic.Int64
 	limited = httptrace.WithClientTrace(limited, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { attempts.Add(1) }})
 	began := time.Now()
-	err := client.Get().Resource("nodes").Param("limit", "1").Do(limited).Error()
+	err := ask(limited)
 	if ctx.Err() != nil {
 		// It was cut off by Stop.
 		return

@@ -77,7 +77,7 @@ func (s *apiServer) note(r *http.Request) {
 func (s *apiServer) connectionsOf(kind Kind) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.connections["capstan-probe ("+string(kind)+")"])
+	return len(s.connections[userAgent(kind)])
 }
 
 func (s *apiServer) kubeconfig(t *testing.T) []byte {
