@@ -54,5 +54,5 @@ func setupClusterCache(ctx context.Context, mgr ctrl.Manager, secrets client.Cli
 		return nil, errors.New("this Cluster API's cluster cache does not let its retry interval be set")
 	}
 	retrying.SetConnectionCreationRetryInterval(options.ConnectionRetryInterval)
-	return clusters, nil
+	return endWith(mgr, clusters)
 }

@@ -112,10 +112,6 @@ func startManager(scheme *runtime.Scheme) {
 	DeferCleanup(func() {
 		stop()
 		Eventually(ended).Should(Receive(BeNil()))
-		// Its watches outlive the manager and would keep the API server from ending.
-		running, ok := clusters.(interface{ Shutdown() })
-		Expect(ok).To(BeTrue())
-		running.Shutdown()
 	})
 	Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
 	Eventually(func() error { return mgr.GetWebhookServer().StartedChecker()(nil) }).Should(Succeed())

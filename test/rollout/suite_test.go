@@ -53,10 +53,6 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		if err != nil {
 			return err
 		}
-		// Its watches outlive the manager and would keep the API server from ending.
-		if running, ok := clusters.(interface{ Shutdown() }); ok {
-			DeferCleanup(running.Shutdown)
-		}
 		if err := capi.SetupWebhooks(mgr, clusters); err != nil {
 			return err
 		}
