@@ -48,6 +48,14 @@ bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts,
 bench-lb: build ## Measure takeovers of a VIP, and planned changes under 5,000 connections a second
 	hack/lb-packages.sh; exec bin/lb $(LB_FLAGS)
 
+.PHONY: image
+image: ## Make the Linux node image, from Debian packages and Go modules (needs root)
+	hack/image.sh $(IMAGE_FLAGS)
+
+.PHONY: image-check
+image-check: image ## Boot the node image under QEMU with a seed, and again without (minutes: all is emulated)
+	hack/image-check.sh
+
 .PHONY: verify
 verify: ## Lint, generated files in step, Windows build, boundaries, vulnerabilities
 	hack/verify.sh

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Boots the node image that hack/image.sh made under QEMU, with UEFI firmware and a seed as Capstan makes it.
+#
+#   hack/image-check.sh [--secure-boot] [--image FILE] ...
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+hack/image-packages.sh check
+source hack/env.sh
+
+mkdir -p bin
+go build -ldflags '-s -w' -o bin/image-check ./hack/image-check
+exec bin/image-check "$@"
