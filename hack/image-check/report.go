@@ -33,7 +33,8 @@ func (r report) String() string {
 func (r report) expected() error {
 	var errs []error
 	for what, want := range map[string]string{
-		"name": guestName, "instance": guestID, "address": guestAddress, "containerd": "active", "swap": "0", "root": "ext4",
+		"name": guestName, "instance": guestID, "address": guestAddress, "gateway": guestGateway,
+		"containerd": "active", "swap": "0", "root": "ext4",
 		// No unit of the image may fail, whatever the seed makes of the guest.
 		"failed": "",
 	} {

@@ -14,6 +14,7 @@ const (
 	guestName     = "image-check"
 	guestMAC      = "02:ca:95:7a:00:01"
 	guestAddress  = "192.0.2.10/24"
+	guestGateway  = "192.0.2.1"
 	guestPauseTag = "registry.k8s.io/pause:"
 )
 
@@ -30,6 +31,7 @@ write_files:
     say "name $(hostname)"
     say "instance {{ ds.meta_data.instance_id }}"
     say "address $(ip -4 -o address show dev eth0 | awk '{print $4}')"
+    say "gateway $(ip -4 route show default | awk '{print $3}')"
     say "containerd $(systemctl is-active containerd)"
     for image in $(ctr --namespace k8s.io images list -q); do say "preloaded $image"; done
     say "sshkey $(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)"
@@ -61,7 +63,7 @@ func writeSeed(file string) error {
 		NICs: []bootstrap.NIC{{
 			MAC:       guestMAC,
 			Addresses: []netip.Prefix{netip.MustParsePrefix(guestAddress)},
-			Gateways:  []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+			Gateways:  []netip.Addr{netip.MustParseAddr(guestGateway)},
 		}},
 		UserData: []byte(userData),
 	})
