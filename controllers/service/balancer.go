@@ -28,8 +28,6 @@ type balancer struct {
 	batch   *batcher
 	writer  *writer
 	carried func(since int64, service string) bool
-	// ctx ends with the session: upstream does not pass its own everywhere.
-	ctx context.Context //nolint:containedctx // Upstream calls with context.TODO().
 }
 
 // GetLoadBalancer implements cloudprovider.LoadBalancer.
@@ -48,10 +46,10 @@ func (b *balancer) GetLoadBalancerName(context.Context, string, *corev1.Service)
 	return b.vips.lb.Name
 }
 
-// EnsureLoadBalancer implements cloudprovider.LoadBalancer. It returns when the
-// LoadBalancer is told, and does not wait until it carries the Service: that may take
-// as long as a load-balancer VM takes to answer, and others wait for their turn. The
-// address is published when it does, by publisher.
+// EnsureLoadBalancer implements cloudprovider.LoadBalancer. It returns when it is known
+// what the LoadBalancer is to be told, and does not wait until it is told, or carries the
+// Service: that may take as long as a load-balancer VM takes to answer, and others wait
+// for their turn. The address is published when it is carried, by publisher.
 func (b *balancer) EnsureLoadBalancer(ctx context.Context, _ string, service *corev1.Service, _ []*corev1.Node) (*corev1.LoadBalancerStatus, error) {
 	if err := b.ensure(ctx, service); err != nil {
 		return nil, inUpstreamsTerms(err)
@@ -78,10 +76,10 @@ func (b *balancer) ensure(ctx context.Context, service *corev1.Service) error {
 		}
 		return err
 	}
-	if !unwritten && !b.writer.nodesChanged() {
-		return nil
+	if unwritten || b.writer.nodesChanged() {
+		b.batch.soon()
 	}
-	return b.batch.wait(ctx)
+	return nil
 }
 
 // inUpstreamsTerms says when to try again, and tells a Service's owner what is theirs
@@ -104,13 +102,14 @@ func inUpstreamsTerms(err error) error {
 // UpdateLoadBalancer implements cloudprovider.LoadBalancer. Which nodes take part is
 // read where it is written, once for all Services.
 func (b *balancer) UpdateLoadBalancer(context.Context, string, *corev1.Service, []*corev1.Node) error {
-	if !b.writer.nodesChanged() {
-		return nil
+	if b.writer.nodesChanged() {
+		b.batch.soon()
 	}
-	return b.batch.wait(b.ctx)
+	return nil
 }
 
-// EnsureLoadBalancerDeleted implements cloudprovider.LoadBalancer.
+// EnsureLoadBalancerDeleted implements cloudprovider.LoadBalancer. It returns when the
+// LoadBalancer is told: a Service that has gone is in no new plan.
 func (b *balancer) EnsureLoadBalancerDeleted(ctx context.Context, _ string, service *corev1.Service) error {
 	name := nameOf(service)
 	b.vips.forget(name)

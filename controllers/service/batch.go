@@ -10,9 +10,18 @@ import (
 
 // How long changes are gathered before they are written: until none has come for a
 // while, and no longer than the longest.
+//
+//	the first for half a second     10 ms without another one: most come alone
+//	others                          50 ms without another one, 500 ms at most
+//	while the batch before is       until it is, 1 s at most: what is written meanwhile
+//	not carried out                 is carried out no sooner, and costs one more plan
+//
+// Whoever waits for a batch has it as if the one before were carried out.
 const (
+	batchAlone   = 10 * time.Millisecond
 	batchQuiet   = 50 * time.Millisecond
 	batchLongest = 500 * time.Millisecond
+	batchBehind  = time.Second
 	// batchRetry is when what could not be written is tried again.
 	batchRetry = time.Second
 )
@@ -22,19 +31,23 @@ type batcher struct {
 	clock clock.WithTicker
 	// write writes all that was changed before it was called.
 	write func(context.Context) error
+	// carriedOut tells whether all that was written is carried out, and moved rings when
+	// that may have changed.
+	carriedOut func() bool
+	moved      bell
 
 	mu      sync.Mutex
 	waiters []chan error
 	// first and last are when the first and last of the changes came that are not
-	// being written yet.
-	first, last time.Time
-	dirty       bool
+	// being written yet; written is when the last batch was.
+	first, last, written time.Time
+	dirty                bool
 	// called holds a token while somebody has called.
 	called chan struct{}
 }
 
-func newBatcher(clock clock.WithTicker, write func(context.Context) error) *batcher {
-	return &batcher{clock: clock, write: write, called: make(chan struct{}, 1)}
+func newBatcher(clock clock.WithTicker, write func(context.Context) error, carriedOut func() bool) *batcher {
+	return &batcher{clock: clock, write: write, carriedOut: carriedOut, called: make(chan struct{}, 1)}
 }
 
 // soon has what was changed written, some time soon.
@@ -102,11 +115,12 @@ func (b *batcher) run(ctx context.Context) {
 // gather waits until it is time to write.
 func (b *batcher) gather(ctx context.Context) bool {
 	for {
+		moved := b.moved.heard()
 		wait := b.left()
 		if wait <= 0 {
 			return true
 		}
-		if !b.rest(ctx, wait) {
+		if !b.restUnless(ctx, wait, moved) {
 			return false
 		}
 	}
@@ -114,6 +128,11 @@ func (b *batcher) gather(ctx context.Context) bool {
 
 // rest returns after a while, false if ctx ends before.
 func (b *batcher) rest(ctx context.Context, wait time.Duration) bool {
+	return b.restUnless(ctx, wait, nil)
+}
+
+// restUnless is rest, but for something that happens meanwhile.
+func (b *batcher) restUnless(ctx context.Context, wait time.Duration, moved <-chan struct{}) bool {
 	timer := b.clock.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -121,13 +140,22 @@ func (b *batcher) rest(ctx context.Context, wait time.Duration) bool {
 		return false
 	case <-timer.C():
 		return true
+	case <-moved:
+		return true
 	}
 }
 
+// left is how long it is until it is time to write.
 func (b *batcher) left() time.Duration {
-	now := b.clock.Now()
+	now, carriedOut := b.clock.Now(), b.carriedOut()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	switch {
+	case !carriedOut && len(b.waiters) == 0:
+		return b.first.Add(batchBehind).Sub(now)
+	case carriedOut && b.first.Sub(b.written) > batchLongest:
+		return min(b.last.Add(batchAlone).Sub(now), b.first.Add(batchLongest).Sub(now))
+	}
 	return min(b.last.Add(batchQuiet).Sub(now), b.first.Add(batchLongest).Sub(now))
 }
 
@@ -141,6 +169,6 @@ func (b *batcher) take() []chan error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	waiters := b.waiters
-	b.waiters, b.dirty = nil, false
+	b.waiters, b.dirty, b.written = nil, false, b.clock.Now()
 	return waiters
 }

@@ -18,6 +18,7 @@ type batchFixture struct {
 	mu     sync.Mutex
 	writes int
 	err    error
+	behind bool
 }
 
 func newBatchFixture(t *testing.T) *batchFixture {
@@ -28,6 +29,10 @@ func newBatchFixture(t *testing.T) *batchFixture {
 		defer f.mu.Unlock()
 		f.writes++
 		return f.err
+	}, func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return !f.behind
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -40,6 +45,14 @@ func (f *batchFixture) written() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.writes
+}
+
+// setBehind says whether what was written is still to be carried out.
+func (f *batchFixture) setBehind(behind bool) {
+	f.mu.Lock()
+	f.behind = behind
+	f.mu.Unlock()
+	f.moved.ring()
 }
 
 // step lets time pass once somebody waits for it.
@@ -58,7 +71,7 @@ func TestABurstIsWrittenOnceItIsOver(t *testing.T) {
 	}
 	g.Eventually(func() int { f.batcher.mu.Lock(); defer f.batcher.mu.Unlock(); return len(f.waiters) }).Should(Equal(200))
 	g.Expect(f.written()).To(BeZero())
-	f.step(g, batchQuiet)
+	f.step(g, batchAlone)
 	all.Wait()
 	close(answers)
 	for err := range answers {
@@ -67,10 +80,54 @@ func TestABurstIsWrittenOnceItIsOver(t *testing.T) {
 	g.Expect(f.written()).To(Equal(1))
 }
 
+func TestWhatFollowsSoonIsGatheredForLonger(t *testing.T) {
+	g := NewWithT(t)
+	f := newBatchFixture(t)
+	f.soon()
+	f.step(g, batchAlone)
+	g.Eventually(f.written).Should(Equal(1))
+	f.soon()
+	f.step(g, batchAlone)
+	f.soon()
+	f.step(g, batchQuiet-time.Nanosecond)
+	g.Consistently(f.written, "50ms").Should(Equal(1))
+	f.step(g, time.Nanosecond)
+	g.Eventually(f.written).Should(Equal(2))
+}
+
+func TestWhatComesBeforeABatchIsCarriedOutWaitsForThat(t *testing.T) {
+	g := NewWithT(t)
+	f := newBatchFixture(t)
+	f.setBehind(true)
+	f.soon()
+	f.step(g, batchLongest)
+	g.Consistently(f.written, "50ms").Should(BeZero())
+	f.setBehind(false)
+	g.Eventually(f.written).Should(Equal(1))
+
+	// But not for ever.
+	f.setBehind(true)
+	f.soon()
+	f.step(g, batchBehind-time.Nanosecond)
+	g.Consistently(f.written, "50ms").Should(Equal(1))
+	f.step(g, time.Nanosecond)
+	g.Eventually(f.written).Should(Equal(2))
+}
+
+func TestWhoeverWaitsForABatchDoesNotWaitForTheOneBefore(t *testing.T) {
+	g := NewWithT(t)
+	f := newBatchFixture(t)
+	f.setBehind(true)
+	answer := make(chan error, 1)
+	go func() { answer <- f.wait(t.Context()) }()
+	f.step(g, batchQuiet)
+	g.Eventually(answer).Should(Receive(Succeed()))
+}
+
 func TestABurstWithoutEndIsWrittenAllTheSame(t *testing.T) {
 	g := NewWithT(t)
 	f := newBatchFixture(t)
-	step := batchQuiet / 2
+	step := batchAlone / 2
 	for range batchLongest / step {
 		g.Expect(f.written()).To(BeZero())
 		f.soon()

@@ -29,9 +29,8 @@ import (
 
 const (
 	// serviceWorkers is how many Services of a cluster are worked on at a time. Each
-	// waits for its address and for the batch that it is written in, so this is how many
-	// of a burst are in one batch.
-	serviceWorkers = 50
+	// waits for its address.
+	serviceWorkers = 20
 	// nodeMonitorPeriod is how often it is asked whether the VM of a node that is not
 	// ready still exists; upstream's default.
 	nodeMonitorPeriod = 5 * time.Second
@@ -88,9 +87,9 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 		client: r.Client, live: r.Live, applier: &apply.Applier{Client: r.Client, Live: r.Live}, clock: r.Clock,
 		lb: lb, book: s.book, changed: &s.claims, wanted: map[string]claimed{},
 	}
-	s.batch = newBatcher(r.Clock, s.write)
+	s.batch = newBatcher(r.Clock, s.write, s.isCarriedOut)
 	s.vips.allMet = s.batch.soon
-	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries, ctx: ctx}
+	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries}
 	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
 	if err := s.addUpstream(kube, &provider{
 		balancer: balancer, instances: &instances{client: r.Client, live: r.Live, namespace: lb.Namespace},
@@ -250,11 +249,15 @@ func (s *session) ours() ([]string, error) {
 // write tells the LoadBalancer, and gives back the addresses that it is no longer told
 // of.
 func (s *session) write(ctx context.Context) error {
-	if err := s.writer.write(ctx); err != nil {
-		return err
+	err := s.writer.write(ctx)
+	if err == nil {
+		s.publisher.changed.ring()
+		err = s.vips.release(ctx)
 	}
-	s.publisher.changed.ring()
-	return s.vips.release(ctx)
+	if err != nil && ctx.Err() == nil {
+		ctrllog.FromContext(ctx).Info("The load balancer could not be told of Services, which is tried again", "error", err.Error())
+	}
+	return err
 }
 
 // observe takes a new version of the LoadBalancer.
@@ -266,6 +269,7 @@ func (s *session) observe(lb *capstanv1.LoadBalancer) {
 	if s.writer.observe(lb) {
 		s.batch.soon()
 	}
+	s.batch.moved.ring()
 	s.publisher.changed.ring()
 }
 
@@ -305,17 +309,30 @@ func (s *session) carries(since int64, service string) bool {
 			return false
 		}
 	}
-	carried := false
+	return areThrough(lb, 1)
+}
+
+// isCarriedOut tells whether there is nothing that load-balancer VMs which can be asked
+// have still to do.
+func (s *session) isCarriedOut() bool {
+	lb := s.latest.Load()
+	return lb.Generation >= s.writer.known() && lb.Status.PlannedGeneration >= lb.Generation && areThrough(lb, 0)
+}
+
+// areThrough tells whether all VMs that can be asked, and so many at least, carry the
+// newest plan.
+func areThrough(lb *capstanv1.LoadBalancer, least int) bool {
+	through := 0
 	for _, instance := range lb.Status.Instances {
 		switch {
 		case instance.Role != roleActive && instance.Role != roleStandby:
 		case instance.AppliedGeneration < lb.Status.PlanGeneration:
 			return false
 		default:
-			carried = true
+			through++
 		}
 	}
-	return carried
+	return through >= least
 }
 
 // Roles of load-balancer VMs that can be asked.

@@ -115,6 +115,13 @@ func (w *writer) observe(lb *capstanv1.LoadBalancer) (again bool) {
 	return true
 }
 
+// known is the generation of the LoadBalancer that was written or seen last.
+func (w *writer) known() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.generation
+}
+
 // nodesChanged tells whether the LoadBalancer has other nodes than there are.
 func (w *writer) nodesChanged() bool {
 	if w.book.isEmpty() {

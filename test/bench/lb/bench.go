@@ -15,9 +15,20 @@ type bench struct {
 	settings
 	lab   *lblab.Lab
 	began time.Time
+
+	// What was measured, nil where nothing was.
+	published *publishing
+	measured  *measured
 }
 
-// measure does what is to be measured, and prints the result last.
+// measured is what was seen in the laboratory.
+type measured struct {
+	lost      losses
+	crowd     crowd
+	takeovers takeovers
+}
+
+// measure does what is to be measured in the laboratory.
 func (b *bench) measure(ctx context.Context) error {
 	if err := b.lab.Apply(ctx, b.lab.Plan()); err != nil {
 		return err
@@ -37,10 +48,26 @@ func (b *bench) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.measured = &measured{lost, crowd, takeovers}
+	return nil
+}
+
+// print prints what was measured, and the result last.
+func (b *bench) print() error {
+	if b.published != nil {
+		b.published.print()
+	}
+	if b.measured == nil {
+		return nil
+	}
+	lost, crowd := b.measured.lost, b.measured.crowd
 	fmt.Println()
 	lost.print()
 	crowd.print()
-	all := takeovers.print()
+	all := b.measured.takeovers.print()
+	if b.published == nil {
+		return carried(lost.report, crowd.report)
+	}
 	fmt.Printf("\nRESULT takeover_ms_p50=%d takeover_ms_max=%d failed_requests=%d\n",
 		percentile(all, 50).Milliseconds(), percentile(all, 100).Milliseconds(), failed(lost.report, crowd.report))
 	return carried(lost.report, crowd.report)

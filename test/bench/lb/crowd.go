@@ -84,14 +84,20 @@ func memory(vm *lblab.VM) (most int, err error) {
 			// An older worker goes with its last connection.
 			continue
 		}
-		_, rest, _ := strings.Cut(string(status), "VmRSS:")
-		kib := 0
-		if _, err := fmt.Sscan(rest, &kib); err != nil {
+		kib, err := residentIn(string(status))
+		if err != nil {
 			return 0, fmt.Errorf("memory of HAProxy on %s: %w", vm.Name, err)
 		}
 		most = max(most, kib)
 	}
 	return most, nil
+}
+
+// residentIn reads how much a process has in memory, in KiB.
+func residentIn(status string) (kib int, err error) {
+	_, rest, _ := strings.Cut(status, "VmRSS:")
+	_, err = fmt.Sscan(rest, &kib)
+	return kib, err
 }
 
 func (c crowd) print() {
