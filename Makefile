@@ -45,8 +45,8 @@ bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts,
 	assets=$$(hack/kube-assets.sh); exec bin/scale -assets "$$assets" -clusters $(or $(CLUSTERS),100) $(SCALE_FLAGS)
 
 .PHONY: bench-lb
-bench-lb: build ## Measure takeovers of a VIP, and planned changes under 5,000 connections a second
-	hack/lb-packages.sh; exec bin/lb $(LB_FLAGS)
+bench-lb: build ## Measure takeovers of a VIP, planned changes under 5,000 connections a second, and Services
+	hack/lb-packages.sh; assets=$$(hack/kube-assets.sh); exec bin/lb -assets "$$assets" $(LB_FLAGS)
 
 .PHONY: image
 image: ## Make the Linux node image, from Debian packages and Go modules (needs root)
