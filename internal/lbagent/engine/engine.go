@@ -20,6 +20,8 @@ type Balancer interface {
 	Prepare(ctx context.Context, plan lbapi.Plan) (daemon.Change, error)
 	Version(ctx context.Context) (string, error)
 	Stat(ctx context.Context) (map[haproxy.ID]haproxy.ServerStat, error)
+	// Young returns how many connections clients began less than some time ago.
+	Young(ctx context.Context, within time.Duration) (int, error)
 }
 
 // Router is the keepalived that holds the VIPs.
@@ -33,6 +35,8 @@ type Router interface {
 type Options struct {
 	Balancer Balancer
 	Router   Router
+	// Gate holds connections back while VIPs are handed over. Without one nothing is.
+	Gate Gate
 	// Held returns the addresses that this machine has now.
 	Held  func() (map[netip.Addr]string, error)
 	Clock lbagent.Clock
@@ -84,6 +88,7 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 		}
 		steps = slices.Insert(steps, 0, step{"keepalived", leaving})
 	}
+	defer e.quieten(ctx, plan)()
 	for _, s := range steps {
 		if err := s.change.Commit(ctx); err != nil {
 			return fmt.Errorf("change %s: %w", s.of, err)

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -34,6 +35,8 @@ type world struct {
 	versionsAsked int
 	// routed are the VIPs of each plan that keepalived was given.
 	routed [][]lbapi.VIP
+	// young is how many connections have just begun; each time it is asked, one is over.
+	young int
 	// frozen is what HAProxy's answers wait for.
 	frozen chan struct{}
 }
@@ -127,6 +130,24 @@ func (b balancer) Stat(ctx context.Context) (map[haproxy.ID]haproxy.ServerStat, 
 	return stats, nil
 }
 
+func (b balancer) Young(context.Context, time.Duration) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.did = append(b.did, "count connections")
+	young := b.young
+	b.young = max(young-1, 0)
+	return young, nil
+}
+
+// gate is that of a world.
+type gate struct{ *world }
+
+func (g gate) Close(_ context.Context, vips []netip.Addr) error {
+	return g.do(fmt.Sprint("close the gate to ", vips))
+}
+
+func (g gate) Open(context.Context) error { return g.do("open the gate") }
+
 type router struct{ part }
 
 func (r router) Prepare(ctx context.Context, plan lbapi.Plan) (daemon.Change, error) {
@@ -156,7 +177,7 @@ func (r router) Alive() error {
 func (w *world) open() *engine.Engine {
 	return engine.New(engine.Options{
 		Balancer: balancer{part{w, "HAProxy"}}, Router: router{part{w, "keepalived"}},
-		Held: w.addresses, Clock: w, Log: slog.New(slog.DiscardHandler),
+		Gate: gate{w}, Held: w.addresses, Clock: w, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -204,6 +225,57 @@ func TestClientsAreAnsweredUntilTheVIPHasGone(t *testing.T) {
 	resigned.VIPs, resigned.Frontends = nil, nil
 	g.Expect(e.Apply(t.Context(), resigned)).To(Succeed())
 	g.Expect(w.did).To(Equal([]string{"prepare HAProxy", "prepare keepalived", "commit keepalived", "commit HAProxy"}))
+}
+
+func TestWhatClientsHaveBegunEndsBeforeTheVIPIsHandedOver(t *testing.T) {
+	resigned := newPlan()
+	resigned.VIPs, resigned.Frontends = nil, nil
+	prepared := []string{"prepare HAProxy", "prepare keepalived"}
+	handedOver := []string{"commit keepalived", "commit HAProxy"}
+	for name, tt := range map[string]struct {
+		with func(*world)
+		next lbapi.Plan
+		want []string
+	}{
+		"nothing has begun": {func(*world) {}, resigned, []string{"close the gate to [192.0.2.10]", "count connections", "commit keepalived", "commit HAProxy", "open the gate"}},
+		"two requests are under way": {
+			func(w *world) { w.young = 2 }, resigned,
+			[]string{"close the gate to [192.0.2.10]", "count connections", "count connections", "count connections", "commit keepalived", "commit HAProxy", "open the gate"},
+		},
+		"the gate cannot be closed": {func(w *world) { w.refuses = "close the gate to [192.0.2.10]" }, resigned, append([]string{"close the gate to [192.0.2.10]"}, handedOver...)},
+		"somebody else has the VIP": {func(w *world) { w.held = map[netip.Addr]string{} }, resigned, handedOver},
+		"the VIP stays where it is": {func(*world) {}, newPlan(), []string{"commit HAProxy", "commit keepalived"}},
+		"requests that do not end":  {func(w *world) { w.young = 1000 }, resigned, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, w := NewWithT(t), newWorld()
+			e := w.open()
+			w.held[netip.MustParseAddr("192.0.2.10")] = "eth0"
+			g.Expect(e.Apply(t.Context(), newPlan())).To(Succeed())
+			w.did = nil
+			tt.with(w)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				g.Expect(e.Apply(t.Context(), tt.next)).To(Succeed())
+			}()
+			for waiting := true; waiting; {
+				select {
+				case wait := <-w.waits:
+					w.set(func(w *world) { w.now = w.now.Add(100 * time.Millisecond) })
+					wait <- time.Time{}
+				case <-done:
+					waiting = false
+				}
+			}
+			if tt.want == nil {
+				// It has a second.
+				g.Expect(w.did).To(HaveLen(len(prepared) + 1 + 11 + len(handedOver) + 1))
+				return
+			}
+			g.Expect(w.did).To(Equal(append(prepared, tt.want...)))
+		})
+	}
 }
 
 func TestAVIPThatComesWhileAnotherGoesIsListenedOnBefore(t *testing.T) {

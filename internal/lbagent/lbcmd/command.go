@@ -16,6 +16,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/lbagent"
 	"github.com/capstan-k8s/capstan/internal/lbagent/engine"
+	"github.com/capstan-k8s/capstan/internal/lbagent/gate"
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbagent/keepalived"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
@@ -148,7 +149,11 @@ func newEngine(o *options, log *slog.Logger) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(engine.Options{Balancer: balancer, Router: router, Held: engine.Addresses, Clock: systemClock{}, Log: log}), nil
+	opts := engine.Options{Balancer: balancer, Router: router, Held: engine.Addresses, Clock: systemClock{}, Log: log}
+	if o.nft != "" {
+		opts.Gate = gate.Gate{Program: o.nft}
+	}
+	return engine.New(opts), nil
 }
 
 type systemClock struct{}

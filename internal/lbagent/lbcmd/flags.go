@@ -27,6 +27,7 @@ type options struct {
 	keepalivedConfig    string
 	keepalivedPID       string
 	probe               string
+	nft                 string
 	log                 cmdline.Log
 	version             bool
 }
@@ -52,6 +53,7 @@ func newFlags(program string) (*options, *flag.FlagSet) {
 	flags.StringVar(&o.keepalivedConfig, "keepalived-config", "/var/lib/capstan-lb/keepalived/keepalived.conf", "`file` that keepalived was told to load")
 	flags.StringVar(&o.keepalivedPID, "keepalived-pid", "/run/capstan-lb/keepalived.pid", "`file` that keepalived was told to write its process ID to")
 	flags.StringVar(&o.probe, "probe", self(), "`program` that keepalived runs, as 'program probe socket', to learn whether HAProxy answers; empty for none")
+	flags.StringVar(&o.nft, "nft", "/usr/sbin/nft", "`program` that holds new connections back while VIPs are handed over; empty for none")
 	o.log.AddFlags(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	return o, flags
