@@ -8,6 +8,7 @@ declare -A package_of=(
   [/usr/bin/mmdebstrap]=mmdebstrap
   [/usr/bin/arch-test]=arch-test
   [/usr/bin/qemu-img]=qemu-utils
+  [/usr/bin/mksquashfs]=squashfs-tools
   [/usr/bin/mcopy]=mtools
   [/usr/sbin/mkfs.vfat]=dosfstools
   [/usr/sbin/mke2fs]=e2fsprogs

@@ -27,7 +27,8 @@ func (c command) run(ctx context.Context) (string, error) {
 	p := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	p.Dir, p.Stdin, p.Stdout, p.Stderr = c.dir, c.stdin, &stdout, &stderr
 	p.Env = append(os.Environ(), c.env...)
-	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Also when this process is killed: the next one clears away what this one was filling.
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.Cancel = func() error { return syscall.Kill(-p.Process.Pid, syscall.SIGTERM) }
 	p.WaitDelay = 20 * time.Second
 	if err := p.Run(); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,11 +93,7 @@ func (b *builder) disks(ctx context.Context, tree string) (string, error) {
 			if _, err := (command{args: append(convert, raw, filepath.Join(dir, file))}).run(ctx); err != nil {
 				return err
 			}
-			sum, err := digest(filepath.Join(dir, file))
-			if err != nil {
-				return err
-			}
-			if err := write(filepath.Join(dir, file+".sha256"), sum+"  "+file+"\n"); err != nil {
+			if err := writeDigest(dir, file); err != nil {
 				return err
 			}
 		}
@@ -105,22 +102,31 @@ func (b *builder) disks(ctx context.Context, tree string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, file := range []string{"node.qcow2", "node.vhdx"} {
-		if err := b.cache.link(file, filepath.Join(dir, file)); err != nil {
-			return "", err
-		}
+	return dir, errors.Join(b.publish(dir, "node.qcow2"), b.publish(dir, "node.vhdx"))
+}
+
+// writeDigest puts the checksum of a file beside it, as sha256sum writes and checks it.
+func writeDigest(dir, file string) error {
+	sum, err := digest(filepath.Join(dir, file))
+	if err != nil {
+		return err
 	}
-	return dir, nil
+	return write(filepath.Join(dir, file+".sha256"), sum+"  "+file+"\n")
+}
+
+// publish gives a file and its checksum names that stay.
+func (b *builder) publish(dir, file string) error {
+	return errors.Join(b.cache.link(file, filepath.Join(dir, file)), b.cache.link(file+".sha256", filepath.Join(dir, file+".sha256")))
 }
 
 // report says what came of it; the last line is for programs to read.
 func (b *builder) report(disks string, took time.Duration) error {
 	fmt.Printf("\nkubernetes %s (%s), %.0f s\n", b.description.Kubernetes.Version, b.description.Kubernetes.Source, took.Seconds())
-	for _, name := range []string{"tree", "store", "contents.tsv", "node.qcow2", "node.vhdx"} {
+	for _, name := range []string{"tree", "store", "contents.tsv", squashfsFile, "node.qcow2", "node.vhdx"} {
 		fmt.Println(" ", filepath.Join(b.cache.dir, name))
 	}
-	for _, name := range []string{"node.qcow2", "node.vhdx"} {
-		info, err := os.Stat(filepath.Join(disks, name))
+	for _, name := range []string{squashfsFile, "node.qcow2", "node.vhdx"} {
+		info, err := os.Stat(filepath.Join(b.cache.dir, name))
 		if err != nil {
 			return err
 		}

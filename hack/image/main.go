@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -18,7 +19,7 @@ func main() {
 	flag.StringVar(&b.cache.dir, "dir", ".cache/image", "`folder` for all that is written")
 	flag.StringVar(&b.mirror, "mirror", "", "`URL` of a Debian mirror to build from; guests keep the description's")
 	flag.StringVar(&b.securityMirror, "security-mirror", "", "`URL` of a mirror of Debian's security updates to build from")
-	treeOnly := flag.Bool("tree-only", false, "end with the plain tree, without disks")
+	treeOnly := flag.Bool("tree-only", false, "end with the tree and its squashfs, without disks")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "image: takes no arguments; see --help, or use make image")
@@ -45,6 +46,9 @@ func (b *builder) run(ctx context.Context, path string, treeOnly bool) error {
 	if os.Geteuid() != 0 {
 		return errors.New("needs root: a root file system is full of files that are root's")
 	}
+	if runtime.GOARCH != "amd64" {
+		return fmt.Errorf("makes images for amd64, and builds their programs for where it runs: %s", runtime.GOARCH)
+	}
 	began := time.Now()
 	var err error
 	if b.description, err = load(path); err != nil {
@@ -63,8 +67,12 @@ func (b *builder) run(ctx context.Context, path string, treeOnly bool) error {
 	if err != nil {
 		return err
 	}
+	packed, err := b.squashfs(ctx, tree)
+	if err != nil {
+		return err
+	}
 	if treeOnly {
-		fmt.Printf("RESULT tree=%s seconds=%.0f\n", tree, time.Since(began).Seconds())
+		fmt.Printf("RESULT tree=%s squashfs=%s seconds=%.0f\n", tree, packed, time.Since(began).Seconds())
 		return nil
 	}
 	disks, err := b.disks(ctx, tree)
