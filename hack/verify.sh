@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 
 source hack/env.sh
 
-steps=(lint generated modules windows boundaries shell vulnerabilities)
+steps=(lint generated modules windows boundaries shell settings vulnerabilities)
 
 lint() {
   local tool
@@ -97,6 +97,46 @@ shell() {
   fi
   mapfile -t files < <(git grep --untracked -l -E '^#!(/usr/bin/env bash|/bin/(ba)?sh)' -- . ':!*.go')
   shellcheck -x "${files[@]}"
+}
+
+# What systemd and the kernel of a load-balancer VM make of the image's files. systemd does not have to run here, and
+# nothing of this machine's is touched.
+settings() {
+  local image=$root/images/lb guest=$work/guest program setting faults=0
+  local -a units
+  if ! command -v systemd-analyze >/dev/null || ! command -v systemd-tmpfiles >/dev/null; then
+    apt-get install -qq -y --no-install-recommends systemd >/dev/null || {
+      echo "SKIPPED: there is no systemd-analyze here, and it cannot be installed"
+      return 0
+    }
+  fi
+  mkdir -p "$guest"/etc/{systemd/system,tmpfiles.d} "$guest/usr/lib/systemd"
+  cp -a /usr/lib/systemd/system "$guest/usr/lib/systemd/"
+  cp "$image"/systemd/* "$guest/etc/systemd/system/"
+  cp "$image"/tmpfiles.d/* "$guest/etc/tmpfiles.d/"
+  echo 'root:x:0:0::/root:/bin/sh' >"$guest/etc/passwd"
+  echo 'root:x:0:' >"$guest/etc/group"
+  # Of programs it is asked whether they are there.
+  while IFS= read -r program; do
+    mkdir -p "$guest$(dirname "$program")"
+    install -m 0755 /dev/null "$guest$program"
+  done < <(sed -nE 's|^Exec[A-Za-z]*=[-@:+!]*(/[^ ]+).*|\1|p' "$image"/systemd/*)
+
+  mapfile -t units < <(cd "$image/systemd" && ls)
+  # It warns of words that it does not know, and succeeds.
+  systemd-analyze verify --man=no --root="$guest" "${units[@]}" >"$work/said" 2>&1 || faults=1
+  [ ! -s "$work/said" ] || faults=1
+  cat "$work/said"
+  systemd-tmpfiles --create --root="$guest" "$guest"/etc/tmpfiles.d/* || faults=1
+  if ! unshare --net --map-root-user true; then
+    echo "SKIPPED: kernel settings, since no network of one's own can be made here; the rest was looked at"
+    return "$faults"
+  fi
+  for setting in "$image"/sysctl.d/*; do
+    # All settings are the network's, of which this makes one that nobody else has.
+    unshare --net --map-root-user sysctl --quiet --load="$setting" || faults=1
+  done
+  return "$faults"
 }
 
 # A database that does not answer is no clean bill of health.
