@@ -102,7 +102,7 @@ func (e *Env) startAgent(name, address string) error {
 	p, err := e.run(agentPrefix+name, e.binary("dev-agent"),
 		"--name="+name, "--listen="+address, "--state-dir="+filepath.Join("agents", name),
 		"--enrol-token-file="+filepath.Join("agents", name+".token"),
-		"--fabric-socket="+filepath.Join(fabricDir, "hosts", name+".sock"))
+		"--driver=simulated", "--fabric-socket="+filepath.Join(fabricDir, "hosts", name+".sock"))
 	if err != nil {
 		return err
 	}

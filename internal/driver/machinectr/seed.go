@@ -1,0 +1,207 @@
+package machinectr
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/iso9660"
+)
+
+const (
+	// seedMount is the folder below a guest's own that the guest sees as its seed.
+	// Its content comes and goes while the guest runs.
+	seedMount = "seed"
+	// seedLabel is how the NoCloud data source knows its disc.
+	seedLabel = "cidata"
+	// maxSeedFile bounds what is read of one file of a seed.
+	maxSeedFile = 8 << 20
+)
+
+// changeSeed makes the seed be as the request says: there with this content,
+// left alone, or destroyed.
+func (e *ensuring) changeSeed(ctx context.Context) error {
+	sum := fmt.Sprintf("%x", sha256.Sum256(e.req.Seed))
+	kept := e.req.KeepSeed
+	for _, f := range e.seeds {
+		if e.req.KeepSeed || e.req.Seed != nil && f.record.SHA256 == sum && f.volume.Name == e.req.Disks[0].Volume {
+			kept = true
+			continue
+		}
+		if err := e.destroySeed(ctx, f); err != nil {
+			return err
+		}
+	}
+	if !kept && e.req.Seed != nil {
+		if err := e.writeSeed(ctx, sum); err != nil {
+			return err
+		}
+	}
+	if !e.guest.on {
+		return nil
+	}
+	// A call that was cut off may have left the two different.
+	p, err := e.Driver.parts(ctx, opEnsure, e.id)
+	if err != nil || e.Driver.inserted(p) {
+		return err
+	}
+	return e.change(ctx, "", "insert the seed", func() error { return e.insertSeed(p) })
+}
+
+// destroySeed takes the seed out of the running guest before its file goes, so
+// that a call that is cut off is gone on with.
+func (e *ensuring) destroySeed(ctx context.Context, f foundSeed) error {
+	mounted := filepath.Join(e.runPath(e.id), seedMount)
+	left, err := names(mounted)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		if err := e.change(ctx, "", "take out the seed", func() error { return empty(mounted) }); err != nil {
+			return err
+		}
+	}
+	return e.change(ctx, f.volume.Name, "destroy the seed", func() error { return os.RemoveAll(f.folder) })
+}
+
+func (e *ensuring) writeSeed(ctx context.Context, sum string) error {
+	v, err := e.usable(opEnsure, e.req.Disks[0].Volume)
+	if err != nil {
+		return err
+	}
+	return e.makeFolder(ctx, v, v.seed(e.id), "the seed", func(part string) error {
+		if err := os.WriteFile(filepath.Join(part, seedFile), e.req.Seed, 0o600); err != nil {
+			return err
+		}
+		return putJSON(filepath.Join(part, seedRecord), seed{Stamp: e.req.Stamp, SHA256: sum})
+	})
+}
+
+// insertedPath holds the checksum of the seed that the guest sees.
+func (d *Driver) insertedPath(p *parts) string {
+	return filepath.Join(d.runPath(p.id), seedMount+".sha256")
+}
+
+// inserted tells whether the guest sees the seed that there is.
+func (d *Driver) inserted(p *parts) bool {
+	sum, err := os.ReadFile(d.insertedPath(p))
+	return err == nil && string(sum) == p.seedSum()
+}
+
+func (p *parts) seedSum() string {
+	if len(p.seeds) == 0 {
+		return "none"
+	}
+	return p.seeds[0].record.SHA256
+}
+
+// insertSeed lets the guest see the seed's files, or none. Not every kernel can
+// mount the seed's disc. A disc that cannot be read is none to the guest, as in
+// a VM.
+func (d *Driver) insertSeed(p *parts) error {
+	folder := filepath.Join(d.runPath(p.id), seedMount)
+	if err := errors.Join(os.MkdirAll(folder, 0o700), empty(folder)); err != nil {
+		return err
+	}
+	if len(p.seeds) > 0 {
+		disc, err := os.ReadFile(filepath.Join(p.seeds[0].folder, seedFile))
+		if err != nil {
+			return err
+		}
+		files, err := readSeed(disc)
+		if err != nil {
+			files = nil
+		}
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return os.WriteFile(d.insertedPath(p), []byte(p.seedSum()), 0o600)
+}
+
+// empty removes what is in a folder and leaves the folder, which a guest may
+// have mounted.
+func empty(folder string) error {
+	entries, err := names(folder)
+	for _, entry := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(folder, entry)))
+	}
+	return err
+}
+
+// readSeed returns the files of a NoCloud disc. A malformed one must not take
+// the agent down.
+func readSeed(disc []byte) (files map[string][]byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			files, err = nil, fmt.Errorf("the disc cannot be read: %v", r)
+		}
+	}()
+	fs, err := iso9660.Read(file.New(&memory{Reader: bytes.NewReader(disc)}, true), int64(len(disc)), 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the disc is not of ISO 9660: %w", err)
+	}
+	if label := strings.TrimRight(fs.Label(), " \x00"); !strings.EqualFold(label, seedLabel) {
+		return nil, fmt.Errorf("the disc's label is %q, not %q", label, seedLabel)
+	}
+	entries, err := fs.ReadDir(".")
+	if err != nil {
+		return nil, fmt.Errorf("read the disc's folder: %w", err)
+	}
+	files = map[string][]byte{}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			return nil, fmt.Errorf("read what the disc says of a file: %w", err)
+		}
+		// Without Rock Ridge, Linux shows names in lower case.
+		name := strings.ToLower(entry.Name())
+		if entry.IsDir() || info.Size() > maxSeedFile || name != filepath.Base(name) {
+			continue
+		}
+		if files[name], err = fs.ReadFile(entry.Name()); err != nil {
+			return nil, fmt.Errorf("read a file of the disc: %w", err)
+		}
+	}
+	return files, nil
+}
+
+// memory is a disc in memory, in the form that the library reads.
+type memory struct{ *bytes.Reader }
+
+// Stat implements fs.File.
+func (m *memory) Stat() (fs.FileInfo, error) { return discInfo{size: m.Size()}, nil }
+
+// Close implements fs.File.
+func (m *memory) Close() error { return nil }
+
+// discInfo tells of a disc that is no file.
+type discInfo struct{ size int64 }
+
+// Name implements fs.FileInfo, as the methods below do.
+func (i discInfo) Name() string { return seedLabel }
+
+// Size is the size of the disc.
+func (i discInfo) Size() int64 { return i.size }
+
+// Mode is that of a file nobody writes to.
+func (i discInfo) Mode() fs.FileMode { return 0o400 }
+
+// ModTime is not known.
+func (i discInfo) ModTime() time.Time { return time.Time{} }
+
+// IsDir tells that it is a file.
+func (i discInfo) IsDir() bool { return false }
+
+// Sys has nothing to tell.
+func (i discInfo) Sys() any { return nil }
