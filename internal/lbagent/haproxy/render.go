@@ -142,7 +142,9 @@ func writeDefaults(p *page) {
 	p.line("log", "global")
 	p.line("load-server-state-from-file", "global")
 	p.line("balance", "roundrobin")
-	p.line("timeout", "connect", "2s")
+	// Servers are near: one that has not answered by now has no power, and clients wait
+	// while it is found out. The next one is tried.
+	p.line("timeout", "connect", "500ms")
 	p.line("timeout", "client", "1h")
 	p.line("timeout", "server", "1h")
 	p.line("timeout", "tunnel", "24h")

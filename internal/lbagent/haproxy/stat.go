@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
 	"slices"
@@ -20,6 +21,9 @@ type ServerStat struct {
 	Sessions int64
 	// Message is the last failure of its check.
 	Message string
+	// Silent tells that its last check heard nothing from it, not even that nobody
+	// listens there.
+	Silent bool
 }
 
 // parseStat reads the answer to "show stat", of servers alone.
@@ -46,7 +50,8 @@ func parseStat(text string) (map[ID]ServerStat, error) {
 			continue
 		}
 		get := func(name string) string { return row[column[name]] }
-		s := ServerStat{Health: healthOf(get("status"), strings.TrimPrefix(get("check_status"), "* "))}
+		check := strings.TrimPrefix(get("check_status"), "* ")
+		s := ServerStat{Health: healthOf(get("status"), check), Silent: isSilent(check, get("last_chk"))}
 		s.Sessions, _ = strconv.ParseInt(get("scur"), 10, 64)
 		if seconds, err := strconv.ParseInt(get("lastchg"), 10, 64); err == nil && seconds > 0 {
 			s.For = time.Duration(seconds) * time.Second
@@ -78,4 +83,29 @@ func healthOf(status, check string) lbapi.Health {
 	default:
 		return lbapi.HealthUnknown
 	}
+}
+
+// isSilent reads the result of a check. One that could not connect has heard something
+// if it was refused.
+func isSilent(check, said string) bool {
+	return check == "L4TOUT" || check == "L4CON" && said != "Connection refused"
+}
+
+// Hears tells whether anything was heard from any server at its last check, which is
+// taken to be so where none was checked.
+func Hears(ctx context.Context, path string) (bool, error) {
+	answer, err := socket(path).ask(ctx, statCommand...)
+	if err != nil {
+		return false, err
+	}
+	stats, err := parseStat(answer)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range stats {
+		if !s.Silent {
+			return true, nil
+		}
+	}
+	return len(stats) == 0, nil
 }

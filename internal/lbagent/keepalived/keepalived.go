@@ -26,7 +26,7 @@ type Options struct {
 	// ConfigFile is what the running keepalived was told to load, and PIDFile where it
 	// was told to write its process ID.
 	ConfigFile, PIDFile string
-	// Probe is a program and its arguments that succeeds as long as HAProxy answers.
+	// Probe is that of Settings.
 	Probe []string
 	// Patience is how long keepalived may be away before a change fails, and how long
 	// it may take to carry one out.

@@ -51,7 +51,8 @@ func (p *page) write(after string, words []string) {
 
 // Settings is what a configuration file says apart from the plan.
 type Settings struct {
-	// Probe is a program and its arguments that succeeds as long as HAProxy answers.
+	// Probe is a program and its arguments that succeeds as long as this machine may hold
+	// VIPs. It is given the addresses of the other peers, too.
 	Probe []string
 	// Own returns the interface that has an address.
 	Own func(netip.Addr) (string, error)
@@ -71,7 +72,7 @@ func Render(s Settings, plan lbapi.Plan) ([]byte, error) {
 	if len(plan.VIPs) > 0 {
 		self, _ := plan.SelfPeer()
 		writeGlobal(p, self)
-		writeProbe(p, s.Probe)
+		writeProbe(p, s.Probe, peersOf(plan, self))
 		for _, link := range linksOf(plan) {
 			if err := writeInstance(p, s, plan, self, link); err != nil {
 				return nil, fmt.Errorf("render plan of generation %d: %w", plan.Generation, err)
@@ -111,27 +112,38 @@ func writeGlobal(p *page, self lbapi.Peer) {
 	p.close()
 }
 
-// writeProbe gives the VIP away when HAProxy stays away: whoever runs it has three
-// seconds to start it again, which costs clients less than a takeover. An absent
-// HAProxy fails a probe at once, and a slow one after as long as a probe waits: it has
-// three times that, for whoever is overloaded gains nothing by a takeover.
-func writeProbe(p *page, probe []string) {
+// writeProbe gives the VIPs away when the probe fails, which it does only when it has
+// been patient: keepalived knows seconds alone, and cannot tell why a probe fails. As
+// long as one is at work the next does not begin, and what the last one said stands.
+func writeProbe(p *page, probe, peers []string) {
 	if len(probe) == 0 {
 		return
 	}
-	p.open("vrrp_script", "haproxy")
+	p.open("vrrp_script", "fit")
 	// The quotes keep program and arguments together; words have none in them.
-	for _, w := range probe {
+	command := append(slices.Clone(probe), peers...)
+	for _, w := range command {
 		if !wordPattern.MatchString(w) && p.err == nil {
 			p.err = fmt.Errorf("%.80q may not stand in a configuration of keepalived", w)
 		}
 	}
-	p.text.WriteString(p.indent + `script "` + strings.Join(probe, " ") + "\"\n")
+	p.text.WriteString(p.indent + `script "` + strings.Join(command, " ") + "\"\n")
 	p.line("interval", "1")
-	p.line("timeout", "6")
-	p.line("fall", "3")
+	p.line("timeout", "16")
+	p.line("fall", "1")
 	p.line("rise", "1")
 	p.close()
+}
+
+// peersOf returns the addresses of all peers but self.
+func peersOf(plan lbapi.Plan, self lbapi.Peer) []string {
+	var addresses []string
+	for _, peer := range plan.Peers {
+		if peer.Name != self.Name {
+			addresses = append(addresses, peer.Address)
+		}
+	}
+	return addresses
 }
 
 // link is a network with VIPs. They move together.
@@ -189,14 +201,7 @@ func writeInstance(p *page, s Settings, plan lbapi.Plan, self lbapi.Peer, l link
 	p.line("priority", strconv.Itoa(int(self.Priority)))
 	p.line("advert_int", "0.2")
 	p.line("version", "3")
-	p.line("unicast_src_ip", self.Address)
-	p.open("unicast_peer")
-	for _, peer := range plan.Peers {
-		if peer.Name != self.Name {
-			p.line(peer.Address)
-		}
-	}
-	p.close()
+	writePeers(p, self, peersOf(plan, self))
 	p.open("virtual_ipaddress")
 	p.line(host(l.vips[0].Address), "dev", l.iface)
 	p.close()
@@ -209,11 +214,26 @@ func writeInstance(p *page, s Settings, plan lbapi.Plan, self lbapi.Peer, l link
 	}
 	if len(s.Probe) > 0 {
 		p.open("track_script")
-		p.line("haproxy")
+		p.line("fit")
 		p.close()
 	}
 	p.close()
 	return nil
+}
+
+// writePeers has adverts go to the peers alone. Who has none tells everybody: keepalived
+// finds fault with a list that is empty, and whoever joins is told of by the next plan.
+func writePeers(p *page, self lbapi.Peer, peers []string) {
+	if len(peers) == 0 {
+		p.line("mcast_src_ip", self.Address)
+		return
+	}
+	p.line("unicast_src_ip", self.Address)
+	p.open("unicast_peer")
+	for _, peer := range peers {
+		p.line(peer)
+	}
+	p.close()
 }
 
 // host is an address that brings no route with it.

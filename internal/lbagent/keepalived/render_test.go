@@ -3,8 +3,11 @@ package keepalived_test
 import (
 	"flag"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,6 +88,38 @@ func TestRenderedFiles(t *testing.T) {
 	}
 }
 
+func TestKeepalivedFindsNoFaultWithWhatIsRendered(t *testing.T) {
+	program, err := exec.LookPath("keepalived")
+	if err != nil {
+		t.Skip("there is no keepalived here: hack/lb-packages.sh installs it")
+	}
+	cards, err := net.Interfaces()
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	card := slices.IndexFunc(cards, func(i net.Interface) bool { return i.Flags&(net.FlagLoopback|net.FlagMulticast) == net.FlagMulticast })
+	if card < 0 {
+		t.Skip("keepalived wants an interface that is not the loopback and can reach all, and there is none here")
+	}
+	here := keepalived.Settings{
+		Own:   func(netip.Addr) (string, error) { return cards[card].Name, nil },
+		Probe: []string{"/bin/true"},
+	}
+	for name, with := range map[string]func(*lbapi.Plan){
+		"peers": func(*lbapi.Plan) {},
+		"alone": func(p *lbapi.Plan) { p.Peers = p.Peers[:1] },
+		"VIPs":  func(p *lbapi.Plan) { p.VIPs = append(p.VIPs, vip("192.0.2.9"), vip("192.0.2.11")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			text, err := keepalived.Render(here, newPlan(with))
+			g.Expect(err).NotTo(HaveOccurred())
+			file := filepath.Join(t.TempDir(), "keepalived.conf")
+			g.Expect(os.WriteFile(file, text, 0o600)).To(Succeed())
+			out, err := exec.CommandContext(t.Context(), program, "-t", "-f", file).CombinedOutput()
+			g.Expect(err).NotTo(HaveOccurred(), string(out))
+		})
+	}
+}
+
 // Peers are sent to each VM at different times. If two of them advertised different
 // addresses meanwhile, neither would believe the other.
 func TestTheAdvertisedAddressStaysWhenOthersComeAndGo(t *testing.T) {
@@ -138,7 +173,7 @@ func TestWhatCannotBeRendered(t *testing.T) {
 }
 
 // knownLine is all that a file may say of a plan with one VIP.
-var knownLine = regexp.MustCompile(`^(#.*|global_defs \{|vrrp_script haproxy \{|vrrp_instance [A-Za-z0-9._-]+ \{| *(\}|router_id [A-Za-z0-9._-]+|vrrp_version 3|script_user root|enable_script_security|vrrp_priority -20|vrrp_garp_master_(delay|repeat|refresh|refresh_repeat) \d+|vrrp_higher_prio_send_advert true|vrrp_skip_check_adv_addr|script "/usr/bin/capstan-lb probe /run/capstan-lb/haproxy.sock"|(interval|timeout|fall|rise) \d|state BACKUP|nopreempt|interface [A-Za-z0-9._-]{1,15}|virtual_router_id \d+|priority \d+|advert_int 0.2|version 3|unicast_src_ip [0-9a-f.:]+|unicast_peer \{|virtual_ipaddress \{|track_script \{|haproxy|[0-9a-f.:]+(/(32|128) dev [A-Za-z0-9._-]{1,15})?))$`)
+var knownLine = regexp.MustCompile(`^(#.*|global_defs \{|vrrp_script fit \{|vrrp_instance [A-Za-z0-9._-]+ \{| *(\}|router_id [A-Za-z0-9._-]+|vrrp_version 3|script_user root|enable_script_security|vrrp_priority -20|vrrp_garp_master_(delay|repeat|refresh|refresh_repeat) \d+|vrrp_higher_prio_send_advert true|vrrp_skip_check_adv_addr|script "/usr/bin/capstan-lb probe /run/capstan-lb/haproxy.sock( [0-9a-f.:]+)*"|(interval|timeout|fall|rise) \d+|state BACKUP|nopreempt|interface [A-Za-z0-9._-]{1,15}|virtual_router_id \d+|priority \d+|advert_int 0.2|version 3|(uni|m)cast_src_ip [0-9a-f.:]+|unicast_peer \{|virtual_ipaddress \{|track_script \{|fit|[0-9a-f.:]+(/(32|128) dev [A-Za-z0-9._-]{1,15})?))$`)
 
 // FuzzRender puts any text into every place of a plan that reaches the file: either
 // the plan is refused, or the file has the lines that it always has.

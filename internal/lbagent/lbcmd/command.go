@@ -39,8 +39,8 @@ func Main(ctx context.Context, program string, args []string, stdout, stderr io.
 	case o.version, flags.Arg(0) == "version" && flags.NArg() == 1:
 		fmt.Fprintln(stdout, program, buildinfo.Version())
 		return cmdline.OK
-	case flags.Arg(0) == "probe" && flags.NArg() == 2:
-		return probe(ctx, flags.Arg(1), program, probePatience, stderr)
+	case flags.Arg(0) == "probe" && flags.NArg() > 1:
+		return probe(ctx, flags.Arg(1), flags.Args()[2:], program, stderr)
 	case flags.NArg() > 0:
 		return cmdline.Misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
 	}

@@ -2,7 +2,6 @@ package lbcmd_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -72,47 +71,6 @@ func TestWrongUse(t *testing.T) {
 			g.Expect(stderr.String()).To(And(ContainSubstring(tt.want), Not(ContainSubstring("topsecret"))))
 		})
 	}
-}
-
-func TestProbeTellsWhetherHAProxyAnswers(t *testing.T) {
-	g := NewWithT(t)
-	// Sockets' paths may not be long.
-	dir, err := os.MkdirTemp("", "lb")
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { g.Expect(os.RemoveAll(dir)).To(Succeed()) })
-	path := filepath.Join(dir, "s")
-	var stdout, stderr logtest.Text
-	probe := func() int {
-		return lbcmd.Main(t.Context(), "capstan-lb", []string{"probe", path}, &stdout, &stderr)
-	}
-	g.Expect(probe()).To(Equal(1), "nobody is there")
-
-	listener, err := net.Listen("unix", path)
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = listener.Close() })
-	answers := make(chan string, 2)
-	answers <- "Name: HAProxy\nVersion: 2.6.12\n"
-	answers <- "Permission denied\n"
-	go func() {
-		for answer := range answers {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadAll(conn)
-			_, _ = conn.Write([]byte(answer))
-			_ = conn.Close()
-		}
-	}()
-	g.Expect(probe()).To(Equal(0))
-	g.Expect(probe()).To(Equal(1), "somebody else is there")
-
-	slow := make(chan int, 1)
-	go func() { slow <- probe() }()
-	g.Consistently(slow, "1s").ShouldNot(Receive(), "it is there")
-	answers <- "Name: HAProxy\nVersion: 2.6.12\n"
-	g.Eventually(slow, "3s").Should(Receive(Equal(0)))
-	close(answers)
 }
 
 // TestAnAgentIsEnrolledAndServes has no HAProxy and no keepalived: it serves all the

@@ -52,7 +52,7 @@ func newFlags(program string) (*options, *flag.FlagSet) {
 	flags.StringVar(&o.keepalived, "keepalived", "/usr/sbin/keepalived", "`program` that checks keepalived's configuration")
 	flags.StringVar(&o.keepalivedConfig, "keepalived-config", "/var/lib/capstan-lb/keepalived/keepalived.conf", "`file` that keepalived was told to load")
 	flags.StringVar(&o.keepalivedPID, "keepalived-pid", "/run/capstan-lb/keepalived.pid", "`file` that keepalived was told to write its process ID to")
-	flags.StringVar(&o.probe, "probe", self(), "`program` that keepalived runs, as 'program probe socket', to learn whether HAProxy answers; empty for none")
+	flags.StringVar(&o.probe, "probe", self(), "`program` that keepalived runs, as 'program probe socket peer...', to learn whether this VM may hold VIPs; empty for none")
 	flags.StringVar(&o.nft, "nft", "/usr/sbin/nft", "`program` that holds new connections back while VIPs are handed over; empty for none")
 	o.log.AddFlags(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
@@ -87,7 +87,9 @@ they end:
 
 Usage:
   %[1]s [flags]
-  %[1]s probe SOCKET    succeed if HAProxy answers on its runtime socket
+  %[1]s probe SOCKET [PEER...]
+                        succeed if HAProxy answers on its runtime socket, and any of
+                        the peers or, at its last check, any of HAProxy's servers
   %[1]s version
 
 Flags:

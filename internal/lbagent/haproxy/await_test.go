@@ -1,0 +1,112 @@
+package haproxy_test
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
+)
+
+var patience = haproxy.Patience{Absent: 300 * time.Millisecond, Still: 500 * time.Millisecond, Slow: 20 * time.Second}
+
+func TestAnHAProxyThatStandsStillIsNotWaitedFor(t *testing.T) {
+	for name, stopped := range map[string]func(*lab) int{
+		"the worker":   (*lab).workerPID,
+		"all of it":    func(l *lab) int { return -l.process.Process.Pid },
+		"a new worker": func(l *lab) int { l.reload(); return l.workerPID() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(Succeed())
+			pid := stopped(l)
+			l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(Succeed())
+			l.Expect(syscall.Kill(pid, syscall.SIGSTOP)).To(Succeed())
+			began := time.Now()
+			err := haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)
+			l.Expect(err).To(MatchError(ContainSubstring("HAProxy is there, and does nothing")))
+			l.Expect(time.Since(began)).To(BeNumerically("<", patience.Slow/2))
+			l.Expect(syscall.Kill(pid, syscall.SIGCONT)).To(Succeed())
+			l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(Succeed())
+		})
+	}
+}
+
+// workerPID is whom signals are sent to: never 0, which would be everybody.
+func (l *lab) workerPID() int {
+	l.t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(l.worker(), "Pid:")))
+	l.Expect(err).NotTo(HaveOccurred())
+	l.Expect(pid).To(BeNumerically(">", 1))
+	return pid
+}
+
+// reload makes a worker whose forerunner lives on, and does nothing.
+func (l *lab) reload() {
+	l.t.Helper()
+	a := l.newServer(10)
+	l.apply(l.plan(a.Backend))
+	l.holdOn(a)
+	more := l.plan(a.Backend)
+	more.Frontends[0].Check.Interval *= 2
+	l.apply(more)
+}
+
+func TestAnHAProxyThatIsAwayIsWaitedForAsLongAsItTakesToStartIt(t *testing.T) {
+	l := newLab(t)
+	l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(Succeed())
+	l.kill()
+	began := time.Now()
+	l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(MatchError(syscall.ECONNREFUSED))
+	l.Expect(time.Since(began)).To(And(BeNumerically(">", patience.Absent), BeNumerically("<", patience.Slow/2)))
+
+	longer := patience
+	longer.Absent = 20 * time.Second
+	answered := make(chan error, 1)
+	go func() { answered <- haproxy.Await(t.Context(), l.path("haproxy.sock"), longer) }()
+	l.Consistently(answered, "100ms").ShouldNot(Receive())
+	l.start()
+	l.Eventually(answered, "10s").Should(Receive(BeNil()))
+}
+
+// This process is one that does not answer: it listens, and is busy with its tests.
+func TestAnHAProxyThatIsBusyHasLonger(t *testing.T) {
+	l := newLab(t)
+	path := l.path("busy.sock")
+	listener, err := net.Listen("unix", path)
+	l.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = listener.Close() })
+	for _, slow := range []time.Duration{0, 700 * time.Millisecond} {
+		began := time.Now()
+		waits := haproxy.Patience{Still: 100 * time.Millisecond, Slow: patience.Still + slow}
+		l.Expect(haproxy.Await(t.Context(), path, waits)).To(MatchError(ContainSubstring("timeout")))
+		l.Expect(time.Since(began)).To(BeNumerically(">=", waits.Slow))
+	}
+}
+
+func TestStandingStillIsToHaveDoneNothingForLong(t *testing.T) {
+	const enough = 2
+	idle, busier, willing, other := haproxy.NewPulse(7, 100, false), haproxy.NewPulse(7, 101, false), haproxy.NewPulse(7, 100, true), haproxy.NewPulse(8, 100, false)
+	for name, tt := range map[string]struct {
+		looks []haproxy.Pulse
+		still bool
+	}{
+		"it did nothing":                  {[]haproxy.Pulse{idle, idle, idle}, true},
+		"not for long enough":             {[]haproxy.Pulse{idle, idle}, false},
+		"it did something":                {[]haproxy.Pulse{idle, idle, busier, busier}, false},
+		"it did something, and no more":   {[]haproxy.Pulse{idle, busier, busier, busier}, true},
+		"it gets no processor":            {[]haproxy.Pulse{willing, willing, willing, willing}, false},
+		"another one":                     {[]haproxy.Pulse{idle, idle, other, other}, false},
+		"nothing is to be seen":           {[]haproxy.Pulse{{}, {}, {}, {}}, false},
+		"nothing was to be seen meantime": {[]haproxy.Pulse{idle, idle, {}, idle, idle}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			NewWithT(t).Expect(haproxy.StandsAfter(enough, tt.looks)).To(Equal(tt.still))
+		})
+	}
+}
