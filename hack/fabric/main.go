@@ -30,6 +30,10 @@ DIR/admin.sock (package internal/fabric/fabricapi has clients of both). The
 state is in DIR: started there again, VMs that ran are power-cycled and come
 back. Guests take their addresses out of 127.0.0.0/8.
 
+With --keepalived guests are in network namespaces of their own, which need root,
+iproute2, keepalived and HAProxy, and are reached by one device called
+capstan-PID. The kernel takes all of it away with the fabric, however that ends.
+
 Without --topology there are --hosts hosts hv1, hv2, ..., each with switch
 vSwitch, in one failover cluster fc1 with four volumes csv1 to csv4; with
 --stand-alone each host has four such volumes of its own. Node images of several
@@ -55,6 +59,7 @@ type config struct {
 	failoverDelay time.Duration
 	verbose       bool
 	haproxy       string
+	keepalived    string
 	pprofAddress  string
 }
 
@@ -85,6 +90,7 @@ func parse(args []string) (config, error) {
 	flags.Int64Var(&c.copyMiB, "copy-rate", 2048, "MiB per second at which images are copied; 0 for at once")
 	flags.DurationVar(&c.failoverDelay, "failover-delay", 30*time.Second, "how long a failover cluster waits before it restarts the VMs of a lost host elsewhere")
 	flags.StringVar(&c.haproxy, "haproxy", "", "program of a real HAProxy that load balancers carry connections with, 'auto' for one that is installed; empty for a balancer in Go")
+	flags.StringVar(&c.keepalived, "keepalived", keepalivedOff, "'on' has each load balancer be a network namespace, in which capstan-lb, keepalived and the HAProxy of --haproxy run as in a real one; 'auto' does so where it is possible; 'off' decides in this process who holds a VIP")
 	flags.StringVar(&c.pprofAddress, "pprof-bind-address", "", "address of the profiles at /debug/pprof/")
 	flags.BoolVar(&c.verbose, "v", false, "log what guests do")
 	if err := flags.Parse(args); err != nil {
@@ -95,6 +101,8 @@ func parse(args []string) (config, error) {
 		c.haproxy, _ = exec.LookPath("haproxy")
 	}
 	switch {
+	case c.keepalived != keepalivedOff && c.keepalived != keepalivedOn && c.keepalived != keepalivedAuto:
+		return config{}, fmt.Errorf("--keepalived is %q: it is 'on', 'auto' or 'off'", c.keepalived)
 	case flags.NArg() > 0:
 		return config{}, fmt.Errorf("unknown argument %q; see --help", flags.Arg(0))
 	case c.dir == "" && !c.printTopology:
@@ -118,7 +126,7 @@ func (c config) topology() (fabric.Topology, error) {
 	return fabric.ParseTopology(data)
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string) (err error) {
 	c, err := parse(args)
 	if err != nil {
 		return err
@@ -140,9 +148,18 @@ func run(ctx context.Context, args []string) error {
 		level = slog.LevelDebug
 	}
 	log := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})
+	network, err := c.enterNetwork(slog.New(log))
+	if err != nil {
+		return err
+	}
+	if network != nil {
+		defer func() { err = errors.Join(err, network.Close()) }()
+	}
 	world, err := fabric.New(fabric.Options{
 		Dir: c.dir, Topology: topology, Clock: clock.RealClock{},
-		Guests:   guests.New(guests.Options{Clock: clock.RealClock{}, Log: logr.FromSlogHandler(log), Version: version, HAProxy: c.haproxy}),
+		Guests: guests.New(guests.Options{
+			Clock: clock.RealClock{}, Log: logr.FromSlogHandler(log), Version: version, HAProxy: c.haproxy, Network: network,
+		}),
 		BootTime: c.bootTime, StopTime: c.stopTime, FailoverDelay: c.failoverDelay, CopyBytesPerSecond: c.copyMiB << 20,
 	})
 	if err != nil {

@@ -19,6 +19,11 @@ const root = "/run"
 
 const bridge = "switch"
 
+// bridgeMAC is told to the kernel, which would have the switch answer by the least of
+// its ports' and by another one whenever that port goes: nodes would talk to nobody
+// until they ask anew.
+const bridgeMAC = "02:00:00:01:00:00"
+
 // Lab is a switch and the nodes on it. The program itself is at the switch.
 type Lab struct {
 	network netip.Prefix
@@ -50,7 +55,7 @@ func New(network netip.Prefix, self netip.Addr) (*Lab, error) {
 // NewSwitch makes a switch at which the program has no address.
 func NewSwitch() (*Lab, error) {
 	l := &Lab{connected: map[netip.Prefix]bool{}}
-	if err := ip("link", "add", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"); err != nil {
+	if err := ip("link", "add", bridge, "address", bridgeMAC, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"); err != nil {
 		return nil, err
 	}
 	// Frames between nodes are no business of the firewall of whoever carries them.
@@ -74,6 +79,11 @@ func (l *Lab) Close() error {
 	var errs []error
 	for _, n := range l.Nodes() {
 		errs = append(errs, n.Remove())
+	}
+	l.connecting.Lock()
+	defer l.connecting.Unlock()
+	if len(l.connected) > 0 {
+		errs = append(errs, ip("link", "delete", uplink))
 	}
 	return errors.Join(append(errs, ip("link", "delete", bridge))...)
 }

@@ -3,10 +3,12 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +27,9 @@ const handed = 3
 // device tells a program that was started again what its uplink is called outside.
 const device = "CAPSTAN_NETLAB_UPLINK"
 
+// devicePrefix begins the names of such devices. The process ID of the program follows.
+const devicePrefix = "capstan-"
+
 // Outside is where the program was started, with all that reaches nodes from there.
 type Outside struct {
 	// device is the other end of the uplink.
@@ -35,9 +40,7 @@ type Outside struct {
 // was started.
 func EnterConnected() (*Outside, error) {
 	if os.Getenv(stage) == "" {
-		// The kernel takes the device away with the laboratory, but not at once: the next
-		// program has another one.
-		if err := os.Setenv(device, fmt.Sprintf("capstan-%d", os.Getpid())); err != nil {
+		if err := os.Setenv(device, devicePrefix+strconv.Itoa(os.Getpid())); err != nil {
 			return nil, err
 		}
 	}
@@ -49,6 +52,34 @@ func EnterConnected() (*Outside, error) {
 		return nil, err
 	}
 	return &Outside{device: os.Getenv(device)}, os.Unsetenv(device)
+}
+
+// Sweep takes away by what programs were reached that have ended without a warning. The
+// kernel does so, too, but not before their last connections have run out.
+func Sweep() error {
+	devices, err := net.Interfaces()
+	if err != nil {
+		return fmt.Errorf("look for what killed programs left: %w", err)
+	}
+	var errs []error
+	for _, d := range devices {
+		number, ok := strings.CutPrefix(d.Name, devicePrefix)
+		if pid, err := strconv.Atoi(number); ok && err == nil && !runs(pid) {
+			errs = append(errs, ip("link", "delete", d.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runs tells whether a process is another one of this program.
+func runs(pid int) bool {
+	self, err := os.Executable()
+	if err != nil || pid == os.Getpid() {
+		return false
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	// The kernel keeps 15 letters.
+	return err == nil && strings.HasPrefix(filepath.Base(self), strings.TrimSpace(string(name)))
 }
 
 // nameOutside makes the namespace that was handed in known to ip.
@@ -124,16 +155,22 @@ func (l *Lab) Connect(o *Outside, network netip.Prefix, gateway netip.Addr) erro
 	return nil
 }
 
+// anchor is an address at the switch that nobody uses.
+const anchor = "169.254.255.254/32"
+
 // plugIn lays the cable from the switch.
 func plugIn(o *Outside) error {
-	_ = ip("link", "delete", uplink)
+	if err := ip("link", "add", uplink, "type", "veth", "peer", "name", o.device, "netns", outside); err != nil {
+		return err
+	}
 	for _, args := range [][]string{
-		{"link", "add", uplink, "type", "veth", "peer", "name", o.device, "netns", outside},
 		{"link", "set", uplink, "master", bridge, "up"},
+		// A device that loses its last address loses its routes, too.
+		{"address", "add", anchor, "dev", bridge},
 		{"-netns", outside, "link", "set", o.device, "up"},
 	} {
 		if err := ip(args...); err != nil {
-			return err
+			return errors.Join(err, ip("link", "delete", uplink))
 		}
 	}
 	return nil

@@ -87,6 +87,16 @@ func (g *Guest) boot(ctx context.Context) error {
 	if todo.manual && mem.Node.Joined {
 		return errors.New("kubelet: the service is not set to start with the machine")
 	}
+	if g.runtime.Plug != nil && todo.role != roleLoadBalancer {
+		var unplug func()
+		if err := g.retry(ctx, "network", func(context.Context) (err error) {
+			unplug, err = g.runtime.Plug(mem.NICs)
+			return err
+		}); err != nil {
+			return err
+		}
+		defer unplug()
+	}
 	g.bringUpNetwork(mem)
 	switch todo.role {
 	case roleLoadBalancer:
@@ -201,7 +211,7 @@ func (g *Guest) runLoadBalancer(ctx context.Context, config lbapi.LBConfig, mem 
 	}
 	var stop func()
 	if err := g.retry(ctx, "capstan-lb", func(ctx context.Context) error {
-		stop, err = g.runtime.LoadBalancer(ctx, g.machine, config)
+		stop, err = g.runtime.LoadBalancer(ctx, g.machine, mem.NICs, config)
 		return err
 	}); err != nil {
 		return err

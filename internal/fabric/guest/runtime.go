@@ -9,12 +9,19 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/utils/clock"
 
+	"github.com/capstan-k8s/capstan/internal/fabric/guest/seed"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
-// LoadBalancer runs the load balancer of a guest until stop is called. It binds
-// the addresses it needs itself.
-type LoadBalancer func(ctx context.Context, m Machine, config lbapi.LBConfig) (stop func(), err error)
+// NIC is a network adapter as its guest has set it up.
+type NIC = seed.NIC
+
+// LoadBalancer runs the load balancer of a guest until stop is called. It takes and
+// binds the addresses that it needs itself.
+type LoadBalancer func(ctx context.Context, m Machine, nics []NIC, config lbapi.LBConfig) (stop func(), err error)
+
+// Plug gives a guest that is no load balancer its addresses, until unplug is called.
+type Plug func(nics []NIC) (unplug func(), err error)
 
 // Options are what a Runtime needs of the world.
 type Options struct {
@@ -22,6 +29,8 @@ type Options struct {
 	Log   logr.Logger
 	// Listen opens a listener of a guest on its own address.
 	Listen func(address string) (net.Listener, error)
+	// Plug is nil where all addresses are there already.
+	Plug Plug
 	// LoadBalancer runs the load balancers. Without it such guests fail.
 	LoadBalancer LoadBalancer
 

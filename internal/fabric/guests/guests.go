@@ -2,6 +2,7 @@ package guests
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/fabric"
 	"github.com/capstan-k8s/capstan/internal/fabric/guest"
 	"github.com/capstan-k8s/capstan/internal/fabric/lbguest"
+	"github.com/capstan-k8s/capstan/internal/fabric/lbvm"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
@@ -23,6 +25,9 @@ type Options struct {
 	// HAProxy is the program of a real HAProxy that load balancers shall carry
 	// connections with; empty for a balancer in Go.
 	HAProxy string
+	// Network has load balancers that are machines of their own, with keepalived and
+	// HAProxy as they ship. Without it they are in this process and elect by its word.
+	Network *lbvm.Network
 }
 
 // Runtime is a fabric.GuestRuntime of simulated machines.
@@ -34,21 +39,55 @@ var _ fabric.GuestRuntime = (*Runtime)(nil)
 
 // New returns a runtime whose load balancers hear each other.
 func New(opts Options) *Runtime {
+	of := guest.Options{Clock: opts.Clock, Log: opts.Log, LoadBalancer: inProcess(opts)}
+	if opts.Network != nil {
+		of.Plug, of.LoadBalancer = plug(opts), ofItsOwn(opts)
+	}
+	return &Runtime{guests: guest.New(of)}
+}
+
+// lbDir is where a load balancer keeps what it has, on its disk.
+func lbDir(m guest.Machine) string { return filepath.Join(m.DiskDir, "capstan-lb") }
+
+// inProcess runs load balancers in this process, with addresses of this machine.
+func inProcess(opts Options) guest.LoadBalancer {
 	segment := lbguest.NewSegment(opts.Clock)
 	log := slog.New(logr.ToSlogHandler(opts.Log))
-	return &Runtime{guests: guest.New(guest.Options{
-		Clock: opts.Clock, Log: opts.Log,
-		LoadBalancer: func(_ context.Context, m guest.Machine, config lbapi.LBConfig) (func(), error) {
-			g, err := lbguest.Start(lbguest.Options{
-				Config: config, Dir: filepath.Join(m.DiskDir, "capstan-lb"), Version: opts.Version,
-				HAProxy: opts.HAProxy, Segment: segment, Clock: opts.Clock, Log: log.With("vm", m.Name),
-			})
-			if err != nil {
-				return nil, err
-			}
-			return g.Stop, nil
-		},
-	})}
+	return func(_ context.Context, m guest.Machine, _ []guest.NIC, config lbapi.LBConfig) (func(), error) {
+		g, err := lbguest.Start(lbguest.Options{
+			Config: config, Dir: lbDir(m), Version: opts.Version,
+			HAProxy: opts.HAProxy, Segment: segment, Clock: opts.Clock, Log: log.With("vm", m.Name),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return g.Stop, nil
+	}
+}
+
+// ofItsOwn runs each load balancer as a machine of its own.
+func ofItsOwn(opts Options) guest.LoadBalancer {
+	return func(_ context.Context, m guest.Machine, nics []guest.NIC, config lbapi.LBConfig) (func(), error) {
+		stop, err := opts.Network.Start(lbvm.Machine{ID: m.GUID, NICs: nics, Dir: lbDir(m), Config: config})
+		return ending(opts.Log, "load-balancer VM is not all gone", m.Name, stop), err
+	}
+}
+
+// plug gives the guests of this process their addresses beside those.
+func plug(opts Options) guest.Plug {
+	return func(nics []guest.NIC) (func(), error) {
+		unplug, err := opts.Network.Plug(nics)
+		return ending(opts.Log, "guest keeps addresses", fmt.Sprint(nics[0].Addresses), unplug), err
+	}
+}
+
+// ending tells of an end that fails: a VM that loses its power can do nothing about it.
+func ending(log logr.Logger, message, who string, end func() error) func() {
+	return func() {
+		if err := end(); err != nil {
+			log.Error(err, message, "guest", who)
+		}
+	}
 }
 
 // Start implements fabric.GuestRuntime.

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,14 +15,10 @@ import (
 )
 
 // ListenersOn are the names of the programs on this machine that listen on an IPv4
-// address and port of TCP, as the kernel tells them.
+// address and port of TCP, as the kernel tells them. They may be in network namespaces
+// of their own, as load-balancer VMs are.
 func ListenersOn(at netip.AddrPort) ([]string, error) {
-	table, err := os.Open("/proc/net/tcp")
-	if err != nil {
-		return nil, fmt.Errorf("looking who listens on %s: %w", at, err)
-	}
-	defer table.Close()
-	sockets, err := listening(table, at)
+	sockets, err := listeningAnywhere(at)
 	if err != nil {
 		return nil, fmt.Errorf("looking who listens on %s: %w", at, err)
 	}
@@ -43,6 +41,33 @@ func ListenersOn(at netip.AddrPort) ([]string, error) {
 		}
 	}
 	return programs, nil
+}
+
+// listeningAnywhere asks a table of each network namespace that a process is in.
+func listeningAnywhere(at netip.AddrPort) (map[string]bool, error) {
+	spaces, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	sockets, asked := map[string]bool{}, map[string]bool{}
+	for _, space := range spaces {
+		// Who has ended meanwhile tells nothing; others may be where it was.
+		name, err := os.Readlink(space)
+		if err != nil || asked[name] {
+			continue
+		}
+		table, err := os.Open(filepath.Join(filepath.Dir(filepath.Dir(space)), "net", "tcp"))
+		if err != nil {
+			continue
+		}
+		found, err := listening(table, at)
+		if err := errors.Join(err, table.Close()); err != nil {
+			return nil, err
+		}
+		asked[name] = true
+		maps.Copy(sockets, found)
+	}
+	return sockets, nil
 }
 
 // listenState is TCP_LISTEN in the kernel's table.
