@@ -28,6 +28,8 @@ type balancer struct {
 	batch   *batcher
 	writer  *writer
 	carried func(since int64, service string) bool
+	// turns keep upstream's controller and keeper from working on one Service at once.
+	turns turns
 }
 
 // GetLoadBalancer implements cloudprovider.LoadBalancer.
@@ -51,6 +53,7 @@ func (b *balancer) GetLoadBalancerName(context.Context, string, *corev1.Service)
 // Service: that may take as long as a load-balancer VM takes to answer, and others wait
 // for their turn. The address is published when it is carried, by publisher.
 func (b *balancer) EnsureLoadBalancer(ctx context.Context, _ string, service *corev1.Service, _ []*corev1.Node) (*corev1.LoadBalancerStatus, error) {
+	defer b.turns.take(nameOf(service))()
 	if err := b.ensure(ctx, service); err != nil {
 		return nil, inUpstreamsTerms(err)
 	}
@@ -111,11 +114,21 @@ func (b *balancer) UpdateLoadBalancer(context.Context, string, *corev1.Service, 
 // EnsureLoadBalancerDeleted implements cloudprovider.LoadBalancer. It returns when the
 // LoadBalancer is told: a Service that has gone is in no new plan.
 func (b *balancer) EnsureLoadBalancerDeleted(ctx context.Context, _ string, service *corev1.Service) error {
-	name := nameOf(service)
-	b.vips.forget(name)
-	b.book.remove(name)
+	b.withdraw(nameOf(service))
 	// Even if it was not in the book, there may be an address to give back.
 	return b.batch.wait(ctx)
+}
+
+// withdraw strikes a Service out when nobody else works on it.
+func (b *balancer) withdraw(name string) {
+	defer b.turns.take(name)()
+	b.strike(name)
+}
+
+// strike takes a Service out of all that is known.
+func (b *balancer) strike(name string) {
+	b.vips.forget(name)
+	b.book.remove(name)
 }
 
 // statusOf is what is to be published of a Service now: its address, if that is

@@ -58,7 +58,9 @@ type session struct {
 	batch     *batcher
 	vips      *vips
 	publisher *publisher
-	claims    bell
+	keeper    *keeper
+	// claims rings when a claim has changed, gone when one may have gone.
+	claims, gone bell
 	// latest is the LoadBalancer as it was last seen, which is the cache's own.
 	latest atomic.Pointer[capstanv1.LoadBalancer]
 	// leaving are the nodes whose machines are being deleted, by name.
@@ -91,6 +93,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 	s.vips.allMet = s.batch.soon
 	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries}
 	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
+	s.keeper = &keeper{services: s.services, balancer: balancer, clock: r.Clock, changed: &s.gone}
 	if err := s.addUpstream(kube, &provider{
 		balancer: balancer, instances: &instances{client: r.Client, live: r.Live, namespace: lb.Namespace},
 	}); err != nil {
@@ -164,8 +167,7 @@ func (s *session) follow() error {
 			switch {
 			case err != nil:
 			case s.book.has(name):
-				s.vips.forget(name)
-				s.book.remove(name)
+				s.publisher.balancer.strike(name)
 				s.batch.soon()
 			default:
 				s.vips.met(name)
@@ -200,6 +202,7 @@ func (s *session) run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { s.batch.run(ctx) })
 	all.Go(func() { s.publisher.run(ctx) })
+	all.Go(func() { s.keeper.run(ctx) })
 	for _, run := range s.upstream {
 		all.Go(func() { run(quiet) })
 	}

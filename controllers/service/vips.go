@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -86,7 +87,16 @@ func (v *vips) of(ctx context.Context, a ask) (string, error) {
 		} else if err := v.client.Get(ctx, client.ObjectKeyFromObject(wanted), claim); client.IgnoreNotFound(err) != nil {
 			return "", fmt.Errorf("reading IPAddressClaim %s: %w", chosen.name, err)
 		}
-		if address, err := v.addressOf(ctx, claim); address != "" || err != nil {
+		address, err := v.addressOf(ctx, claim)
+		if a.address == "" && isNotToBeHad(err) {
+			// It is content with any other.
+			if err = nil; chosen.request != "" {
+				chosen = v.asksForAny(a.entry.Name, chosen)
+				wanted, apply = v.claimOf(chosen), true
+				continue
+			}
+		}
+		if address != "" || err != nil {
 			return address, err
 		}
 		select {
@@ -97,6 +107,21 @@ func (v *vips) of(ctx context.Context, a ask) (string, error) {
 			return "", ctx.Err()
 		}
 	}
+}
+
+// isNotToBeHad tells that there is no address because of which one was asked for.
+func isNotToBeHad(err error) bool {
+	var no *noAddressError
+	return errors.As(err, &no) && (no.reason == capstanv1.ReasonAddressTaken || no.reason == capstanv1.ReasonAddressOutOfRange)
+}
+
+// asksForAny has a claim ask for no address in particular.
+func (v *vips) asksForAny(service string, c claimed) claimed {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c.request = ""
+	v.wanted[service] = c
+	return c
 }
 
 // choose decides which claim a Service uses: the one it has wherever that is possible,
@@ -111,13 +136,11 @@ func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 	name, label := a.entry.Name, hash(a.vipKey)
 	chosen := claimed{name: v.lb.Name + "-vip-" + hash(a.vipKey+"/"+a.address), label: label, request: a.address}
 	has, _, isCarried := v.book.get(name)
-	if a.address == "" && isCarried && len(v.book.users(has.VIP, name)) == 0 {
-		// Should its claim be gone, that is what to ask for.
-		chosen.request = has.VIP
-	}
+	isHeld := false
 	var own, fitting, other *claimed
 	for i := range claims {
 		c := &claims[i]
+		isHeld = isHeld || c.address == has.VIP
 		fits := a.address == "" || a.address == c.address || c.address == "" && a.address == c.request
 		switch {
 		case isCarried && c.address == has.VIP && fits:
@@ -140,6 +163,10 @@ func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 	case other != nil && a.shared && len(v.book.users(other.address, name)) > 0:
 		v.meet(name)
 		return claimed{}, &crowdedError{fmt.Sprintf("the Services that share this address have %s: ask for that, or share with others", other.address)}
+	}
+	if isCarried && !isHeld && a.address == "" && chosen.address == "" && chosen.request == "" {
+		// The claim of what it has is gone: it is asked for again.
+		chosen.request = has.VIP
 	}
 	v.wanted[name] = chosen
 	v.meet(name)
@@ -176,13 +203,13 @@ func (v *vips) known(ctx context.Context) ([]claimed, error) {
 	return known, nil
 }
 
-func (v *vips) list(ctx context.Context) ([]ipamv1.IPAddressClaim, error) {
+func (v *vips) list(ctx context.Context, options ...client.ListOption) ([]ipamv1.IPAddressClaim, error) {
 	claims := &ipamv1.IPAddressClaimList{}
-	if err := v.client.List(ctx, claims, client.InNamespace(v.lb.Namespace),
-		client.MatchingLabels{capstanv1.LoadBalancerLabel: v.lb.Name}, client.HasLabels{capstanv1.ServiceVIPLabel}); err != nil {
+	if err := v.client.List(ctx, claims, append(options, client.InNamespace(v.lb.Namespace),
+		client.MatchingLabels{capstanv1.LoadBalancerLabel: v.lb.Name}, client.HasLabels{capstanv1.ServiceVIPLabel})...); err != nil {
 		return nil, fmt.Errorf("listing the IPAddressClaims of LoadBalancer %s: %w", v.lb.Name, err)
 	}
-	owned := claims.Items[:0]
+	var owned []ipamv1.IPAddressClaim
 	for i := range claims.Items {
 		if metav1.IsControlledBy(&claims.Items[i], v.lb) {
 			owned = append(owned, claims.Items[i])

@@ -82,13 +82,16 @@ func (r *Reconciler) loadBalancerChanged(_ context.Context, obj client.Object, i
 	return nil
 }
 
-func (r *Reconciler) claimChanged(_ context.Context, obj client.Object, _ bool) *client.ObjectKey {
+func (r *Reconciler) claimChanged(_ context.Context, obj client.Object, isNew bool) *client.ObjectKey {
 	claim, ok := obj.(*ipamv1.IPAddressClaim)
 	if !ok || claim.Labels[capstanv1.ServiceVIPLabel] == "" {
 		return nil
 	}
 	if s := r.sessions.of(client.ObjectKey{Namespace: claim.Namespace, Name: claim.Spec.ClusterName}); s != nil {
 		s.claims.ring()
+		if isNew || !claim.DeletionTimestamp.IsZero() {
+			s.gone.ring()
+		}
 	}
 	return nil
 }

@@ -1,0 +1,89 @@
+package service_test
+
+import (
+	"net/netip"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+var _ = Describe("The claim of a Service's address", func() {
+	It("is made again when somebody deletes it", func(ctx SpecContext) {
+		s := newSite(ctx)
+		for _, name := range []string{"first", "second", "third"} {
+			s.expose(ctx, name)
+			Eventually(s.published(ctx, name)).ShouldNot(BeEmpty())
+		}
+		s.expose(ctx, "fourth", annotate(capstanv1.SharedVIPAnnotation, "edge"))
+		s.expose(ctx, "fifth", annotate(capstanv1.SharedVIPAnnotation, "edge"), func(s *corev1.Service) { s.Spec.Ports[0].Port = 81 })
+		Eventually(s.published(ctx, "fourth")).ShouldNot(BeEmpty())
+		Eventually(s.published(ctx, "fifth")).Should(Equal(s.published(ctx, "fourth")()))
+		claimOf := func(name string) *ipamv1.IPAddressClaim {
+			vip := s.published(ctx, name)()
+			for _, claim := range s.claims(ctx) {
+				if ready := conditions.Get(&claim, ipamv1.IPAddressClaimReadyCondition); ready != nil && ready.Message == vip && claim.DeletionTimestamp.IsZero() {
+					return &claim
+				}
+			}
+			return nil
+		}
+
+		By("freeing two, one of them shared")
+		for _, name := range []string{"second", "fourth"} {
+			vip, old := s.published(ctx, name)(), claimOf(name)
+			Expect(env.Client.Delete(ctx, old)).To(Succeed())
+			Eventually(func() types.UID {
+				if claim := claimOf(name); claim != nil {
+					return claim.UID
+				}
+				return old.UID
+			}).ShouldNot(Equal(old.UID))
+			Expect(s.told(ctx)["default/"+name].VIP).To(Equal(vip))
+			Consistently(s.published(ctx, name), "300ms").Should(Equal(vip))
+		}
+		Expect(s.told(ctx)["default/fifth"].VIP).To(Equal(s.told(ctx)["default/fourth"].VIP))
+		Eventually(s.reserved(ctx)).Should(HaveLen(4))
+
+		By("somebody else having taken it")
+		lost := s.published(ctx, "third")()
+		thief := &capstanv1.AddressReservation{
+			ObjectMeta: metav1.ObjectMeta{Name: addresspool.ReservationName(s.network.Name, netip.MustParseAddr(lost))},
+			Spec: capstanv1.AddressReservationSpec{
+				LogicalNetwork: s.network.Name, Address: lost,
+				ClaimRef: capstanv1.ClaimReference{Namespace: s.namespace, Name: "thief", UID: "thief"},
+			},
+		}
+		hold := claimOf("third")
+		before := hold.DeepCopy()
+		hold.Finalizers = append(hold.Finalizers, "example.com/hold")
+		Expect(env.Client.Patch(ctx, hold, client.MergeFrom(before))).To(Succeed())
+		Expect(env.Client.Delete(ctx, hold)).To(Succeed())
+		Eventually(func() error { return env.Client.Create(ctx, thief.DeepCopy()) }).Should(Succeed())
+		Eventually(func() error {
+			before := hold.DeepCopy()
+			hold.Finalizers = nil
+			return env.Client.Patch(ctx, hold, client.MergeFrom(before))
+		}).Should(Succeed())
+		Eventually(s.published(ctx, "third")).ShouldNot(Equal(lost))
+		Expect(s.published(ctx, "third")()).NotTo(BeEmpty())
+		Expect(s.told(ctx)["default/third"].VIP).To(Equal(s.published(ctx, "third")()))
+		Expect(env.Client.Delete(ctx, thief)).To(Succeed())
+
+		By("deleting the Service whose address is being claimed again")
+		hold = claimOf("first")
+		Expect(env.Client.Delete(ctx, hold)).To(Succeed())
+		Expect(s.CoreV1().Services("default").Delete(ctx, "first", metav1.DeleteOptions{})).To(Succeed())
+		Eventually(s.reserved(ctx)).Should(HaveLen(3))
+		Eventually(func() map[string]capstanv1.LoadBalancerService { return s.told(ctx) }).Should(HaveLen(4))
+		Consistently(func() map[string]capstanv1.LoadBalancerService { return s.told(ctx) }, "300ms").ShouldNot(HaveKey("default/first"))
+	})
+})
