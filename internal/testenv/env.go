@@ -8,16 +8,22 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/capi"
 )
 
 // ManagerNamespace is the manager's own namespace. Every Env has it.
@@ -39,8 +45,8 @@ type Env struct {
 	// Log is what managers log to, nothing unless a test sets it.
 	Log logr.Logger
 
-	webhooks   *envtest.WebhookInstallOptions
-	clusterAPI bool
+	webhooks  *envtest.WebhookInstallOptions
+	configure func(*manager.Options) error
 }
 
 // Option changes how an Env is started.
@@ -88,8 +94,14 @@ func (e *Env) Namespace(ctx context.Context, t T) string {
 	return namespace.Name
 }
 
+// addKinds registers what our controllers work with. Package capi registers more, and
+// brings all of Cluster API into each program that imports it.
 func addKinds(scheme *runtime.Scheme) error {
-	kinds := runtime.NewSchemeBuilder(capi.AddToScheme, capstanv1.AddToScheme, infrav1.AddToScheme)
+	kinds := runtime.NewSchemeBuilder(
+		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme,
+		clusterv1.AddToScheme, bootstrapv1.AddToScheme, controlplanev1.AddToScheme, ipamv1.AddToScheme,
+		capstanv1.AddToScheme, infrav1.AddToScheme,
+	)
 	return kinds.AddToScheme(scheme)
 }
 

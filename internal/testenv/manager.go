@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/capstan-k8s/capstan/internal/capi"
 	"github.com/capstan-k8s/capstan/internal/pacing"
 )
 
@@ -60,8 +59,8 @@ func (e *Env) RunManager(t T, add func(context.Context, manager.Manager) error) 
 		// Several managers of one suite may have controllers of one name.
 		Controller: config.Controller{SkipNameValidation: &unnamed},
 	}
-	if e.clusterAPI {
-		must(t, "configuring the manager for Cluster API", capi.ConfigureManager(&options))
+	if e.configure != nil {
+		must(t, "configuring the manager for Cluster API", e.configure(&options))
 	}
 	mgr, err := manager.New(e.Config, options)
 	must(t, "making a manager", err)

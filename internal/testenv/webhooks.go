@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
@@ -24,14 +25,16 @@ func WithWebhooks(t T) Option {
 	}
 }
 
-// WithClusterAPI registers Cluster API's admission webhooks, too, and lets
-// RunManager make managers that its reconcilers can be added to.
-func WithClusterAPI(t T) Option {
+// WithClusterAPI registers Cluster API's kinds and admission webhooks, too, and lets
+// RunManager make managers that its reconcilers can be added to. What does so is
+// passed in, as few suites need it and all would have to link it.
+func WithClusterAPI(t T, addToScheme func(*runtime.Scheme) error, configure func(*manager.Options) error) Option {
 	t.Helper()
 	root, err := repositoryRoot()
 	must(t, "finding config/capi", err)
 	return func(e *Env, server *envtest.Environment) {
-		e.clusterAPI = true
+		must(t, "registering the kinds of Cluster API", addToScheme(e.Scheme))
+		e.configure = configure
 		server.WebhookInstallOptions.Paths = append(server.WebhookInstallOptions.Paths, filepath.Join(root, "config", "capi", "webhook", "manifests.yaml"))
 	}
 }

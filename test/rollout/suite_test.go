@@ -47,7 +47,7 @@ var (
 )
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	env = testenv.Start(GinkgoT(), testenv.WithWebhooks(GinkgoT()), testenv.WithClusterAPI(GinkgoT()))
+	env = testenv.Start(GinkgoT(), testenv.WithWebhooks(GinkgoT()), testenv.WithClusterAPI(GinkgoT(), capi.AddToScheme, capi.ConfigureManager))
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
 		clusters, err := capi.SetupReconcilers(ctx, mgr, capi.Options{NewQueue: testenv.Controller().NewQueue, NewPromptQueue: testenv.Controller().NewQueue})
 		if err != nil {
