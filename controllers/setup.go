@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/capstan-k8s/capstan/controllers/addon"
 	"github.com/capstan-k8s/capstan/controllers/hypervcluster"
 	"github.com/capstan-k8s/capstan/controllers/hypervhost"
 	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
@@ -65,6 +66,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		setup
 	}{
 		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience}},
+		{"addon", &addon.Reconciler{Client: c, Live: r, Events: e, Connections: clusters, Clock: shared.clock, Resync: addon.DefaultResync}},
 		{"NodePool", &nodepool.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock,
 			RolloutQuietPeriod: options.RolloutQuietPeriod, RolloutLongestHold: options.RolloutLongestHold,

@@ -16,6 +16,8 @@ const (
 	ControlPlaneReadyCondition = "ControlPlaneReady"
 	// NodePoolsReadyCondition: all NodePools of the cluster are ready.
 	NodePoolsReadyCondition = "NodePoolsReady"
+	// AddonsReadyCondition: all addons of the cluster are applied and well.
+	AddonsReadyCondition = "AddonsReady"
 	// MachinesReadyCondition: all machines of a NodePool are available.
 	MachinesReadyCondition = "MachinesReady"
 	// VIPAllocatedCondition: a LoadBalancer has its virtual address.
@@ -77,6 +79,10 @@ const (
 	ReasonWaitingForGuest            = "WaitingForGuest"
 	ReasonWaitingForNode             = "WaitingForNode"
 	ReasonWaitingForEnrolment        = "WaitingForEnrolment"
+	ReasonWaitingForConfigMap        = "WaitingForConfigMap"
+	ReasonWaitingForAddons           = "WaitingForAddons"
+	ReasonWaitingForHealth           = "WaitingForHealth"
+	ReasonWaitingForKind             = "WaitingForKind"
 	ReasonWaitingForFirstContact     = "WaitingForFirstContact"
 	ReasonStagingImage               = "StagingImage"
 	ReasonCreating                   = "Creating"
@@ -123,6 +129,9 @@ const (
 	ReasonEnrolmentLost            = "EnrolmentLost"
 	ReasonSharedHost               = "SharedHost"
 	ReasonServicesRefused          = "ServicesRefused"
+	ReasonInvalidManifests         = "InvalidManifests"
+	ReasonManifestsRejected        = "ManifestsRejected"
+	ReasonUnhealthy                = "Unhealthy"
 	ReasonAddressTaken             = "AddressTaken"
 	ReasonAddressOutOfRange        = "AddressOutOfRange"
 	ReasonInternalError            = "InternalError"

@@ -19,6 +19,13 @@ const (
 	// RoleLabel is the role of a VirtualMachine, in lower case.
 	RoleLabel = "capstan.dev/role"
 
+	// AddonLabel on an object in a workload cluster names the addon that it is of. Given
+	// to an object that Capstan did not make, it lets the addon take that over.
+	AddonLabel = "capstan.dev/addon"
+	// AllowCNIChangeAnnotation on a WorkloadCluster, with the value true, lets the network
+	// plugin of a running cluster be changed, which cuts off all pods that run.
+	AllowCNIChangeAnnotation = "capstan.dev/allow-cni-change"
+
 	// AddressRangeAnnotation on an IPAddressClaim says which range of the
 	// LogicalNetwork to take the address from: AddressRangeNodes, the default, or
 	// AddressRangeVIPs.

@@ -78,39 +78,6 @@ type WorkloadClusterSpec struct {
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
 
-// Addons says what runs in a cluster besides Kubernetes itself.
-type Addons struct {
-	// cni is the network plugin of the cluster. It is not installed yet: say which
-	// one you install, so that what depends on it can be checked.
-	// +optional
-	CNI CNI `json:"cni,omitzero"`
-}
-
-// CNI is the network plugin of a cluster.
-type CNI struct {
-	// name of the network plugin. If it is not given, nothing that depends on it is
-	// checked.
-	// +optional
-	Name CNIName `json:"name,omitempty"`
-}
-
-// CNIName names a network plugin.
-// +kubebuilder:validation:Enum=Antrea;Calico;Cilium;Flannel
-type CNIName string
-
-// Network plugins.
-const (
-	CNIAntrea  CNIName = "Antrea"
-	CNICalico  CNIName = "Calico"
-	CNICilium  CNIName = "Cilium"
-	CNIFlannel CNIName = "Flannel"
-)
-
-// SupportsWindows tells whether the plugin runs on Windows nodes. One that is not
-// known is given the benefit of the doubt.
-// Source: Kubernetes documentation, networking on Windows.
-func (n CNIName) SupportsWindows() bool { return n != CNICilium }
-
 // ControlPlaneSpec describes the control-plane machines.
 type ControlPlaneSpec struct {
 	// replicas is the number of control-plane machines, each with a member of
@@ -200,7 +167,8 @@ type NodePoolDefaults struct {
 // WorkloadClusterStatus is the observed state of a workload cluster.
 type WorkloadClusterStatus struct {
 	// conditions tell how the cluster is. Ready sums up LoadBalancerReady,
-	// ControlPlaneReady and NodePoolsReady.
+	// ControlPlaneReady and NodePoolsReady, and the network plugin if it is installed by
+	// Capstan; AddonsReady, which is there as long as there are addons, sums up those.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -236,6 +204,13 @@ type WorkloadClusterStatus struct {
 	// nodes counts the machines of all NodePools.
 	// +optional
 	Nodes *ReplicaCounts `json:"nodes,omitempty"`
+
+	// addons tell how each addon is, in the order of the spec.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	Addons []AddonStatus `json:"addons,omitempty"`
 }
 
 // ReplicaCounts counts machines.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,9 +40,24 @@ func setStatus(s *scope) {
 	setEndpoint(s)
 	setControlPlane(s)
 	setNodePools(s)
+	setReady(wlc)
+}
+
+// setReady sums up. The network plugin counts as far as it is installed by Capstan; other
+// addons do not decide over the cluster. What is wrong with the plugin is why no node
+// becomes ready, and is told instead of that.
+func setReady(wlc *capstanv1.WorkloadCluster) {
+	parts := []string{capstanv1.LoadBalancerReadyCondition, capstanv1.ControlPlaneReadyCondition, capstanv1.NodePoolsReadyCondition}
+	if reason, message := networkPluginWaits(wlc); reason != "" {
+		missing := slices.ContainsFunc(parts, func(part string) bool { return !conditions.IsTrue(wlc, part) })
+		if !missing || conditions.IsFault(reason) && conditions.IsTrue(wlc, capstanv1.LoadBalancerReadyCondition) {
+			conditions.False(wlc, capstanv1.ReadyCondition, reason, "network plugin: %s", message)
+			return
+		}
+	}
 	conditions.Summarize(wlc, capstanv1.ReadyCondition, capstanv1.ReasonReady,
 		fmt.Sprintf("version %s, %s control-plane machines and %s nodes ready", wlc.Status.Version, wlc.Status.ControlPlane.Summary, wlc.Status.Nodes.Summary),
-		capstanv1.LoadBalancerReadyCondition, capstanv1.ControlPlaneReadyCondition, capstanv1.NodePoolsReadyCondition)
+		parts...)
 }
 
 func reasonOf(err error) string {

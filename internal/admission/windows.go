@@ -57,7 +57,7 @@ func warnWindowsPool(ctx context.Context, live client.Reader, pool *capstanv1.No
 	case err != nil:
 		return nil, fmt.Errorf("reading WorkloadCluster %s: %w", pool.Spec.ClusterName, err)
 	case cluster.Spec.Addons.CNI.Name != "":
-		return nil, nil
+		return warnFlannelOnWindows(cluster, []string{pool.Name}), nil
 	}
 	return admission.Warnings{fmt.Sprintf(
 		"spec.os: WorkloadCluster %s does not say which network plugin it has (addons.cni.name): Windows nodes need one that runs on Windows (%s)",
@@ -71,20 +71,29 @@ func checkWindowsPools(ctx context.Context, live client.Reader, cluster *capstan
 	if plugin.SupportsWindows() {
 		return nil, nil
 	}
-	pools := &capstanv1.NodePoolList{}
-	if err := live.List(ctx, pools, client.InNamespace(cluster.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing NodePools: %w", err)
-	}
-	var names []string
-	for i := range pools.Items {
-		pool := &pools.Items[i]
-		if pool.Spec.ClusterName == cluster.Name && pool.Spec.OS == capstanv1.OSWindows && pool.DeletionTimestamp.IsZero() {
-			names = append(names, pool.Name)
-		}
+	names, err := windowsPoolsOf(ctx, live, cluster)
+	if err != nil {
+		return nil, err
 	}
 	if len(names) == 0 {
 		return nil, nil
 	}
 	return field.ErrorList{field.Invalid(field.NewPath("spec", "addons", "cni", "name"), plugin, fmt.Sprintf(
 		"does not run on Windows, and these NodePools do: %s. Use one that does (%s), or delete them first", strings.Join(names, ", "), windowsNetworkPlugins()))}, nil
+}
+
+// windowsPoolsOf returns the names of a cluster's pools of Windows nodes, but for those
+// that go.
+func windowsPoolsOf(ctx context.Context, live client.Reader, cluster *capstanv1.WorkloadCluster) ([]string, error) {
+	pools, err := poolsOf(ctx, live, cluster)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range pools {
+		if pools[i].Spec.OS == capstanv1.OSWindows {
+			names = append(names, pools[i].Name)
+		}
+	}
+	return names, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -60,14 +61,12 @@ func (v *workloadClusterValidator) validate(ctx context.Context, old, wlc *capst
 			return nil, err
 		}
 		errs = append(errs, changeErrs...)
+		errs = append(errs, validateCNIChange(old, wlc)...)
 	}
 	if len(errs) > 0 {
 		return nil, apierrors.NewInvalid(capstanv1.GroupVersion.WithKind("WorkloadCluster").GroupKind(), wlc.Name, errs)
 	}
-	if old != nil && old.Spec.Version == wlc.Spec.Version && old.Spec.ControlPlane.Image == wlc.Spec.ControlPlane.Image {
-		return nil, nil
-	}
-	return v.warnings(ctx, wlc)
+	return v.warnings(ctx, old, wlc)
 }
 
 // change is what is wrong with a new version.
@@ -88,17 +87,28 @@ func (v *workloadClusterValidator) change(ctx context.Context, old, wlc *capstan
 		validateHeldPools(path, pools, now, wlc.Spec.Version)...), nil
 }
 
-// warnings tell what will work, but not at once.
-func (v *workloadClusterValidator) warnings(ctx context.Context, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+// warnings tell what will work, but not at once, of that which has changed.
+func (v *workloadClusterValidator) warnings(ctx context.Context, old, wlc *capstanv1.WorkloadCluster) (admission.Warnings, error) {
+	var warnings admission.Warnings
+	if old == nil || !equality.Semantic.DeepEqual(old.Spec.Addons.CNI, wlc.Spec.Addons.CNI) {
+		pools, err := windowsPoolsOf(ctx, v.live, wlc)
+		if err != nil {
+			return nil, err
+		}
+		warnings = append(warnCNI(wlc), warnFlannelOnWindows(wlc, pools)...)
+	}
+	if old != nil && old.Spec.Version == wlc.Spec.Version && old.Spec.ControlPlane.Image == wlc.Spec.ControlPlane.Image {
+		return warnings, nil
+	}
 	images, err := listImages(ctx, v.live)
 	if err != nil {
 		return nil, err
 	}
 	// What was let through without an image says so in its status.
 	if image, _ := findImage(images, capstanv1.OSLinux, wlc.Spec.Version, wlc.Spec.ControlPlane.Image, nil, nil); image != nil {
-		return warnUnstaged(image), nil
+		warnings = append(warnings, warnUnstaged(image)...)
 	}
-	return nil, nil
+	return warnings, nil
 }
 
 // problems are what is wrong with a WorkloadCluster, whatever it was before.

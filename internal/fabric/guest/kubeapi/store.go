@@ -133,6 +133,7 @@ func (s *Store) create(r *Resource, obj Object, dryRun bool) (Object, error) {
 	obj.SetDeletionGracePeriodSeconds(nil)
 	obj.SetSelfLink("")
 	obj.SetGeneration(1)
+	s.settle(obj)
 	if dryRun {
 		return obj, nil
 	}
@@ -194,6 +195,7 @@ func (s *Store) update(r *Resource, namespace, name string, change Change) (Obje
 	}
 	if specChanged {
 		obj.SetGeneration(old.GetGeneration() + 1)
+		s.settle(obj)
 	}
 	if equality.Semantic.DeepEqual(old, obj) {
 		return old, false, nil

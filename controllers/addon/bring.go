@@ -1,0 +1,143 @@
+package addon
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addons"
+)
+
+// How soon an addon is looked at again that is not well yet: after a tenth of the time
+// that it has taken, within these bounds. What somebody must change is tried again less
+// often; the change itself, if it is of the spec or a ConfigMap, is heard of.
+const (
+	soonest = time.Second
+	latest  = 15 * time.Second
+	refused = 30 * time.Second
+)
+
+// bringAll applies the addons in their order, each when those before it let it.
+func (r *Reconciler) bringAll(ctx context.Context, s *scope) error {
+	held := ""
+	for _, one := range s.steps {
+		switch {
+		case one.leaves:
+		case one.addon == nil:
+			// Why is told already.
+		case s.site == nil:
+			one.keep(capstanv1.ReasonWaitingForControlPlane, s.absent)
+		case held != "":
+			one.keep(capstanv1.ReasonWaitingForAddons, "waiting for addon "+held)
+		default:
+			if err := r.bring(ctx, s, one); err != nil {
+				return err
+			}
+		}
+		if held == "" && !one.leaves && one.holdsNext() {
+			held = one.name
+		}
+	}
+	return nil
+}
+
+// keep leaves it at what was found before if there is nothing to be done, or else waits.
+func (s *step) keep(reason, message string) {
+	if before := s.before(); s.wasWell() && before != nil {
+		s.applied = true
+		s.outcome = outcome{before.Status, before.Reason, before.Message}
+		return
+	}
+	s.waits(reason, "%s", message)
+}
+
+func (s *step) before() *metav1.Condition {
+	if s.known == nil {
+		return nil
+	}
+	return meta.FindStatusCondition(s.known.Conditions, capstanv1.ReadyCondition)
+}
+
+// holdsNext tells whether the next addon has to wait. One that was well once, and is not
+// now, holds up nobody: a node may have failed.
+func (s *step) holdsNext() bool {
+	switch {
+	case s.addon == nil:
+		return true
+	case s.addon.HoldsNext:
+		return !s.ready() && !s.wasWell()
+	default:
+		return !s.applied
+	}
+}
+
+// bring applies one addon if that is due, and judges it.
+func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
+	key, now := client.ObjectKeyFromObject(s.wlc), r.Clock.Now()
+	was := r.applied.of(key, s.wlc.UID, one.name)
+	var health addons.Health
+	var why string
+	if was.revision != one.addon.Revision || now.Sub(was.at) >= r.Resync {
+		unwell, err := s.site.apply(ctx, one.addon, s.has)
+		if err != nil {
+			r.applied.set(key, s.wlc.UID, one.name, applied{})
+			return s.failed(one, err, now)
+		}
+		was = applied{revision: one.addon.Revision, at: now, unwell: unwell}
+		health, why = worst(unwell, func(*unstructured.Unstructured) bool { return true })
+	} else {
+		var err error
+		if was.unwell, health, why, err = s.site.judge(ctx, was.unwell); err != nil {
+			return s.failed(one, err, now)
+		}
+	}
+	r.applied.set(key, s.wlc.UID, one.name, was)
+	one.applied = true
+	s.lookAgain(was.at.Add(r.Resync).Sub(now))
+	switch health {
+	case addons.Well:
+		one.outcome = outcome{metav1.ConditionTrue, capstanv1.ReasonReady, counted(len(one.addon.Objects)) + " applied and well"}
+	case addons.Failed:
+		one.waits(capstanv1.ReasonUnhealthy, "%s", why)
+		s.lookAgain(refused)
+	case addons.Coming:
+		one.waits(capstanv1.ReasonWaitingForHealth, "waiting for %s", why)
+		s.lookAgain(one.patience(now))
+	}
+	return nil
+}
+
+// has tells whether the spec has an addon of a name.
+func (s *scope) has(name string) bool {
+	one := s.step(name)
+	return one != nil && !one.leaves
+}
+
+// failed tells of an error that is the addon's own, and returns any other.
+func (s *scope) failed(one *step, err error, now time.Time) error {
+	reason := reasonOf(err)
+	one.waits(reason, "%s", err)
+	switch reason {
+	case capstanv1.ReasonInternalError:
+		return err
+	case capstanv1.ReasonWaitingForKind, capstanv1.ReasonWaitingForHealth:
+		s.lookAgain(one.patience(now))
+	default:
+		s.lookAgain(refused)
+	}
+	return nil
+}
+
+// patience is how long an addon is left alone that is not well yet.
+func (s *step) patience(now time.Time) time.Duration {
+	before := s.before()
+	if before == nil || before.Status == metav1.ConditionTrue {
+		return soonest
+	}
+	return min(max(now.Sub(before.LastTransitionTime.Time)/10, soonest), latest)
+}

@@ -1,0 +1,65 @@
+package addon
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addons"
+)
+
+// notOwnedError says that an object is there already and is not the addon's.
+type notOwnedError struct {
+	object addons.ID
+	// owner is the addon that has it, if any does.
+	owner, addon string
+}
+
+// Error implements error.
+func (e *notOwnedError) Error() string {
+	if e.owner != "" {
+		return fmt.Sprintf("%s is of addon %s: it can be in one addon only", e.object, e.owner)
+	}
+	return fmt.Sprintf("%s exists in the cluster and was not made by Capstan: it is left alone; to have it taken over, label it %s=%s, or delete it",
+		e.object, capstanv1.AddonLabel, e.addon)
+}
+
+// notYetError says what must come about first.
+type notYetError struct{ what string }
+
+// Error implements error.
+func (e *notYetError) Error() string { return "waiting for " + e.what }
+
+// unknownKindError says that the cluster does not know kinds, or not yet.
+type unknownKindError struct{ kinds []string }
+
+// Error implements error.
+func (e *unknownKindError) Error() string {
+	return "waiting for the cluster to know " + strings.Join(e.kinds, "; ")
+}
+
+// rejectedError is of what will fail again until somebody changes something.
+type rejectedError struct{ error }
+
+// Unwrap returns why.
+func (e *rejectedError) Unwrap() error { return e.error }
+
+func reasonOf(err error) string {
+	var notOwned *notOwnedError
+	var notYet *notYetError
+	var unknownKind *unknownKindError
+	var rejected *rejectedError
+	switch {
+	case errors.As(err, &notOwned):
+		return capstanv1.ReasonNotOwned
+	case errors.As(err, &notYet):
+		return capstanv1.ReasonWaitingForHealth
+	case errors.As(err, &unknownKind):
+		return capstanv1.ReasonWaitingForKind
+	case errors.As(err, &rejected):
+		return capstanv1.ReasonManifestsRejected
+	default:
+		return capstanv1.ReasonInternalError
+	}
+}

@@ -1,0 +1,156 @@
+package addon
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addons"
+)
+
+// Annotations by which an object asks to stay when its addon has it no more. They are
+// those of cli-utils, which kpt and others know, too.
+const (
+	onRemoveAnnotation = "cli-utils.sigs.k8s.io/on-remove"
+	onRemoveKeep       = "keep"
+	deletionAnnotation = "client.lifecycle.config.k8s.io/deletion"
+	deletionDetach     = "detach"
+)
+
+// removeRest removes the addons that have left the spec, also those that only the
+// cluster remembers. What is to be applied comes first: it may take over what they have.
+func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
+	key, now := client.ObjectKeyFromObject(s.wlc), r.Clock.Now()
+	leaving := false
+	for _, one := range s.steps {
+		if one.leaves {
+			leaving = true
+			one.waits(capstanv1.ReasonDeleting, "removing: %s", s.absent)
+		}
+	}
+	if s.site == nil || !leaving && now.Sub(r.applied.sweptAt(key, s.wlc.UID)) < r.Resync {
+		return nil
+	}
+	for _, one := range s.steps {
+		if !one.leaves && !one.applied {
+			for _, other := range s.steps {
+				if other.leaves {
+					other.waits(capstanv1.ReasonDeleting, "removing: waiting for addon %s to be applied", one.name)
+				}
+			}
+			return nil
+		}
+	}
+	inventories, err := s.site.inventories(ctx)
+	if err != nil {
+		return err
+	}
+	for name, inventory := range inventories {
+		if s.has(name) {
+			continue
+		}
+		one := s.step(name)
+		if one == nil {
+			one = &step{name: name, leaves: true}
+			s.steps = append(s.steps, one)
+		}
+		if err := r.remove(ctx, s, one, inventory); err != nil {
+			return err
+		}
+	}
+	for _, one := range s.steps {
+		if _, has := inventories[one.name]; one.leaves && !has {
+			one.outcome = outcome{}
+		}
+	}
+	r.applied.sweep(key, s.wlc.UID, now)
+	return nil
+}
+
+// remove removes an addon that has left the spec. Once nothing is left of it there is
+// nothing more to tell.
+func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, inventory addons.Inventory) error {
+	rest, err := s.site.remove(ctx, one.name, inventory.Without(nil))
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		one.waits(capstanv1.ReasonDeleting, "removing: waiting for %s to be gone; %s left", rest[0], counted(len(rest)))
+		s.lookAgain(one.patience(r.Clock.Now()))
+		return nil
+	}
+	if err := s.site.forget(ctx, one.name); err != nil {
+		return err
+	}
+	r.applied.drop(client.ObjectKeyFromObject(s.wlc), s.wlc.UID, one.name)
+	one.outcome = outcome{}
+	return nil
+}
+
+// remove deletes the objects of an addon, one group after the other, and returns those
+// that are not gone yet.
+func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory) (addons.Inventory, error) {
+	for i, group := range groups {
+		var rest addons.Inventory
+		for _, id := range group {
+			gone, err := s.removeObject(ctx, addon, id)
+			if err != nil {
+				return nil, err
+			}
+			if !gone {
+				rest = append(rest, id)
+			}
+		}
+		if len(rest) > 0 {
+			for _, later := range groups[i+1:] {
+				rest = append(rest, later...)
+			}
+			return rest, nil
+		}
+	}
+	return nil, nil
+}
+
+// removeObject deletes an object if it is the addon's, and tells whether the addon has
+// it no more. It is deleted as it was looked at, or not at all.
+func (s *site) removeObject(ctx context.Context, addon string, id addons.ID) (gone bool, err error) {
+	mapping, err := s.RESTMapper().RESTMapping(id.GroupKind())
+	if meta.IsNoMatchError(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the kind of %s: %w", id, err)
+	}
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(mapping.GroupVersionKind)
+	key := client.ObjectKey{Namespace: id.Namespace, Name: id.Name}
+	err = s.Get(ctx, key, live)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s: %w", id, err)
+	case live.GetLabels()[capstanv1.AddonLabel] != addon || asksToStay(live):
+		return true, nil
+	case live.GetDeletionTimestamp() != nil:
+		return false, nil
+	}
+	uid, version := live.GetUID(), live.GetResourceVersion()
+	if err := s.Delete(ctx, live, client.Preconditions{UID: &uid, ResourceVersion: &version}, client.PropagationPolicy("Background")); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("deleting %s: %w", id, err)
+	}
+	if err := s.Get(ctx, key, live); !apierrors.IsNotFound(err) {
+		return false, client.IgnoreNotFound(err)
+	}
+	return true, nil
+}
+
+func asksToStay(object *unstructured.Unstructured) bool {
+	annotations := object.GetAnnotations()
+	return annotations[onRemoveAnnotation] == onRemoveKeep || annotations[deletionAnnotation] == deletionDetach
+}
