@@ -24,6 +24,7 @@ func machinectrDriver() agentcmd.Driver {
 			flags.StringVar(&o.Dir, "machinectr-dir", "", "`folder` for what must outlive a boot (default below /var/lib/capstan-machinectr)")
 			flags.StringVar(&o.RunDir, "machinectr-run-dir", "", "`folder` for what must not (default below /run/capstan-machinectr)")
 			flags.StringVar(&o.BootIDFile, "machinectr-boot-id-file", "", "`file` whose content tells boots of the host apart (default: the kernel's)")
+			flags.StringVar(&o.Layer, "machinectr-layer", "", "`folder` that is laid over every image, such as images/machinectr/files")
 			flags.IntVar(&processors, "machinectr-processors", 0, "`number` of processors that the host has to give (default: the machine's)")
 			flags.Int64Var(&memory, "machinectr-memory-mib", 0, "`MiB` of memory that the host has to give (default: the machine's)")
 			flags.Func("machinectr-volume", "`name=path` of a volume, or name=path,size for one that is a file system of its own; repeatable", func(text string) error {

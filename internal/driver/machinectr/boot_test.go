@@ -35,7 +35,7 @@ func nodeHost(t *testing.T, address netip.Prefix) (*host, hostapi.ImageRef) {
 	volume := filepath.Join(h.dir, "plain")
 	g.Expect(os.Mkdir(volume, 0o700)).To(Succeed())
 	h.options.Volumes = append(h.options.Volumes, machinectr.Volume{Name: "plain", Path: volume})
-	h.options.Switches[0].Address = address
+	h.options.Switches[0].Address, h.options.Layer = address, filepath.Join("..", "..", "..", "images", "machinectr", "files")
 	h.Restart()
 	f, err := os.Open(source)
 	g.Expect(err).NotTo(HaveOccurred())

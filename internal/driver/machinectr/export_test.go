@@ -11,3 +11,13 @@ func (d *Driver) Init(id hostapi.VMID) (int, error) {
 	g, err := d.look(id)
 	return g.init, err
 }
+
+// Groups tells which control groups a VM's launcher and nspawn enter, where
+// these file systems are mounted.
+func Groups(host, mountinfo string, id hostapi.VMID) (launcher []string, nspawn string, err error) {
+	g, err := parseCgroups(host, mountinfo)
+	if err != nil {
+		return nil, "", err
+	}
+	return g.launcher(id), g.nspawn(id), nil
+}

@@ -8,6 +8,7 @@
 #   ID       of the VM                             GUEST    cgroup for nspawn itself, where cgroup v2 wants another
 #   DISK     file of the boot disk                 DATA     "name file" of each further disk
 #   IMAGE    squashfs below the boot disk, or ""   NICS     "name mac outer-name bridge alias" of each
+#   LAYER    folder laid over the image, or ""
 #
 # File descriptor 3, if it is open, is told once the guest boots.
 set -euo pipefail
@@ -19,7 +20,7 @@ fail() {
 
 # Called by bash -e within the namespaces of the guest.
 boot() {
-  local name file mac outer bridge alias folder status=0
+  local name file mac outer bridge alias folder lower status=0
   local -a options=() init=(--boot)
 
   # The file systems grow here because they cannot while they are mounted: that takes CAP_SYS_RESOURCE.
@@ -32,7 +33,14 @@ boot() {
   attach "$DISK" "$RUN/mnt/disk"
   mkdir -p "$RUN"/mnt/disk/{upper,work,plain}
   if [ -n "$IMAGE" ]; then mount -t squashfs -o loop,ro "$IMAGE" "$RUN/mnt/lower"; fi
-  mount -t overlay -o "lowerdir=$RUN/mnt/lower,upperdir=$RUN/mnt/disk/upper,workdir=$RUN/mnt/disk/work" overlay "$RUN/mnt/root"
+  lower=$RUN/mnt/lower
+  if [ -n "$LAYER" ]; then
+    # A copy is root's, whoever checked out what is copied, and stays as it is while the guest runs.
+    rm -rf "$RUN/layer"
+    (umask 022 && cp -r "$LAYER" "$RUN/layer")
+    lower=$RUN/layer:$lower
+  fi
+  mount -t overlay -o "lowerdir=$lower,upperdir=$RUN/mnt/disk/upper,workdir=$RUN/mnt/disk/work" overlay "$RUN/mnt/root"
 
   # Neither of these can lie on an overlay: pods' own file systems are overlays.
   for folder in /var/lib/kubelet /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs; do

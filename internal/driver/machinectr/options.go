@@ -30,6 +30,9 @@ type Options struct {
 	// Processors and MemoryMiB are what the host has to give; the machine's if 0.
 	Processors int32
 	MemoryMiB  int64
+	// Layer, if set, is a folder that is laid over every image: what guests need
+	// that have no kernel of their own.
+	Layer string
 	// BootIDFile tells one boot of the host from another; the kernel's if empty.
 	BootIDFile string
 }
@@ -123,6 +126,7 @@ func (s Switch) validate() error {
 
 // complete fills in what was left out and tells what is wrong.
 func (o Options) complete() (Options, error) {
+	var err error
 	if !hostName.MatchString(o.Host) {
 		return o, fmt.Errorf("host name %q is not 1 to 32 lower-case letters, digits and dashes", o.Host)
 	}
@@ -139,11 +143,9 @@ func (o Options) complete() (Options, error) {
 		o.Processors = int32(min(runtime.NumCPU(), 1<<16))
 	}
 	if o.MemoryMiB == 0 {
-		memory, err := machineMemoryMiB()
-		if err != nil {
+		if o.MemoryMiB, err = machineMemoryMiB(); err != nil {
 			return o, err
 		}
-		o.MemoryMiB = memory
 	}
 	problems := []error{}
 	seen := map[string]bool{}
@@ -165,6 +167,12 @@ func (o Options) complete() (Options, error) {
 	}
 	if strings.ContainsAny(o.RunDir, " \n\t,:\\") {
 		problems = append(problems, fmt.Errorf("folder %q has a blank, comma, colon or backslash", o.RunDir))
+	}
+	if o.Layer != "" {
+		if o.Layer, err = filepath.Abs(o.Layer); err == nil {
+			_, err = os.Stat(o.Layer)
+		}
+		problems = append(problems, err)
 	}
 	return o, errors.Join(problems...)
 }

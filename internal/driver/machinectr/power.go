@@ -190,7 +190,7 @@ func (d *Driver) launchEnvironment(p *parts) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C",
 		"RUN=" + d.runPath(p.id), "ID=" + string(p.id), "CGROUPS=" + strings.Join(d.groups.launcher(p.id), "\n"), "GUEST=" + d.groups.nspawn(p.id),
-		"DISK=" + filepath.Join(boot.folder, diskFile), "DATA=" + data.String(), "IMAGE=" + below, "NICS=" + nics.String(),
+		"DISK=" + filepath.Join(boot.folder, diskFile), "DATA=" + data.String(), "IMAGE=" + below, "LAYER=" + d.Layer, "NICS=" + nics.String(),
 	}
 }
 
