@@ -52,7 +52,7 @@ type Reconciler struct {
 const DefaultResync = 10 * time.Minute
 
 // longest bounds one round with a workload cluster.
-const longest = 2 * time.Minute
+const longest = 5 * time.Minute
 
 // scope is what one reconcile knows.
 type scope struct {
