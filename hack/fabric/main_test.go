@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -31,6 +34,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		"no hosts":            {[]string{"--dir", "d", "--hosts", "0"}, "at least 1"},
 		"an argument":         {[]string{"--dir", "d", "now"}, `unknown argument "now"`},
 		"negative time":       {[]string{"--dir", "d", "--boot-time", "-1s"}, "negative"},
+		"neither on nor off":  {[]string{"--dir", "d", "--keepalived", "maybe"}, `--keepalived is "maybe"`},
+		"one without HAProxy": {[]string{"--dir", "d", "--keepalived", "on"}, "no HAProxy, see --haproxy"},
 		"no file of topology": {[]string{"--dir", "d", "--topology", "/nowhere/t.yaml"}, "/nowhere/t.yaml"},
 	}
 	for name, c := range cases {
@@ -60,4 +65,21 @@ func TestFabricOfATopologyFileAnswersUntilItIsInterrupted(t *testing.T) {
 	g.Expect(host.Processors).To(Equal(int32(8)))
 	stop()
 	g.Expect(<-ended).To(Succeed())
+}
+
+func TestWhereKeepalivedCannotBeThatIsToldInALineAndTheRestGoesOn(t *testing.T) {
+	g := NewWithT(t)
+	var log bytes.Buffer
+	c := config{keepalived: keepalivedAuto, haproxy: "/nowhere/haproxy", pprofAddress: "127.0.0.1:0"}
+	network, err := c.enterNetwork(slog.New(slog.NewTextHandler(&log, nil)))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(network).To(BeNil())
+	g.Expect(strings.Count(log.String(), "\n")).To(Equal(1))
+	g.Expect(log.String()).To(And(
+		ContainSubstring("load balancers have no keepalived"), ContainSubstring("/nowhere/haproxy"),
+		ContainSubstring("--pprof-bind-address"), ContainSubstring("no agent beside this program"),
+	), "everything that is missing")
+	if os.Geteuid() != 0 {
+		g.Expect(log.String()).To(ContainSubstring("need root"))
+	}
 }

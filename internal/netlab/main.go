@@ -16,7 +16,7 @@ func Main(tests interface{ Run() int }, prepare ...func() error) {
 	err := Enter()
 	if errors.Is(err, ErrNotRoot) {
 		if *skip {
-			fmt.Println("skipped:", err)
+			fmt.Fprintln(os.Stdout, "skipped:", err)
 			os.Exit(0)
 		}
 		err = fmt.Errorf("%w; -skip-without-root passes without having tested anything", err)

@@ -71,15 +71,9 @@ func Sweep() error {
 	return errors.Join(errs...)
 }
 
-// runs tells whether a process is another one of this program.
+// runs tells whether a process of that ID is there, another one than this.
 func runs(pid int) bool {
-	self, err := os.Executable()
-	if err != nil || pid == os.Getpid() {
-		return false
-	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	// The kernel keeps 15 letters.
-	return err == nil && strings.HasPrefix(filepath.Base(self), strings.TrimSpace(string(name)))
+	return pid != os.Getpid() && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // nameOutside makes the namespace that was handed in known to ip.
