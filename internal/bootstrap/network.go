@@ -19,11 +19,17 @@ type networkConfig struct {
 // deprecated but takes. Of default routes, cloud-init 22.4 refuses the
 // destination "default", and makes ::/64 of ::/0 unless netplan is there to take
 // the configuration as it is. The gateway keys come out right with all renderers.
+//
+// Router advertisements are not taken: addresses and gateways are what the
+// network's owner wrote down, and a guest that expects advertisements waits some
+// twelve seconds for them at each boot. cloud-init 22.4 hands this to netplan
+// only; images without netplan say it themselves.
 type ethernet struct {
 	Match       match        `json:"match"`
 	SetName     string       `json:"set-name"`
 	DHCP4       bool         `json:"dhcp4"`
 	DHCP6       bool         `json:"dhcp6"`
+	AcceptRA    bool         `json:"accept-ra"`
 	Addresses   []string     `json:"addresses"`
 	Gateway4    string       `json:"gateway4,omitempty"`
 	Gateway6    string       `json:"gateway6,omitempty"`
