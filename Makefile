@@ -36,6 +36,10 @@ test-rollout: ## Edit NodePools 200 times in a minute, and see what is rolled ou
 test-lb: ## Do to load-balancer VMs what befalls such VMs, under 5,000 connections a second
 	hack/lb.sh
 
+.PHONY: test-machinectr
+test-machinectr: ## Run the driver of machine containers through the conformance suite, and boot the node image
+	hack/machinectr.sh
+
 .PHONY: demo
 demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
 	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)

@@ -43,7 +43,14 @@ func findCgroups(host string) (cgroups, error) {
 	if err != nil {
 		return cgroups{}, fmt.Errorf("look for control groups: %w", err)
 	}
-	return parseCgroups(host, string(text))
+	g, err := parseCgroups(host, string(text))
+	if err != nil || !g.v2 {
+		return g, err
+	}
+	// A machine may have them elsewhere, and then guests go without limits.
+	have, err := os.ReadFile(filepath.Join(g.mounts[0].path, "cgroup.controllers"))
+	g.mounts[0].controllers = strings.Fields(string(have))
+	return g, err
 }
 
 func parseCgroups(host, mountinfo string) (cgroups, error) {
@@ -107,7 +114,7 @@ func (g cgroups) create(id hostapi.VMID, processors int32, memoryMiB int64) erro
 			return err
 		}
 		set := func(controller, file, value string) error {
-			if !g.v2 && !slices.Contains(h.controllers, controller) {
+			if !slices.Contains(h.controllers, controller) {
 				return nil
 			}
 			return os.WriteFile(filepath.Join(group, file), []byte(value), 0o600)
@@ -116,8 +123,9 @@ func (g cgroups) create(id hostapi.VMID, processors int32, memoryMiB int64) erro
 		memory, quota := strconv.FormatInt(memoryMiB<<20, 10), strconv.Itoa(int(processors)*period)
 		var err error
 		if g.v2 {
+			g.delegate(h, id)
 			err = errors.Join(
-				g.delegate(h, id), set("memory", "memory.max", memory), set("cpu", "cpu.max", quota+" "+strconv.Itoa(period)),
+				set("memory", "memory.max", memory), set("cpu", "cpu.max", quota+" "+strconv.Itoa(period)),
 				os.MkdirAll(filepath.Join(group, "launcher"), 0o755), os.MkdirAll(filepath.Join(group, "guest"), 0o755)) //nolint:gosec // likewise
 		} else {
 			err = errors.Join(
@@ -137,18 +145,13 @@ func (g cgroups) levels(h hierarchy, id hostapi.VMID) []string {
 }
 
 // delegate hands all controllers of v2 down to the VM's groups.
-func (g cgroups) delegate(h hierarchy, id hostapi.VMID) error {
-	text, err := os.ReadFile(filepath.Join(h.path, "cgroup.controllers"))
-	if err != nil {
-		return err
-	}
+func (g cgroups) delegate(h hierarchy, id hostapi.VMID) {
 	for _, group := range append([]string{h.path}, g.levels(h, id)...) {
-		for controller := range strings.FieldsSeq(string(text)) {
-			// Some cannot be had below the root; what a guest needs is set next.
+		for _, controller := range h.controllers {
+			// Some cannot be had below the root. The limits are set next, and tell.
 			_ = os.WriteFile(filepath.Join(group, "cgroup.subtree_control"), []byte("+"+controller), 0o600)
 		}
 	}
-	return nil
 }
 
 // inheritCPUs gives the groups of a v1 hierarchy the processors of the one
