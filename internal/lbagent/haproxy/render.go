@@ -143,8 +143,9 @@ func writeDefaults(p *page) {
 	p.line("load-server-state-from-file", "global")
 	p.line("balance", "roundrobin")
 	// Servers are near: one that has not answered by now has no power, and clients wait
-	// while it is found out. The next one is tried.
-	p.line("timeout", "connect", "500ms")
+	// while it is found out. The next one is tried. It cannot be less: checks have no more
+	// time for connecting either, TLS included, and a server that is busy is not dead.
+	p.line("timeout", "connect", "1s")
 	p.line("timeout", "client", "1h")
 	p.line("timeout", "server", "1h")
 	p.line("timeout", "tunnel", "24h")
