@@ -33,7 +33,7 @@ write_files:
     say "address $(ip -4 -o address show dev eth0 | awk '{print $4}')"
     say "gateway $(ip -4 route show default | awk '{print $3}')"
     say "containerd $(systemctl is-active containerd)"
-    for image in $(ctr --namespace k8s.io images list -q); do say "preloaded $image"; done
+    for image in $(ctr --namespace k8s.io images list -q | grep -v ^sha256:); do say "preloaded $image"; done
     say "sshkey $(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)"
     say "failed $(systemctl list-units --failed --plain --no-legend | awk '{print $1}' | xargs)"
     say "swap $(tail -n +2 /proc/swaps | wc -l)"
