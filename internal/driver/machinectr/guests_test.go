@@ -1,0 +1,154 @@
+package machinectr_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/driver/machinectr"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+func (h *host) request(n int) hostapi.EnsureVMRequest {
+	id := hostapi.VMID(fmt.Sprintf("9b5e4c1a-0000-4000-8000-%012d", n))
+	image := h.Site().Image
+	return hostapi.EnsureVMRequest{
+		Stamp: hostapi.Stamp{Installation: "here", ID: id}, Name: "node", Owner: "team/node", OS: hostapi.Linux,
+		Processors: 1, MemoryMiB: 64, Power: hostapi.PowerOn, Disks: []hostapi.Disk{{Name: "boot", Volume: "csv1", Bytes: 64 << 20, Image: &image}},
+		NICs: []hostapi.NIC{{Switch: "lan", MAC: hostapi.MACAddress(id, 0)}, {Switch: "lan", VLAN: 7, MAC: hostapi.MACAddress(id, 1)}},
+	}
+}
+
+func (h *host) stage() {
+	_, err := h.driver.StageImage(h.t.Context(), hostapi.StageImageRequest{Image: h.Site().Image, Volume: "csv1", Source: h.Site().Source})
+	h.g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestManyGuestsOfOneImageStartAndEndAtOnce(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	h.stage()
+	const guests = 6
+	all := func(do func(n int) error) {
+		errs := make([]error, guests)
+		var work sync.WaitGroup
+		for n := range guests {
+			work.Go(func() { errs[n] = do(n) })
+		}
+		work.Wait()
+		g.Expect(errs).To(HaveEach(Not(HaveOccurred())))
+	}
+	for range 2 {
+		all(func(n int) error {
+			_, err := h.driver.EnsureVM(t.Context(), h.request(n))
+			return err
+		})
+		for n := range guests {
+			h.AwaitGuest(h.request(n).Stamp.ID)
+		}
+		all(func(n int) error { return h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: h.request(n).Stamp}) })
+		g.Expect(h.driver.ListVMs(t.Context())).To(BeEmpty())
+	}
+}
+
+func TestAGuestHasTheNICsOfItsVMEachOnItsOwnNetwork(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	h.stage()
+	req := h.request(1)
+	_, err := h.driver.EnsureVM(t.Context(), req)
+	g.Expect(err).NotTo(HaveOccurred())
+	h.AwaitGuest(req.Stamp.ID)
+	links := command(t, "nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", h.pid(req.Stamp.ID)), "ip", "-brief", "link")
+	for i, nic := range req.NICs {
+		g.Expect(links).To(MatchRegexp(`(?m)^eth%d@\S+ .* %s `, i, nic.MAC))
+	}
+	bridge := h.options.Switches[0].Bridge
+	g.Expect(command(t, "ip", "-brief", "link", "show", "master", bridge)).To(MatchRegexp(`^mc\w{12}@.*\n$`))
+	g.Expect(command(t, "ip", "-brief", "link", "show", "master", bridge+".7")).To(MatchRegexp(`^mc\w{12}@.*\n$`))
+}
+
+func TestABridgeOfSomebodyElseIsLeftAlone(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	name := h.options.Host + "x"
+	command(t, "ip", "link", "add", name, "type", "bridge")
+	t.Cleanup(func() { command(t, "ip", "link", "delete", name) })
+	before := command(t, "ip", "-details", "link", "show", name)
+	o := h.options
+	o.Switches = []machinectr.Switch{{Name: "lan", Bridge: name}}
+	_, err := machinectr.New(t.Context(), o)
+	g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.NotOwned), "%v", err)
+	g.Expect(command(t, "ip", "-details", "link", "show", name)).To(Equal(before))
+}
+
+// killedAgent names the options of the driver of a process that starts a VM and
+// is killed then.
+const killedAgent = "MACHINECTR_TEST_KILLED_AGENT"
+
+// TestMain is the killed agent, if it is told so.
+func TestMain(m *testing.M) {
+	path := os.Getenv(killedAgent)
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	if err := startAndBeKilled(path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+type killedWork struct {
+	Options machinectr.Options
+	Request hostapi.EnsureVMRequest
+}
+
+func startAndBeKilled(path string) error {
+	var work killedWork
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &work); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	driver, err := machinectr.New(ctx, work.Options)
+	if err != nil {
+		return err
+	}
+	if _, err := driver.EnsureVM(ctx, work.Request); err != nil {
+		return err
+	}
+	return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+}
+
+func TestAGuestOutlivesTheAgentThatStartedIt(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	h.stage()
+	text, err := json.Marshal(killedWork{h.options, h.request(1)})
+	g.Expect(err).NotTo(HaveOccurred())
+	path := filepath.Join(h.dir, "work.json")
+	g.Expect(os.WriteFile(path, text, 0o600)).To(Succeed())
+	agent := exec.Command(os.Args[0])
+	agent.Env = append(os.Environ(), killedAgent+"="+path)
+	out, err := agent.CombinedOutput()
+	g.Expect(err).To(MatchError("signal: killed"), "%s", out)
+
+	id := h.request(1).Stamp.ID
+	h.AwaitGuest(id)
+	pid := h.pid(id)
+	h.Restart()
+	_, err = h.driver.EnsureVM(t.Context(), h.request(1))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(h.pid(id)).To(Equal(pid), "it is the same guest")
+}
