@@ -1,7 +1,7 @@
 // Command lab-traffic is one side of the traffic of internal/testenv/traffic, for a
 // network namespace.
 //
-//	lab-traffic serve NAME=ADDRESS:PORT...
+//	lab-traffic serve -health FOLDER NAME=ADDRESS:PORT...
 //	lab-traffic ask -target ADDRESS:PORT -rate 5000 -streams 20
 //	lab-traffic try ADDRESS:PORT...
 //
@@ -45,7 +45,13 @@ func run(args []string) error {
 	}
 }
 
-func serve(backends []string) error {
+func serve(args []string) error {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	health := flags.String("health", "", "`folder` with what is said to health checks; empty to answer none")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	backends := flags.Args()
 	ended := make(chan error, 1)
 	for _, backend := range backends {
 		name, address, _ := strings.Cut(backend, "=")
@@ -53,7 +59,7 @@ func serve(backends []string) error {
 		if err != nil {
 			return err
 		}
-		go func() { ended <- traffic.Serve(listener, name) }()
+		go func() { ended <- traffic.Serve(listener, name, *health) }()
 	}
 	fmt.Println("ready")
 	return <-ended
@@ -65,6 +71,7 @@ func ask(args []string) error {
 	flags.StringVar(&options.Target, "target", "", "`address:port` that is asked")
 	flags.IntVar(&options.Rate, "rate", 100, "requests in a second")
 	flags.DurationVar(&options.Timeout, "timeout", 5*time.Second, "how long a request may take")
+	flags.DurationVar(&options.Think, "think", 0, "for how long a client has a connection before it asks")
 	flags.IntVar(&options.Streams, "streams", 0, "connections that live all the time")
 	flags.DurationVar(&options.Every, "every", 100*time.Millisecond, "how often each stream has a line returned")
 	if err := flags.Parse(args); err != nil {

@@ -3,6 +3,7 @@ package lb
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -191,6 +192,32 @@ func TestAPlannedChangeLosesNothing(t *testing.T) {
 	u.t.Logf("%d requests, %s at half, %s at 99%%, %s at most, %d never sent; %d lines through %d streams", report.Asked, report.P50, report.P99, report.Max, report.Late, report.Echoes, report.Streams)
 	u.Expect(report.Failed).To(BeZero(), "%v", report.Errors)
 	u.Expect(report.Broken).To(BeZero(), "%v", report.Errors)
+}
+
+// A load balancer may have one VM: it holds the VIP, and loses nothing when there are
+// two, nor when there is one again.
+func TestAVMThatIsAloneIsJoinedAndLeftUnnoticed(t *testing.T) {
+	w := newWorld(t, 2)
+	both, first := w.Plan(), w.VMs[0]
+	alone := both.Clone()
+	alone.Peers = alone.Peers[:1]
+	w.Expect(w.Apply(w.ctx, alone, first)).To(Succeed())
+	w.Eventually(w.Holders).WithArguments(lblab.VIP).Should(ConsistOf(first))
+	asking, err := w.Load(w.ctx, *rate, streams)
+	w.Expect(err).NotTo(HaveOccurred())
+	u := &underLoad{world: w, asking: asking, plan: both}
+	u.answersFrom(w.WithT, "s0", "s1")
+	for _, step := range []func() error{
+		// A manager tells whoever may hold the VIP first.
+		func() error { return w.Apply(w.ctx, both, first) },
+		func() error { return w.Apply(w.ctx, both, w.VMs[1]) },
+		func() error { return w.VMs[1].PowerOff() },
+		func() error { return w.Apply(w.ctx, alone, first) },
+	} {
+		w.Expect(step()).To(Succeed())
+		w.Consistently(w.Holders).WithArguments(lblab.VIP).WithTimeout(time.Second).WithPolling(often).Should(ConsistOf(first))
+		u.unharmed(w.WithT, traffic.Report{})
+	}
 }
 
 // isDown waits until both VMs know that a backend does not answer.

@@ -17,6 +17,9 @@ const often = 50 * time.Millisecond
 // can hear each other.
 const agree = 5 * time.Second
 
+// leave is how long a VM that hears nobody may hold a VIP.
+const leave = 10 * time.Second
+
 // oneHolds waits until exactly one VM holds the VIP and all are well, and wants that
 // to last.
 func (w *world) oneHolds(within time.Duration) *lblab.VM {
@@ -53,29 +56,34 @@ func TestAVMThatWasFrozenDoesNotShareTheVIPForLong(t *testing.T) {
 	w.answers()
 }
 
-func TestWhenFramesAreLostInOneDirectionTheVIPIsSharedForNoLongerThanThat(t *testing.T) {
+func TestWhenFramesAreLostInOneDirection(t *testing.T) {
 	for _, loss := range []struct {
 		name       string
 		lose, mend func(holder, other *lblab.VM) error
-		// parts tells that the other VM takes the VIP, too.
-		parts bool
+		// to is who holds the VIP alone for as long as that lasts.
+		to string
 		// long rows are for hack/lb.sh.
 		long bool
 	}{
 		{
-			"the holder is not heard",
+			"the holder is not heard: it hears nobody answer, and leaves the VIP to the other",
 			func(holder, _ *lblab.VM) error { return holder.Mute(100) },
-			func(holder, _ *lblab.VM) error { return holder.Unmute() }, true, false,
+			func(holder, _ *lblab.VM) error { return holder.Unmute() }, "the other", false,
 		},
 		{
-			"the other does not hear",
+			"the holder does not hear: it leaves the VIP to the other",
+			func(holder, _ *lblab.VM) error { return holder.Deafen(100) },
+			func(holder, _ *lblab.VM) error { return holder.Undeafen() }, "the other", false,
+		},
+		{
+			"the other does not hear: it takes the VIP, and leaves it again",
 			func(_, other *lblab.VM) error { return other.Deafen(100) },
-			func(_, other *lblab.VM) error { return other.Undeafen() }, true, true,
+			func(_, other *lblab.VM) error { return other.Undeafen() }, "the holder", true,
 		},
 		{
 			"half of what the holder says is lost",
 			func(holder, _ *lblab.VM) error { return holder.Mute(50) },
-			func(holder, _ *lblab.VM) error { return holder.Unmute() }, false, true,
+			func(holder, _ *lblab.VM) error { return holder.Unmute() }, "", true,
 		},
 	} {
 		t.Run(loss.name, func(t *testing.T) {
@@ -85,9 +93,16 @@ func TestWhenFramesAreLostInOneDirectionTheVIPIsSharedForNoLongerThanThat(t *tes
 			w := start(t, 2)
 			holder, others, err := w.Holder(w.ctx, lblab.VIP)
 			w.Expect(err).NotTo(HaveOccurred())
+			began := time.Now()
 			w.Expect(loss.lose(holder, others[0])).To(Succeed())
-			if loss.parts {
-				w.Eventually(others[0].Holds).WithArguments(lblab.VIP).WithPolling(often).Should(BeTrue())
+			if loss.to != "" {
+				heir := map[string]*lblab.VM{"the holder": holder, "the other": others[0]}[loss.to]
+				if heir == holder {
+					w.Eventually(w.Holders).WithArguments(lblab.VIP).WithPolling(often).Should(HaveLen(2))
+				}
+				w.Eventually(w.Holders).WithArguments(lblab.VIP).WithTimeout(leave).WithPolling(often).Should(ConsistOf(heir))
+				t.Logf("%s holds the VIP alone after %s", loss.to, time.Since(began).Round(time.Millisecond))
+				w.Consistently(w.Holders).WithArguments(lblab.VIP).WithTimeout(3 * time.Second).WithPolling(often).Should(ConsistOf(heir))
 			}
 			w.answers()
 			w.Expect(loss.mend(holder, others[0])).To(Succeed())
@@ -95,6 +110,32 @@ func TestWhenFramesAreLostInOneDirectionTheVIPIsSharedForNoLongerThanThat(t *tes
 			w.answers()
 		})
 	}
+}
+
+// Whoever gives VIPs up because nobody is heard must not do so where there is nobody to
+// take them, or nobody to be heard.
+func TestTheLastVMThatIsThereKeepsTheVIP(t *testing.T) {
+	w := start(t, 2)
+	holder, others, err := w.Holder(w.ctx, lblab.VIP)
+	w.Expect(err).NotTo(HaveOccurred())
+	keeps := func() {
+		w.t.Helper()
+		w.Consistently(w.Holders).WithArguments(lblab.VIP).WithTimeout(leave / 2).WithPolling(often).Should(ConsistOf(holder))
+		w.answers()
+	}
+	w.Expect(others[0].PowerOff()).To(Succeed())
+	keeps()
+	alone := w.Plan()
+	alone.Peers = alone.Peers[:1]
+	if holder != w.VMs[0] {
+		alone.Peers = w.Plan().Peers[1:]
+	}
+	alone.Frontends[0].Backends = append(alone.Frontends[0].Backends, lblab.Dead())
+	w.Expect(w.Apply(w.ctx, alone, holder)).To(Succeed())
+	w.Expect(holder.Deafen(100)).To(Succeed())
+	w.Consistently(w.Holders).WithArguments(lblab.VIP).WithTimeout(leave).WithPolling(often).Should(ConsistOf(holder))
+	w.Expect(holder.Undeafen()).To(Succeed())
+	keeps()
 }
 
 func TestVMsThatAreBootedTogetherComeUpWithoutAManager(t *testing.T) {

@@ -22,13 +22,19 @@ func TestTheVIPIsAnsweredSoonAfter(t *testing.T) {
 	// one: both hold it, and the other gives way.
 	wantTo := map[string]func(lblab.Outage) types.GomegaMatcher{
 		"link cut": anywhere, "power off": moves, "HAProxy death": anywhere, "keepalived death": anywhere, "cable unplugged": moves,
+		"HAProxy frozen": moves,
 	}
 	unplugged := lblab.Fault{
 		Name:   "cable unplugged",
 		Strike: func(vm *lblab.VM) error { return vm.Unplug() },
 		Mend:   func(vm *lblab.VM) error { return vm.Plug() },
 	}
-	for _, fault := range append(lblab.Faults(), unplugged) {
+	frozen := lblab.Fault{
+		Name:   "HAProxy frozen",
+		Strike: func(vm *lblab.VM) error { return vm.Halt("haproxy") },
+		Mend:   func(vm *lblab.VM) error { return vm.Resume("haproxy") },
+	}
+	for _, fault := range append(lblab.Faults(), unplugged, frozen) {
 		t.Run(fault.Name, func(t *testing.T) {
 			g := NewWithT(t)
 			outage, err := w.Suffer(w.ctx, fault)

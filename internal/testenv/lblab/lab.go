@@ -13,14 +13,23 @@ import (
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
-// The laboratory's network. The manager is at the switch.
+// The laboratory's network. The manager is at the switch. Whoever else has an address
+// here has another one, by Six, in Network6.
 var (
-	Network = netip.MustParsePrefix("10.77.0.0/16")
-	VIP     = netip.MustParseAddr("10.77.0.100")
+	Network  = netip.MustParsePrefix("10.77.0.0/16")
+	Network6 = netip.MustParsePrefix("fd4d::/16")
+	VIP      = netip.MustParseAddr("10.77.0.100")
 
 	managerAddress = netip.MustParseAddr("10.77.0.1")
 	clientAddress  = netip.MustParseAddr("10.77.0.2")
 )
+
+// Six returns the IPv6 address of whoever has an IPv4 address of the laboratory.
+func Six(a netip.Addr) netip.Addr {
+	four, six := a.As4(), Network6.Addr().As16()
+	copy(six[12:], four[:])
+	return netip.AddrFrom16(six)
+}
 
 // Programs are the paths of what runs.
 type Programs struct {
@@ -68,7 +77,7 @@ func (l *Lab) start(ctx context.Context, vms int) (err error) {
 	if l.manager, err = pki.NewManager(pki.ManagerOptions{Name: "manager", CA: ca, Now: time.Now}); err != nil {
 		return err
 	}
-	if l.Client, err = l.Net.NewNode("client", clientAddress); err != nil {
+	if l.Client, err = l.Net.NewNode("client", clientAddress, Six(clientAddress)); err != nil {
 		return err
 	}
 	// Each connection of a second is from a port of its own.

@@ -14,15 +14,19 @@ import (
 
 // serve starts the servers.
 func (l *Lab) serve(ctx context.Context) (err error) {
-	addresses, args := []netip.Addr{}, []string{"serve"}
+	addresses, listen := []netip.Addr{}, []string{}
 	for i := range servers {
-		addresses = append(addresses, serverAddress(i))
-		args = append(args, fmt.Sprintf("s%d=%s:%d", i, serverAddress(i), Port))
+		for _, a := range []netip.Addr{serverAddress(i), Six(serverAddress(i))} {
+			addresses = append(addresses, a)
+			for _, port := range []uint16{Port, NodePort} {
+				listen = append(listen, fmt.Sprintf("s%d=%s", i, netip.AddrPortFrom(a, port)))
+			}
+		}
 	}
 	if l.Servers, err = l.Net.NewNode("servers", addresses...); err != nil {
 		return err
 	}
-	cmd := l.Servers.Command(ctx, l.programs.Traffic, args...)
+	cmd := l.Servers.Command(ctx, l.programs.Traffic, append([]string{"serve", "-health", l.Servers.Disk()}, listen...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -8,8 +8,12 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
-// Port is the port of the first frontend and of all servers.
-const Port = 6443
+// Port is the port of the first frontend and of all servers, who answer on NodePort,
+// too.
+const (
+	Port     = 6443
+	NodePort = 30080
+)
 
 // vrid is the virtual router ID of the laboratory's network.
 const vrid = 51
@@ -64,6 +68,26 @@ func (l *Lab) Plan() lbapi.Plan {
 // NewVIP returns a VIP of the laboratory's network.
 func NewVIP(address netip.Addr) lbapi.VIP {
 	return lbapi.VIP{Address: address.String(), Network: Network.String(), VRID: vrid}
+}
+
+// Plan6 returns the same as Plan with the IPv6 addresses of all.
+func (l *Lab) Plan6() lbapi.Plan {
+	six := func(address string) string { return Six(netip.MustParseAddr(address)).String() }
+	plan := l.Plan()
+	for i := range plan.VIPs {
+		plan.VIPs[i].Address, plan.VIPs[i].Network = six(plan.VIPs[i].Address), Network6.String()
+	}
+	for i := range plan.Peers {
+		plan.Peers[i].Address = six(plan.Peers[i].Address)
+	}
+	for i := range plan.Frontends {
+		f := &plan.Frontends[i]
+		f.VIP = six(f.VIP)
+		for j := range f.Backends {
+			f.Backends[j].Address = six(f.Backends[j].Address)
+		}
+	}
+	return plan
 }
 
 // Services returns a plan that has so many Services beside the first frontend, each

@@ -31,7 +31,8 @@ type VM struct {
 
 func (l *Lab) newVM(number int) (*VM, error) {
 	name := "lb-" + string(rune('a'+number))
-	node, err := l.Net.NewNode(name, netip.AddrFrom4([4]byte{10, 77, 0, byte(10 + number)}))
+	address := netip.AddrFrom4([4]byte{10, 77, 0, byte(10 + number)})
+	node, err := l.Net.NewNode(name, address, Six(address))
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +68,10 @@ func (vm *VM) enrol(ctx context.Context) error {
 	}
 	return vm.Redial()
 }
+
+// GomegaString is what a test that fails says of the VM, whose connection is at work
+// meanwhile.
+func (vm *VM) GomegaString() string { return vm.Name }
 
 // Redial connects anew, as a manager does that has not waited for a VM.
 func (vm *VM) Redial() error {

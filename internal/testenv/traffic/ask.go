@@ -21,6 +21,9 @@ type Options struct {
 	Rate int
 	// Timeout is how long one may take.
 	Timeout time.Duration
+	// Think is for how long a client has a connection before it asks. By default it asks
+	// at once.
+	Think time.Duration
 	// Streams is how many connections live all the time, and Every how often each has
 	// a line returned.
 	Streams int
@@ -108,6 +111,9 @@ func (a *Asking) ask(began time.Time) (by, from string, err error) {
 	defer conn.Close()
 	if err := conn.SetDeadline(began.Add(a.options.Timeout)); err != nil {
 		return "", "", err
+	}
+	if a.options.Think > 0 {
+		<-time.After(a.options.Think)
 	}
 	number := strconv.FormatInt(a.number.Add(1), 10)
 	if _, err := conn.Write([]byte(string(request) + number + "\n")); err != nil {

@@ -3,7 +3,8 @@
 //
 // A request is a connection of its own: a number, and the same number back. A stream
 // is a connection that lives on and has each line returned. The answering side ends
-// the connection of a request, so that the asking side has no port that waits.
+// the connection of a request, so that the asking side has no port that waits. It answers
+// health checks, too, as it is told to.
 //
 // Command hack/lab-traffic runs both sides in a namespace, in processes of their own
 // that the race detector does not slow down.

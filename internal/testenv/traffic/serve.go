@@ -15,13 +15,17 @@ import (
 const (
 	request = '?'
 	stream  = '~'
+	// check is the first letter of GET, and handshake the type of TLS's first record.
+	check     = 'G'
+	handshake = 0x16
 )
 
 // patience is how long the answering side waits for a request that was begun.
 const patience = 30 * time.Second
 
-// Serve answers on the listener until it is closed. name is part of every answer.
-func Serve(listener net.Listener, name string) error {
+// Serve answers on the listener until it is closed. name is part of every answer, and
+// health, which may be empty, is a folder with what it says to health checks.
+func Serve(listener net.Listener, name, health string) error {
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -30,13 +34,13 @@ func Serve(listener net.Listener, name string) error {
 		if err != nil {
 			return fmt.Errorf("serve %s: %w", name, err)
 		}
-		go answer(conn, name)
+		go answer(conn, name, Health{Dir: health, Server: name})
 	}
 }
 
 // answer serves one connection. Whoever goes away before he has his answer, as a
 // health check does, is no fault on this side: the other side counts.
-func answer(conn net.Conn, name string) {
+func answer(conn net.Conn, name string, health Health) {
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return
@@ -53,6 +57,8 @@ func answer(conn net.Conn, name string) {
 		fmt.Fprintf(conn, "%s %s %s\n", strings.TrimSpace(string(buffer[1:n])), name, from)
 	case stream:
 		echo(conn, buffer[1:n])
+	case check, handshake:
+		health.answer(&begun{Conn: conn, first: buffer[:n]}, buffer[0] == handshake)
 	}
 }
 

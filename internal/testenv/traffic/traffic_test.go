@@ -14,11 +14,16 @@ import (
 
 func serve(t *testing.T, address string) net.Listener {
 	t.Helper()
+	return serveChecks(t, address, "")
+}
+
+func serveChecks(t *testing.T, address, health string) net.Listener {
+	t.Helper()
 	g := NewWithT(t)
 	listener, err := net.Listen("tcp", address)
 	g.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)
-	go func() { done <- traffic.Serve(listener, "b1") }()
+	go func() { done <- traffic.Serve(listener, "b1", health) }()
 	t.Cleanup(func() {
 		_ = listener.Close()
 		g.Expect(<-done).To(Succeed())
@@ -101,7 +106,7 @@ func TestABrokenStreamIsCountedAndBegunAnew(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	defer listener.Close()
 	p := pipe{listener, make(chan net.Conn, 10)}
-	go func() { _ = traffic.Serve(p, "b1") }()
+	go func() { _ = traffic.Serve(p, "b1", "") }()
 	asking := ask(t, listener.Addr(), traffic.Options{Streams: 1})
 	g.Eventually(func() int64 { return asking.Report().Echoes }).Should(BeNumerically(">", 5))
 	g.Expect((<-p.conns).Close()).To(Succeed())
