@@ -221,12 +221,15 @@ func writeInstance(p *page, s Settings, plan lbapi.Plan, self lbapi.Peer, l link
 	return nil
 }
 
-// writePeers has adverts go to the peers alone. Who has none tells everybody: keepalived
-// finds fault with a list that is empty, and whoever joins is told of by the next plan.
+// writePeers has adverts go to the peers alone. Who has none tells the loopback, where
+// nobody hears it: keepalived finds fault with a list that is empty, and would give the
+// VIPs up for a moment when there is a list that was not there before.
 func writePeers(p *page, self lbapi.Peer, peers []string) {
 	if len(peers) == 0 {
-		p.line("mcast_src_ip", self.Address)
-		return
+		peers = []string{"127.0.0.1"}
+		if strings.Contains(self.Address, ":") {
+			peers = []string{"::1"}
+		}
 	}
 	p.line("unicast_src_ip", self.Address)
 	p.open("unicast_peer")

@@ -173,7 +173,7 @@ func TestWhatCannotBeRendered(t *testing.T) {
 }
 
 // knownLine is all that a file may say of a plan with one VIP.
-var knownLine = regexp.MustCompile(`^(#.*|global_defs \{|vrrp_script fit \{|vrrp_instance [A-Za-z0-9._-]+ \{| *(\}|router_id [A-Za-z0-9._-]+|vrrp_version 3|script_user root|enable_script_security|vrrp_priority -20|vrrp_garp_master_(delay|repeat|refresh|refresh_repeat) \d+|vrrp_higher_prio_send_advert true|vrrp_skip_check_adv_addr|script "/usr/bin/capstan-lb probe /run/capstan-lb/haproxy.sock( [0-9a-f.:]+)*"|(interval|timeout|fall|rise) \d+|state BACKUP|nopreempt|interface [A-Za-z0-9._-]{1,15}|virtual_router_id \d+|priority \d+|advert_int 0.2|version 3|(uni|m)cast_src_ip [0-9a-f.:]+|unicast_peer \{|virtual_ipaddress \{|track_script \{|fit|[0-9a-f.:]+(/(32|128) dev [A-Za-z0-9._-]{1,15})?))$`)
+var knownLine = regexp.MustCompile(`^(#.*|global_defs \{|vrrp_script fit \{|vrrp_instance [A-Za-z0-9._-]+ \{| *(\}|router_id [A-Za-z0-9._-]+|vrrp_version 3|script_user root|enable_script_security|vrrp_priority -20|vrrp_garp_master_(delay|repeat|refresh|refresh_repeat) \d+|vrrp_higher_prio_send_advert true|vrrp_skip_check_adv_addr|script "/usr/bin/capstan-lb probe /run/capstan-lb/haproxy.sock( [0-9a-f.:]+)*"|(interval|timeout|fall|rise) \d+|state BACKUP|nopreempt|interface [A-Za-z0-9._-]{1,15}|virtual_router_id \d+|priority \d+|advert_int 0.2|version 3|unicast_src_ip [0-9a-f.:]+|unicast_peer \{|virtual_ipaddress \{|track_script \{|fit|[0-9a-f.:]+(/(32|128) dev [A-Za-z0-9._-]{1,15})?))$`)
 
 // FuzzRender puts any text into every place of a plan that reaches the file: either
 // the plan is refused, or the file has the lines that it always has.
