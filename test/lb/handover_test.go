@@ -1,18 +1,25 @@
 package lb
 
 import (
+	"net/netip"
+	"os"
 	"testing"
 
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/lblab"
+	"github.com/capstan-k8s/capstan/internal/testenv/traffic"
 )
 
 // TestAHandOverFailsNoRequest moves a VIP as the manager does before it deletes the VM
 // that has it. A connection that is held open ends with it, which is why there is none.
 func TestAHandOverFailsNoRequest(t *testing.T) {
 	w := start(t, 2)
-	asking, err := w.Load(w.ctx, *rate, 0)
+	// At any moment some 60 requests are under way.
+	cmd := w.Client.Command(w.ctx, programs.Traffic, "ask", "-target", netip.AddrPortFrom(lblab.VIP, lblab.Port).String(),
+		"-rate", "200", "-think", "300ms", "-timeout", "10s")
+	cmd.Stderr = os.Stderr
+	asking, err := traffic.AskThere(cmd)
 	w.Expect(err).NotTo(HaveOccurred())
 	u := &underLoad{world: w, asking: asking, plan: w.Plan()}
 	u.answersFrom(w.WithT, "s0", "s1")
