@@ -31,6 +31,9 @@ const (
 	// ServicesPlannedCondition: all Services of type LoadBalancer that a LoadBalancer
 	// was given are in its plan.
 	ServicesPlannedCondition = "ServicesPlanned"
+	// ServiceVIPsAvailableCondition: the Services of a cluster may have one more virtual
+	// address. It is there where spec.maxServiceVIPs is.
+	ServiceVIPsAvailableCondition = "ServiceVIPsAvailable"
 	// AddressesAvailableCondition: each range of a LogicalNetwork has a free address.
 	AddressesAvailableCondition = "AddressesAvailable"
 	// VMReadyCondition: the VirtualMachine of a HyperVMachine is ready.
@@ -129,6 +132,7 @@ const (
 	ReasonEnrolmentLost            = "EnrolmentLost"
 	ReasonSharedHost               = "SharedHost"
 	ReasonServicesRefused          = "ServicesRefused"
+	ReasonQuotaUsedUp              = "QuotaUsedUp"
 	ReasonInvalidManifests         = "InvalidManifests"
 	ReasonManifestsRejected        = "ManifestsRejected"
 	ReasonUnhealthy                = "Unhealthy"

@@ -52,6 +52,15 @@ type LoadBalancerSpec struct {
 	// +optional
 	GuestSettings GuestSettings `json:"guestSettings,omitzero"`
 
+	// maxServiceVIPs is how many virtual addresses the Services of the cluster may
+	// have together, the API server's not counted. A Service that would need one
+	// more is told so, and waits. Lowering it takes no address away. Without it, the
+	// network's vipRanges and what a load balancer carries (255) are the only bounds.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=255
+	MaxServiceVIPs *int32 `json:"maxServiceVIPs,omitempty"`
+
 	// services are the Services of type LoadBalancer in the cluster. They are written
 	// by Capstan, which reads them in the cluster.
 	// +optional

@@ -167,6 +167,15 @@ type LoadBalancerSettings struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Image string `json:"image,omitempty"`
+
+	// maxServiceVIPs is how many virtual addresses the Services of the cluster may
+	// have together, the API server's not counted. A Service that would need one
+	// more is told so, and waits. Lowering it takes no address away. Without it, the
+	// network's vipRanges and what a load balancer carries (255) are the only bounds.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=255
+	MaxServiceVIPs *int32 `json:"maxServiceVIPs,omitempty"`
 }
 
 // Endpoint is where something listens.

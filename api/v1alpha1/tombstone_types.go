@@ -55,7 +55,8 @@ type ReservedAddress struct {
 	// +required
 	LogicalNetwork string `json:"logicalNetwork"`
 
-	// address that stays reserved.
+	// address that stays reserved. Of a load-balancer VM it may also be a virtual
+	// router ID, such as vrid/17.
 	// +required
 	Address string `json:"address"`
 }

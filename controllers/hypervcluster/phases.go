@@ -108,6 +108,7 @@ func loadBalancer(infra *infrav1.HyperVCluster, cluster *clusterv1.Cluster) *cap
 			Image:          wanted.Image,
 			APIServerPort:  wanted.Port,
 			GuestSettings:  wanted.GuestSettings,
+			MaxServiceVIPs: wanted.MaxServiceVIPs,
 		},
 	}
 }

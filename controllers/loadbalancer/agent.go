@@ -52,14 +52,16 @@ type agent struct {
 	err      error
 	failures int
 	next     time.Time
-	// silent is since when it has not answered, zero if it does or was never asked.
-	silent time.Time
-	// unfit is since when it answers and does not serve, zero if it does.
-	unfit time.Time
-	// held is since when it waits for a first plan, zero if it does not.
-	held time.Time
-	// resigning is since when it is to hand the VIP over, zero if it is not.
-	resigning time.Time
+	// silent is since when it has not answered; it has not begun if nobody ever asked.
+	silent since
+	// unfit is since when it answers and does not serve.
+	unfit since
+	// everServed is whether it ever did, which is taken for granted of one that had a plan
+	// when it was first judged.
+	judged, everServed bool
+	// held is since when it waits for a first plan, and resigning since when it is to hand
+	// the VIP over.
+	held, resigning since
 	// met is whether it has answered since the manager started.
 	met bool
 	// taken is whether it refused a generation because it has another plan of that
@@ -141,7 +143,7 @@ func (a *agent) answered(status lbapi.Status) {
 	if a.status == nil || a.status.Generation != status.Generation || a.status.Hash != status.Hash {
 		a.status = &status
 	}
-	a.err, a.failures, a.met, a.silent = nil, 0, true, time.Time{}
+	a.err, a.failures, a.met, a.silent = nil, 0, true, since{}
 	a.follow()
 }
 
@@ -149,7 +151,7 @@ func (a *agent) answered(status lbapi.Status) {
 func (a *agent) greeted() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.err, a.failures, a.met, a.silent = nil, 0, true, time.Time{}
+	a.err, a.failures, a.met, a.silent = nil, 0, true, since{}
 	a.follow()
 }
 
@@ -173,7 +175,7 @@ func (a *agent) failed(err error, now time.Time) time.Duration {
 		a.follow()
 	default:
 		a.status = nil
-		a.fallSilent(now)
+		a.silent.goesOn(true, now)
 	}
 	return delay
 }
@@ -230,11 +232,11 @@ func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
 	}
 	a.status = status
 	if status != nil {
-		a.silent = time.Time{}
+		a.silent = since{}
 	}
 	if err != nil {
 		a.err = err
-		a.fallSilent(a.all.clock.Now())
+		a.silent.goesOn(true, a.all.clock.Now())
 	}
 	a.mu.Unlock()
 	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: a.lb.Namespace, Name: a.lb.Name}}
@@ -244,42 +246,29 @@ func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
 	}
 }
 
-// fallSilent notes when the silence began. The agent is locked.
-func (a *agent) fallSilent(now time.Time) {
-	if a.silent.IsZero() {
-		a.silent = now
-	}
-}
-
 // heldBack returns since when the agent waits for a first plan.
 func (a *agent) heldBack(now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.held.IsZero() {
-		a.held = now
-	}
-	return a.held
+	return a.held.goesOn(true, now)
 }
 
 // resignsSince returns since when the agent is to hand the VIP over.
 func (a *agent) resignsSince(now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.resigning.IsZero() {
-		a.resigning = now
-	}
-	return a.resigning
+	return a.resigning.goesOn(true, now)
 }
 
 // silence returns since when the agent does not answer, and why not. It begins anew
 // with the manager, who cannot know how long nobody has asked.
-func (a *agent) silence() (since time.Time, why error) {
+func (a *agent) silence() (began time.Time, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.status != nil {
 		return time.Time{}, nil
 	}
-	return a.silent, a.err
+	return a.silent.began, a.err
 }
 
 func (a *agent) isTokenForgotten() bool {

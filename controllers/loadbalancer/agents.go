@@ -28,12 +28,14 @@ type agents struct {
 	mu     sync.Mutex
 	known  map[types.UID]*agent
 	closed bool
+	// plans are the generations of the newest plans that some VM has served with.
+	plans map[client.ObjectKey]int64
 }
 
 func newAgents(manager *pki.ManagerIdentity, pins *trust.Pins, clock clock.WithTicker) *agents {
 	return &agents{
 		manager: manager, pins: pins, clock: clock,
-		changed: make(chan event.GenericEvent), known: map[types.UID]*agent{},
+		changed: make(chan event.GenericEvent), known: map[types.UID]*agent{}, plans: map[client.ObjectKey]int64{},
 	}
 }
 
@@ -80,6 +82,9 @@ func (a *agents) keepOnly(lb client.ObjectKey, vms []capstanv1.VirtualMachine) {
 			delete(a.known, uid)
 		}
 	}
+	if len(vms) == 0 {
+		delete(a.plans, lb)
+	}
 	a.mu.Unlock()
 	for _, agent := range gone {
 		agent.close()
@@ -99,6 +104,21 @@ func (a *agents) generations(lb client.ObjectKey) (highest int64, taken bool) {
 		agent.mu.Unlock()
 	}
 	return highest, taken
+}
+
+// served says that a VM has served with a plan of this generation.
+func (a *agents) served(lb client.ObjectKey, generation int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.plans[lb] = generation
+}
+
+// lastServed returns the generation of the newest plan that a VM has served with since
+// the manager started, or 0.
+func (a *agents) lastServed(lb client.ObjectKey) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.plans[lb]
 }
 
 // renumbered says that the plan has a new generation, which nobody has refused.

@@ -51,6 +51,7 @@ func TestTheDocumentSaysWhenVMsAreReplaced(t *testing.T) {
 		"never -",
 		silence + " " + capstanv1.ReasonAgentUnfit,
 		boot + " " + capstanv1.ReasonAgentUnfit,
+		"never " + capstanv1.ReasonAgentUnfit,
 		"never -",
 	}))
 	g.Expect(Timeouts{}.withDefaults()).To(Equal(Timeouts{Boot: DefaultBootTimeout, Silence: DefaultSilenceTimeout}))

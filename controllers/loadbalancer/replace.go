@@ -33,6 +33,8 @@ type candidate struct {
 	rising bool
 	// unfit tells that it answers and has not served for long.
 	unfit bool
+	// silentSince is since when its agent does not answer, zero if nobody has asked.
+	silentSince time.Time
 	// stuck tells that it is being deleted and that nobody who could let it go answers.
 	stuck bool
 	// changed are the fields of the spec by which it was not made, and serves tells that
@@ -75,8 +77,8 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		status := agent.observed()
 		e.answers = status != nil
 		e.silentSince, e.trouble = agent.silence()
-		e.unfitSince, e.unfit = unfit[i], whyUnfit(s.lb, status)
-		c := candidate{vm: vm, verdict: judge(e, limits, now), answers: e.answers, carried: e.carried}
+		e.unfitness, e.unfit = unfit[i], whyUnfit(s.lb, status)
+		c := candidate{vm: vm, verdict: judge(e, limits, now), answers: e.answers, carried: e.carried, silentSince: e.silentSince}
 		if was := instanceStatus(s.lb, vm.Name); was != nil {
 			c.role, c.planned = was.Role, was.AppliedGeneration > 0
 		}
@@ -119,8 +121,11 @@ func decide(present []candidate, wanted int) step {
 		return c.stuck || failed != nil && c.vm.UID == failed.vm.UID
 	})
 	c := choose(all)
-	if c == nil {
+	switch {
+	case c == nil:
 		return rollOut(all, wanted, failed != nil)
+	case c.unfit:
+		return relieve(all, c, wanted, failed != nil)
 	}
 	others := len(all) - 1
 	st := step{missing: max(wanted-others, 0), avoid: c.avoid()}
@@ -135,6 +140,29 @@ func decide(present []candidate, wanted int) step {
 	carried := isOther(func(o *candidate) bool { return o.carries })
 	if standsIn && (others >= wanted || !carried) {
 		st.missing, st.replaced = 0, c
+	}
+	return st
+}
+
+// relieve works out the next step about a VM that answers and does not serve. It goes
+// when another one serves, and not before. If its successor does not serve either, all
+// stay as they are, for more of them would tell nothing new, until the spec changes: then
+// one is tried that is as the new spec says. held tells that it has been.
+func relieve(all []candidate, c *candidate, wanted int, held bool) step {
+	others, fresh, serves := len(all)-1, false, false
+	for i := range all {
+		if o := &all[i]; o.vm.UID != c.vm.UID {
+			fresh = fresh || len(o.changed) == 0
+			serves = serves || o.serves
+		}
+	}
+	st := step{missing: max(wanted-others, 0), avoid: c.avoid()}
+	switch {
+	case serves && st.missing == 0:
+		st.replaced = c
+	case st.missing == 0 && len(c.changed) > 0 && !fresh && !held:
+		// It makes room for one of the new spec.
+		st.replaced = c
 	}
 	return st
 }
@@ -213,14 +241,14 @@ func (r *Reconciler) annotate(ctx context.Context, vm *capstanv1.VirtualMachine,
 // go anyway, the dead, those that carry nothing, the silent, the standbys, and the
 // active one last. Of equals, the youngest goes first. Those that are stuck were not
 // counted, and are not given up in the place of others.
-func expendable(all []candidate) []*capstanv1.VirtualMachine {
+func expendable(all []candidate) []*candidate {
 	left := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.stuck })
 	slices.SortStableFunc(left, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.worth(), b.worth()), compareTrue(len(b.changed) > 0, len(a.changed) > 0), b.vm.CreationTimestamp.Compare(a.vm.CreationTimestamp.Time))
 	})
-	order := make([]*capstanv1.VirtualMachine, len(left))
+	order := make([]*candidate, len(left))
 	for i := range left {
-		order[i] = left[i].vm
+		order[i] = &left[i]
 	}
 	return order
 }

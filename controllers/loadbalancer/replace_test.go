@@ -95,6 +95,18 @@ func TestWhatIsDoneAboutVMs(t *testing.T) {
 		"both are silent and a successor is there":     {all: []candidate{member("a", silent), member("b", silent), member("c", waiting)}, wanted: 2, replaced: "a"},
 		"the second silent one holds up its successor": {all: []candidate{member("b", silent), member("c", waiting)}, wanted: 2, replaced: "b"},
 		"the silent one answers again":                 {all: []candidate{member("a", well), member("b", well), member("c", waiting)}, wanted: 2, surplus: 1},
+		"one does not serve, and the other one does":   {all: []candidate{member("a", unfit), member("b", newActive)}, wanted: 2, missing: 1},
+		"who does not serve has a successor that does": {all: []candidate{member("a", unfit), member("b", newActive), member("c", newStandby)}, wanted: 2, replaced: "a"},
+		"who does not serve is one too many":           {all: []candidate{member("a", unfit), member("b", newActive)}, wanted: 1, replaced: "a"},
+		"the only one does not serve":                  {all: []candidate{member("a", unfit)}, wanted: 1, missing: 1},
+		"the only one's successor may serve soon":      {all: []candidate{member("a", unfit), member("b", well)}, wanted: 1},
+		"the only one's successor serves":              {all: []candidate{member("a", unfit), member("b", newActive)}, wanted: 1, replaced: "a"},
+		"the only one's successor does not serve":      {all: []candidate{member("a", unfit), member("b", unfit)}, wanted: 1},
+		"none serves":                                  {all: []candidate{member("a", unfit), member("b", unfit)}, wanted: 2, missing: 1},
+		"none serves, the successor included":          {all: []candidate{member("a", unfit), member("b", unfit), member("c", unfit)}, wanted: 2},
+		"none serves, and the spec is changed":         {all: []candidate{member("a", unfit, old), member("b", unfit, old), member("c", unfit, old)}, wanted: 2, replaced: "a"},
+		"none serves, and there is room for another":   {all: []candidate{member("b", unfit, old), member("c", unfit, old)}, wanted: 2, missing: 1},
+		"none serves, nor does who has the new spec":   {all: []candidate{member("a", unfit, old), member("b", unfit, old), member("c", unfit, old), member("d", unfit)}, wanted: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -113,7 +125,7 @@ func TestWhatIsDoneAboutVMs(t *testing.T) {
 
 // TestNeverTwoAtATime holds the rules for any set of VMs.
 func TestNeverTwoAtATime(t *testing.T) {
-	states := []func(*candidate){well, waiting, rising, going, stuck, gone, silent, failed, soon, oldStandby, oldActive, oldSilent, oldGoing, hesitates, resigned, hesitant}
+	states := []func(*candidate){well, waiting, rising, going, stuck, gone, silent, failed, soon, oldStandby, oldActive, oldSilent, oldGoing, hesitates, resigned, hesitant, unfit}
 	rapid.Check(t, func(t *rapid.T) {
 		wanted := rapid.IntRange(1, 5).Draw(t, "wanted")
 		var all []candidate
@@ -131,6 +143,9 @@ func TestNeverTwoAtATime(t *testing.T) {
 			g.Expect(st.surplus).To(BeZero(), "nothing else is deleted in the same round")
 			if st.replaced.mayLive {
 				g.Expect(answering).To(BeTrue(), "nobody could take the VIP")
+			}
+			if st.replaced.unfit {
+				g.Expect(slices.ContainsFunc(all, func(c candidate) bool { return c.serves || len(c.changed) > 0 })).To(BeTrue(), "nothing shows that it is at fault")
 			}
 		}
 		if st.rolled != nil {
@@ -152,8 +167,8 @@ func TestNeverTwoAtATime(t *testing.T) {
 			counted--
 		}
 		g.Expect(counted + st.missing - st.surplus).To(BeNumerically("<=", max(wanted+1, counted)))
-		for _, vm := range expendable(all)[:st.surplus] {
-			g.Expect(vm.Name).NotTo(BeElementOf(namesOfStuck(all)))
+		for _, c := range expendable(all)[:st.surplus] {
+			g.Expect(c.vm.Name).NotTo(BeElementOf(namesOfStuck(all)))
 		}
 		g.Expect(st.missing == 0 || st.surplus == 0).To(BeTrue())
 	})

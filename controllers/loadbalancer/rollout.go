@@ -44,9 +44,10 @@ func rollOut(all []candidate, wanted int, held bool) step {
 	}
 	st := step{missing: max(wanted-len(all), 0), surplus: max(len(all)-wanted-spare, 0)}
 	if leaver := resigning(all); leaver != nil {
-		// Its successor may be gone again.
-		st.missing = max(wanted-(len(all)-1), 0)
-		if st.surplus == 0 && st.missing == 0 && calm && leaver.released && standsIn(all, leaver) {
+		// Its successor may be gone again. As long as it is there, none is too many: those
+		// who can take the VIP are among the others.
+		st.missing, st.surplus = max(wanted-(len(all)-1), 0), 0
+		if st.missing == 0 && calm && leaver.released && standsIn(all, leaver) {
 			st.rolled = leaver
 		}
 		return st
@@ -74,21 +75,19 @@ func resigning(all []candidate) *candidate {
 	return nil
 }
 
-// standsIn tells whether a VM holds the VIP in the place of one that has handed it over,
-// or can take it from one that does not.
+// standsIn tells whether another VM holds the VIP in the place of one that has handed it
+// over, or can take it from one that does not.
 func standsIn(all []candidate, leaver *candidate) bool {
 	return slices.ContainsFunc(all, func(c candidate) bool {
-		return c.serves && !c.resigns && (c.role == roleActive || leaver.role == roleActive)
+		return c.vm.UID != leaver.vm.UID && c.serves && !c.resigns && (c.role == roleActive || leaver.role == roleActive)
 	})
 }
 
 // nextToRoll is the VM of an earlier spec that goes next, or nil.
 func nextToRoll(all []candidate) *candidate {
-	for _, vm := range expendable(all) {
-		for i := range all {
-			if c := &all[i]; c.vm == vm && vm.DeletionTimestamp.IsZero() && len(c.changed) > 0 {
-				return c
-			}
+	for _, c := range expendable(all) {
+		if c.vm.DeletionTimestamp.IsZero() && len(c.changed) > 0 {
+			return c
 		}
 	}
 	return nil
@@ -131,7 +130,9 @@ func (c *candidate) giveUpOutdated() {
 // over first.
 func (r *Reconciler) roll(ctx context.Context, s *scope, c *candidate) error {
 	why := strings.Join(c.changed, ", ") + " changed"
-	if c.role == roleActive && !c.resigns {
+	if c.resigns {
+		why = c.vm.Annotations[capstanv1.ReplacedAnnotation]
+	} else if c.role == roleActive {
 		return r.annotate(ctx, c.vm, why)
 	}
 	if err := r.giveUp(ctx, c.vm, why); err != nil {

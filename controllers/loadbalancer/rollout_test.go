@@ -47,7 +47,8 @@ func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 		"nobody has the VIP yet of who resigned":     {all: []candidate{member("a", resigned), member("c", newStandby)}, wanted: 1},
 		"it had time to resign, and still has it":    {all: []candidate{member("a", hesitant), member("c", newStandby)}, wanted: 1, rolled: "a"},
 		"the successor of who resigned dies":         {all: []candidate{member("a", resigned), member("c", gone)}, wanted: 1, replaced: "c"},
-		"who resigned is too many":                   {all: []candidate{member("a", resigned), member("c", newActive), member("d", newStandby)}, wanted: 1, surplus: 1},
+		"who resigned is too many":                   {all: []candidate{member("a", resigned), member("c", newActive), member("d", newStandby)}, wanted: 1, rolled: "a"},
+		"one is too many while another resigns":      {all: []candidate{member("a", hesitates), member("c", newStandby), member("d", newStandby)}, wanted: 1},
 		"who resigned is all there is":               {all: []candidate{member("a", resigned)}, wanted: 1, missing: 1},
 		"the next successor of who resigned boots":   {all: []candidate{member("a", hesitant), member("d", rising)}, wanted: 1},
 		"the first one goes":                         {all: []candidate{member("a", oldActive), member("b", oldGoing), member("c", newStandby)}, wanted: 2},
@@ -98,8 +99,8 @@ func TestOldStandbysAreGivenUpBeforeNewOnes(t *testing.T) {
 	g := NewWithT(t)
 	all := []candidate{member("a", oldActive), member("b", newStandby), member("c", oldStandby), member("d", newActive)}
 	var names []string
-	for _, vm := range expendable(all) {
-		names = append(names, vm.Name)
+	for _, c := range expendable(all) {
+		names = append(names, c.vm.Name)
 	}
 	g.Expect(names).To(Equal([]string{"c", "b", "a", "d"}))
 }

@@ -196,6 +196,32 @@ func setServices(s *scope) {
 	conditions.False(s.lb, capstanv1.ServicesPlannedCondition, capstanv1.ReasonServicesRefused, "%s", strings.Join(told, "; "))
 }
 
+// setServiceVIPs tells whether the Services of the cluster may have one more virtual
+// address.
+func setServiceVIPs(s *scope) {
+	limit := s.lb.Spec.MaxServiceVIPs
+	switch {
+	case limit == nil:
+		conditions.Remove(s.lb, capstanv1.ServiceVIPsAvailableCondition)
+		return
+	case !s.planned:
+		return
+	}
+	taken := int32(0)
+	for _, vip := range s.serviceVIPs {
+		if vip.claim.DeletionTimestamp.IsZero() {
+			taken++
+		}
+	}
+	if taken >= *limit {
+		conditions.False(s.lb, capstanv1.ServiceVIPsAvailableCondition, capstanv1.ReasonQuotaUsedUp,
+			"Services have %d virtual addresses of %d that they may have: one that needs another is refused until one comes free, or spec.loadBalancer.maxServiceVIPs is raised",
+			taken, *limit)
+		return
+	}
+	conditions.True(s.lb, capstanv1.ServiceVIPsAvailableCondition, capstanv1.ReasonAvailable, "Services have %d virtual addresses of %d that they may have", taken, *limit)
+}
+
 // maxRefusalMessage bounds what is said of one Service, of which there may be many.
 const maxRefusalMessage = 256
 

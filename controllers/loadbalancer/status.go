@@ -47,6 +47,7 @@ func setStatus(s *scope, now time.Time) {
 	setApart(s)
 	setUpToDate(s)
 	setServices(s)
+	setServiceVIPs(s)
 	setReady(s)
 }
 
@@ -75,6 +76,8 @@ func setInstances(s *scope, now time.Time) {
 		switch {
 		case !i.vm.DeletionTimestamp.IsZero():
 			behind = append(behind, whyDeleted(i.vm))
+		case i.verdict.reason == capstanv1.ReasonAgentUnfit:
+			behind = append(behind, i.vm.Name+": "+i.verdict.message+i.outlook())
 		case i.current:
 			ready++
 			continue
@@ -162,6 +165,8 @@ func (i *instance) outlook() string {
 	switch {
 	case v.isDead():
 		return "; it is replaced once another one can take its place"
+	case v.stays:
+		return "; no virtual machine has served with this plan, so it stays as it is"
 	case v.until.IsZero() || i.onItsWay:
 		return ""
 	}

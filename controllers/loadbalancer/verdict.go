@@ -45,10 +45,10 @@ type evidence struct {
 	carried bool
 	// answers tells that the agent answers, which proves that the VM lives.
 	answers bool
-	// unfitSince is since when it answers and is of no use, while another VM shows that
-	// the plan is not to blame; unfit says what is wrong with it.
-	unfitSince time.Time
-	unfit      string
+	// unfitness is since when it answers and is of no use, and unfit says what is wrong
+	// with it.
+	unfitness
+	unfit string
 	// silentSince is since when nothing is known of the agent.
 	silentSince time.Time
 	// trouble is why the agent could not be asked last.
@@ -66,9 +66,12 @@ type verdict struct {
 	// until is when the VM will have to be replaced if nothing changes; zero if it
 	// must be now, or if it is well or nobody can tell.
 	until time.Time
+	// stays tells that it is not replaced, though something is wrong: nothing shows that
+	// another VM would fare better.
+	stays bool
 }
 
-func (v verdict) isDead() bool { return v.reason != "" && v.until.IsZero() }
+func (v verdict) isDead() bool { return v.reason != "" && v.until.IsZero() && !v.stays }
 
 // hopeless are what a host says of a VM that was up before and whose guest does
 // not answer now. Whatever else it says, it is at work, or cannot tell.
@@ -125,17 +128,24 @@ func judgeSilence(e evidence, ready *metav1.Condition, limit time.Duration, now 
 	return v.after(e.silentSince.Add(limit), now)
 }
 
-// judgeUnfit is for a VM whose agent answers. It may hold the VIP, whatever it says.
+// judgeUnfit is for a VM whose agent answers. It may hold the VIP, whatever it says. One
+// that has served stays where the plan may be at fault: it carries an earlier plan, or
+// may again, and a new one would carry nothing.
 func judgeUnfit(e evidence, limits Timeouts, now time.Time) verdict {
-	if e.unfitSince.IsZero() {
+	if e.since.IsZero() {
 		return verdict{}
 	}
+	v := verdict{reason: capstanv1.ReasonAgentUnfit, mayLive: true}
+	v.message = fmt.Sprintf("its agent answers, and does not serve since %s: %s", e.since.UTC().Format(time.RFC3339), e.unfit)
+	if !e.blamed && e.served {
+		v.stays = true
+		return v
+	}
 	limit := limits.Silence
-	if !e.carried {
+	if !e.carried || !e.served {
 		limit = limits.Boot
 	}
-	v := verdict{reason: capstanv1.ReasonAgentUnfit, mayLive: true, message: "its agent answers, and does not serve: " + e.unfit}
-	return v.after(e.unfitSince.Add(limit), now)
+	return v.after(e.since.Add(limit), now)
 }
 
 // judgeBoot is for a VM that has never been up.

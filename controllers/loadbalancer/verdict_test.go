@@ -51,8 +51,10 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 	lost := func(e *evidence) { e.lost = true }
 	answers := func(e *evidence) { e.answers = true }
 	unfitFor := func(d time.Duration) func(*evidence) {
-		return func(e *evidence) { e.answers, e.unfitSince, e.unfit = true, ago(d), "why" }
+		return func(e *evidence) { e.answers, e.blamed, e.since, e.unfit = true, true, ago(d), "why" }
 	}
+	served := func(e *evidence) { e.served = true }
+	unproven := func(e *evidence) { e.blamed = false }
 	carried := func(e *evidence) { e.carried = true }
 	tokenLost := func(e *evidence) { e.trouble = errTokenLost }
 	for name, tc := range map[string]struct {
@@ -60,6 +62,7 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 		reason   string
 		mayLive  bool
 		in       time.Duration
+		stays    bool
 	}{
 		"one that nothing is known of":                   {evidence: nil},
 		"one that is being deleted":                      {evidence: with(lost, func(e *evidence) { e.vm.DeletionTimestamp = &metav1.Time{Time: now} })},
@@ -91,8 +94,11 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 		"a new one whose host is silent, however long":   {evidence: with(placedFor(100*time.Hour), says("Unknown", "HostUnreachable"))},
 		"a new one that another would fare no better":    {evidence: with(placedFor(100*time.Hour), says("False", "ImageNotFound"))},
 		"a new one whose agent answers, but has no plan": {evidence: with(placedFor(100*time.Hour), says("True", "Ready"), answers)},
-		"one that answers and does not serve, of late":   {evidence: with(carried, unfitFor(time.Minute)), reason: "AgentUnfit", mayLive: true, in: 5 * time.Minute},
-		"one that answers and never serves again":        {evidence: with(carried, unfitFor(6*time.Minute)), reason: "AgentUnfit", mayLive: true},
+		"one that answers and does not serve, of late":   {evidence: with(carried, served, unfitFor(time.Minute)), reason: "AgentUnfit", mayLive: true, in: 5 * time.Minute},
+		"one that answers and never serves again":        {evidence: with(carried, served, unfitFor(6*time.Minute)), reason: "AgentUnfit", mayLive: true},
+		"one that never served with its plan":            {evidence: with(carried, unfitFor(6*time.Minute)), reason: "AgentUnfit", mayLive: true, in: 4 * time.Minute},
+		"one that served, with a plan nobody served":     {evidence: with(carried, served, unfitFor(100*time.Hour), unproven), reason: "AgentUnfit", mayLive: true, stays: true},
+		"one that never served, nor did anybody else":    {evidence: with(unfitFor(10*time.Minute), unproven), reason: "AgentUnfit", mayLive: true},
 		"a new one that answers and may yet serve":       {evidence: with(unfitFor(6 * time.Minute)), reason: "AgentUnfit", mayLive: true, in: 4 * time.Minute},
 		"a new one that answers and never serves":        {evidence: with(unfitFor(10 * time.Minute)), reason: "AgentUnfit", mayLive: true},
 	} {
@@ -105,7 +111,7 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 			v := judge(e, limits, now)
 			g.Expect(v.reason).To(Equal(tc.reason))
 			g.Expect(v.mayLive).To(Equal(tc.mayLive))
-			g.Expect(v.isDead()).To(Equal(tc.reason != "" && tc.in == 0))
+			g.Expect(v.isDead()).To(Equal(tc.reason != "" && tc.in == 0 && !tc.stays))
 			if tc.in > 0 {
 				g.Expect(v.until).To(Equal(now.Add(tc.in)))
 			}

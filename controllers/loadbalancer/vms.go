@@ -58,8 +58,8 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 		}
 	}
 	// Those that go already go first, so that they are counted and not deleted too.
-	for _, vm := range expendable(s.candidates)[:next.surplus] {
-		if err := r.deleteVM(ctx, vm); err != nil {
+	for _, c := range expendable(s.candidates)[:next.surplus] {
+		if err := r.dismiss(ctx, s, c); err != nil {
 			return err
 		}
 	}

@@ -1,12 +1,14 @@
 package service
 
 import (
+	"errors"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -60,6 +62,48 @@ func TestNothingIsGivenBackBeforeItIsKnownWhoUsesWhat(t *testing.T) {
 	g.Expect(rung).To(Equal(1))
 	g.Expect(v.release(t.Context())).To(Succeed())
 	g.Expect(left()).To(ConsistOf(used.Name))
+}
+
+func TestAClusterHasNoMoreAddressesThanItMay(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limit *int32
+		ask   ask
+		// has is the address that Service default/web has already.
+		has     string
+		refused bool
+	}{
+		"there is no limit":                            {ask: ask{vipKey: "service/default/web"}},
+		"there is room for one more":                   {limit: ptr.To[int32](3), ask: ask{vipKey: "service/default/web"}},
+		"there is no room":                             {limit: ptr.To[int32](2), ask: ask{vipKey: "service/default/web"}, refused: true},
+		"no Service may have one":                      {limit: ptr.To[int32](0), ask: ask{vipKey: "service/default/web"}, refused: true},
+		"there is no room, but one to share":           {limit: ptr.To[int32](2), ask: ask{vipKey: "shared/default/a", shared: true}},
+		"it has one already, and the limit is lowered": {limit: ptr.To[int32](1), ask: ask{vipKey: "service/default/web"}, has: "192.0.2.2"},
+		"it wants another one in place of its own":     {limit: ptr.To[int32](2), ask: ask{vipKey: "service/default/web", address: "192.0.2.7"}, has: "192.0.2.2"},
+		"it wants another one than others have":        {limit: ptr.To[int32](2), ask: ask{vipKey: "service/default/web", address: "192.0.2.7"}, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, lb := NewWithT(t), shop()
+			if tc.has != "" {
+				lb.Spec.Services = []capstanv1.LoadBalancerService{{Name: "default/web", VIP: tc.has}}
+			}
+			c := fakeWith(t, lb)
+			v := &vips{client: c, live: c, lb: lb, book: newBook(lb), wanted: map[string]claimed{
+				"default/first":  {name: "shop-vip-first", label: hash("shared/default/a"), address: "192.0.2.1"},
+				"default/second": {name: "shop-vip-second", label: "second", address: "192.0.2.2"},
+			}, limit: func() *int32 { return tc.limit }}
+			tc.ask.entry.Name = "default/web"
+			_, err := v.choose(t.Context(), tc.ask)
+			if !tc.refused {
+				g.Expect(err).NotTo(HaveOccurred())
+				g.Expect(v.uses("default/web")).To(BeTrue())
+				return
+			}
+			var crowded *crowdedError
+			g.Expect(errors.As(err, &crowded)).To(BeTrue())
+			g.Expect(err).To(MatchError(ContainSubstring("the Services of this cluster have 2 virtual addresses")))
+			g.Expect(v.uses("default/web")).To(BeFalse())
+		})
+	}
 }
 
 func TestASessionBeginsWithWhatTheAPIServerHas(t *testing.T) {
