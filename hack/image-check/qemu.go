@@ -23,6 +23,9 @@ type check struct {
 // cloudInitEnd is what cloud-init says last when it has found its seed.
 const cloudInitEnd = "Datasource DataSourceNoCloud"
 
+// diskSize is more than the image has, so that the root file system has to grow.
+const diskSize = "12G"
+
 // prepare makes the guest's disk, in which the image lies untouched, and the memory of
 // its firmware.
 func (c *check) prepare(ctx context.Context, dir string) error {
@@ -34,7 +37,7 @@ func (c *check) prepare(ctx context.Context, dir string) error {
 		return fmt.Errorf("find image: %w", err)
 	}
 	format := strings.TrimPrefix(filepath.Ext(image), ".")
-	create := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", format, filepath.Join(dir, "disk.qcow2"))
+	create := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", format, filepath.Join(dir, "disk.qcow2"), diskSize)
 	if said, err := create.CombinedOutput(); err != nil {
 		return fmt.Errorf("make a disk over %s: %w: %s", image, err, said)
 	}

@@ -34,7 +34,7 @@ func (r report) expected() error {
 	var errs []error
 	for what, want := range map[string]string{
 		"name": guestName, "instance": guestID, "address": guestAddress, "gateway": guestGateway,
-		"containerd": "active", "swap": "0", "root": "ext4",
+		"containerd": "active", "swap": "0", "root": "ext4", "grown": "yes",
 		// No unit of the image may fail, whatever the seed makes of the guest.
 		"failed": "",
 	} {

@@ -20,6 +20,7 @@ image-check: sshkey AAAAC3NzaC1lZDI1NTE5
 image-check: failed
 image-check: swap 0
 image-check: root ext4
+image-check: grown yes
 image-check: end`
 
 func heard(t *testing.T, console string) report {

@@ -38,6 +38,7 @@ write_files:
     say "failed $(systemctl list-units --failed --plain --no-legend | awk '{print $1}' | xargs)"
     say "swap $(tail -n +2 /proc/swaps | wc -l)"
     say "root $(df --output=fstype / | tail -n 1)"
+    say "grown $([ "$(df --output=size --block-size=1M / | tail -n 1)" -gt 11000 ] && echo yes || echo no)"
     say "end"
     systemctl poweroff --no-block
 - path: /etc/systemd/system/image-check.service
