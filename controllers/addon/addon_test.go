@@ -200,6 +200,33 @@ var _ = Describe("The addons of a cluster", func() {
 		s.expectNoAddons(ctx)
 	})
 
+	It("are not led astray by what only looks like an inventory", func(ctx SpecContext) {
+		s := newSite(ctx, withManifests("app"))
+		fake := func(name, label, text string) {
+			Expect(s.Create(ctx, &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: name, Labels: map[string]string{"capstan.dev/addon-inventory": label}},
+				Data:       map[string]string{"objects.json": text},
+			})).To(Succeed())
+		}
+		precious := settingsIn("default")
+		Expect(s.Create(ctx, precious)).To(Succeed())
+		fake("capstan-addon-forged", "forged", `[{"kind": "ConfigMap", "namespace": "default", "name": "settings"}]`)
+		fake("capstan-addon-broken", "broken", "nonsense")
+		fake("capstan-addon-BAD", "BAD", "[]")
+		fake("other", "app", `[{"kind": "Namespace", "name": "default"}]`)
+		s.manifests(ctx, "app", account)
+		s.expectAddon(ctx, "app", metav1.ConditionTrue, "Ready", "")
+		s.expectAddon(ctx, "broken", metav1.ConditionFalse, "ManifestsRejected", "ConfigMap kube-system/capstan-addon-broken: reading the inventory")
+		Eventually(s.has(ctx, &corev1.ConfigMap{ObjectMeta: named("kube-system", "capstan-addon-forged")})).WithContext(ctx).Should(BeFalse())
+		Expect(s.has(ctx, precious)()).To(BeTrue())
+		Expect(s.wlc.Status.Addons).NotTo(ContainElement(HaveField("Name", "BAD")))
+		Expect(s.Delete(ctx, &corev1.ConfigMap{ObjectMeta: named("kube-system", "capstan-addon-broken")})).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(s.wlc), s.wlc)).To(Succeed())
+			g.Expect(s.wlc.Status.Addons).To(HaveLen(1))
+		}).WithContext(ctx).Should(Succeed())
+	})
+
 	It("stand still while the cluster is paused", func(ctx SpecContext) {
 		s := newSite(ctx, withManifests("app"), func(c *cluster) { c.Spec.Paused = true })
 		s.manifests(ctx, "app", settings)

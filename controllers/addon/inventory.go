@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -36,26 +37,26 @@ func (s *site) inventory(ctx context.Context, addon string) (addons.Inventory, e
 	return readInventory(configMap)
 }
 
-// inventories returns those of all addons, by their names.
-func (s *site) inventories(ctx context.Context) (map[string]addons.Inventory, error) {
+// inventories returns those of all addons, by their names. Whoever may write in
+// kube-system may write what looks like one: what no addon can be named is left alone.
+func (s *site) inventories(ctx context.Context) (map[string]*corev1.ConfigMap, error) {
 	list := &corev1.ConfigMapList{}
 	if err := s.List(ctx, list, client.InNamespace(inventoryNamespace), client.HasLabels{inventoryLabel}); err != nil {
 		return nil, fmt.Errorf("listing the inventories of addons: %w", err)
 	}
-	all := map[string]addons.Inventory{}
+	all := map[string]*corev1.ConfigMap{}
 	for i := range list.Items {
 		name := list.Items[i].Labels[inventoryLabel]
-		if list.Items[i].Name != inventoryPrefix+name {
+		if list.Items[i].Name != inventoryPrefix+name || len(name) > longestName || len(validation.IsDNS1123Label(name)) > 0 {
 			continue
 		}
-		inventory, err := readInventory(&list.Items[i])
-		if err != nil {
-			return nil, err
-		}
-		all[name] = inventory
+		all[name] = &list.Items[i]
 	}
 	return all, nil
 }
+
+// longestName is that of an addon.
+const longestName = 40
 
 func readInventory(configMap *corev1.ConfigMap) (addons.Inventory, error) {
 	inventory, err := addons.ParseInventory(configMap.Data[inventoryKey])

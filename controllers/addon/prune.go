@@ -3,7 +3,10 @@ package addon
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -50,16 +53,20 @@ func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	for name, inventory := range inventories {
-		if s.has(name) {
-			continue
-		}
+	for _, name := range slices.Sorted(maps.Keys(inventories)) {
 		one := s.step(name)
-		if one == nil {
+		switch {
+		case one != nil && !one.leaves:
+			continue
+		case one == nil && len(s.steps) >= mostSteps:
+			// The next round, which comes at once, has room for it.
+			s.lookAgain(soonest)
+			continue
+		case one == nil:
 			one = &step{name: name, leaves: true}
 			s.steps = append(s.steps, one)
 		}
-		if err := r.remove(ctx, s, one, inventory); err != nil {
+		if err := r.remove(ctx, s, one, inventories[name]); err != nil {
 			return err
 		}
 	}
@@ -72,9 +79,16 @@ func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// mostSteps is how many addons are told of, more than a spec can have.
+const mostSteps = 64
+
 // remove removes an addon that has left the spec. Once nothing is left of it there is
 // nothing more to tell.
-func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, inventory addons.Inventory) error {
+func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, written *corev1.ConfigMap) error {
+	inventory, err := readInventory(written)
+	if err != nil {
+		return s.failed(one, err, r.Clock.Now())
+	}
 	rest, err := s.site.remove(ctx, one.name, inventory.Without(nil))
 	if err != nil {
 		return err
