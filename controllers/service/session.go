@@ -15,11 +15,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/cloud-provider/controllers/nodelifecycle"
-	servicecontroller "k8s.io/cloud-provider/controllers/service"
-	controllersmetrics "k8s.io/component-base/metrics/prometheus/controllers"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -28,12 +24,6 @@ import (
 )
 
 const (
-	// serviceWorkers is how many Services of a cluster are worked on at a time. Each
-	// waits for its address.
-	serviceWorkers = 20
-	// nodeMonitorPeriod is how often it is asked whether the VM of a node that is not
-	// ready still exists; upstream's default.
-	nodeMonitorPeriod = 5 * time.Second
 	// requestTimeout bounds a request to a workload cluster that is not a watch.
 	requestTimeout = 10 * time.Second
 	// A Service takes some five requests, most of them events.
@@ -51,7 +41,7 @@ type session struct {
 	informers informers.SharedInformerFactory
 	services  corelisters.ServiceLister
 	nodes     corelisters.NodeLister
-	upstream  []func(context.Context)
+	upstream  upstream
 
 	book      *book
 	writer    *writer
@@ -88,18 +78,15 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 	s.vips = &vips{
 		client: r.Client, live: r.Live, applier: &apply.Applier{Client: r.Client, Live: r.Live}, clock: r.Clock,
 		lb: lb, book: s.book, changed: &s.claims, wanted: map[string]claimed{},
-		limit: func() *int32 { return s.latest.Load().Spec.MaxServiceVIPs },
 	}
 	s.batch = newBatcher(r.Clock, s.write, s.isCarriedOut)
 	s.vips.allMet = s.batch.soon
 	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries}
 	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
 	s.keeper = &keeper{services: s.services, balancer: balancer, clock: r.Clock, changed: &s.gone}
-	if err := s.addUpstream(kube, &provider{
-		balancer: balancer, instances: &instances{client: r.Client, live: r.Live, namespace: lb.Namespace},
-	}); err != nil {
-		cancel()
-		return nil, err
+	s.upstream = upstream{
+		cluster: lb.Spec.ClusterName, kube: kube, informers: s.informers, asked: make(chan struct{}),
+		cloud: &provider{balancer: balancer, instances: &instances{client: r.Client, live: r.Live, namespace: lb.Namespace}},
 	}
 	if err := s.follow(); err != nil {
 		cancel()
@@ -123,27 +110,8 @@ func (s *session) connect() (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the watching client of Cluster %s: %w", s.lb.Spec.ClusterName, err)
 	}
-	s.informers = informers.NewSharedInformerFactoryWithOptions(watching, 0, informers.WithTransform(ctrlcache.TransformStripManagedFields()))
+	s.informers = informers.NewSharedInformerFactoryWithOptions(watching, 0, informers.WithTransform(strip))
 	return kube, nil
-}
-
-// addUpstream adds Kubernetes' own controllers for clouds.
-func (s *session) addUpstream(kube kubernetes.Interface, cloud *provider) error {
-	metrics := controllersmetrics.NewControllerManagerMetrics("capstan")
-	core := s.informers.Core().V1()
-	services, err := servicecontroller.New(cloud, kube, core.Services(), unheardNodes{core.Nodes()}, s.lb.Spec.ClusterName, nil)
-	if err != nil {
-		return fmt.Errorf("making the service controller of Cluster %s: %w", s.lb.Spec.ClusterName, err)
-	}
-	nodes, err := nodelifecycle.NewCloudNodeLifecycleController(core.Nodes(), kube, cloud, nodeMonitorPeriod)
-	if err != nil {
-		return fmt.Errorf("making the node lifecycle controller of Cluster %s: %w", s.lb.Spec.ClusterName, err)
-	}
-	s.upstream = []func(context.Context){
-		func(ctx context.Context) { services.Run(ctx, serviceWorkers, metrics) },
-		func(ctx context.Context) { nodes.Run(ctx, metrics) },
-	}
-	return nil
 }
 
 // follow hears of what upstream's controllers do not tell: addresses of nodes, and who
@@ -156,7 +124,9 @@ func (s *session) follow() error {
 		return fmt.Errorf("following the nodes of Cluster %s: %w", s.lb.Spec.ClusterName, err)
 	}
 	if _, err := s.informers.Core().V1().Services().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(is any) { s.upstream.see(is) },
 		UpdateFunc: func(_, is any) {
+			s.upstream.see(is)
 			if service, ok := is.(*corev1.Service); ok && isOurs(service) {
 				s.publisher.changed.ring()
 			}
@@ -190,10 +160,6 @@ func (s *session) run(ctx context.Context) {
 	defer s.informers.Shutdown()
 	core := s.informers.Core().V1()
 	if !cache.WaitForCacheSync(ctx.Done(), core.Services().Informer().HasSynced, core.Nodes().Informer().HasSynced) || !s.expect(log) {
-		// What upstream's controllers began when they were made ends only when they do.
-		for _, run := range s.upstream {
-			run(quiet)
-		}
 		return
 	}
 	log.Info("Looking after Services of type LoadBalancer")
@@ -204,9 +170,8 @@ func (s *session) run(ctx context.Context) {
 	all.Go(func() { s.batch.run(ctx) })
 	all.Go(func() { s.publisher.run(ctx) })
 	all.Go(func() { s.keeper.run(ctx) })
-	for _, run := range s.upstream {
-		all.Go(func() { run(quiet) })
-	}
+	all.Go(func() { s.upstream.runServices(quiet) })
+	all.Go(func() { s.upstream.runNodes(quiet) })
 	// What an earlier manager left unfinished.
 	s.batch.soon()
 	all.Wait()
