@@ -51,9 +51,11 @@ type Agent struct {
 	inForce bool
 	since   time.Time
 	trouble error
-	// failed is why the newest plan is not in force, although an older one may be.
-	failed  error
-	changed chan struct{}
+	// failed is why the newest plan is not in force, although an older one may be, and
+	// failedGeneration which one that is.
+	failed           error
+	failedGeneration int64
+	changed          chan struct{}
 }
 
 // Open makes an Agent and puts the last good plan in force. That this fails is
@@ -109,6 +111,8 @@ func (a *Agent) advance(ctx context.Context, plan lbapi.Plan) error {
 		case plan.Generation == last.Generation && hash != a.hash:
 			return lbapi.Errorf(lbapi.Conflict, "generation %d is in force with another content", plan.Generation)
 		case plan.Generation == last.Generation && a.isInForce():
+			// It is what is wanted now: nobody wants what failed after it any more.
+			a.forgetFailure()
 			return nil
 		}
 	}
@@ -120,7 +124,7 @@ func (a *Agent) advance(ctx context.Context, plan lbapi.Plan) error {
 		err = fmt.Errorf("put plan of generation %d in force: %w", plan.Generation, err)
 		a.opts.Log.Error("plan fails", "generation", plan.Generation, "error", err)
 		// A caller who had less patience than this took hears of it by the status.
-		a.update(func() { a.failed = err })
+		a.update(func() { a.failed, a.failedGeneration = err, plan.Generation })
 		return lbapi.Errorf(lbapi.ApplyFailed, "%w", errors.Join(err, a.putBack(ctx)))
 	}
 	a.opts.Log.Info("plan in force", "generation", plan.Generation, "frontends", len(plan.Frontends), "peers", len(plan.Peers))
@@ -154,6 +158,9 @@ func (a *Agent) resume(ctx context.Context) error {
 			a.since = a.opts.Clock.Now()
 		}
 		a.inForce, a.trouble = err == nil, err
+		if err == nil && a.failedGeneration == a.last.Generation {
+			a.failed = nil
+		}
 	})
 	return err
 }
@@ -184,6 +191,15 @@ func (a *Agent) isInForce() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.inForce
+}
+
+func (a *Agent) forgetFailure() {
+	a.mu.Lock()
+	failed := a.failed != nil
+	a.mu.Unlock()
+	if failed {
+		a.update(func() { a.failed = nil })
+	}
 }
 
 // update changes what Status returns and wakes those who watch it.

@@ -212,6 +212,36 @@ func TestAFailureIsInTheStatus(t *testing.T) {
 }
 
 // One plan that takes long would else be followed by every attempt that was given up.
+func TestAFailureIsForgottenWhenItsPlanIsInForceOrNotWantedAnyMore(t *testing.T) {
+	messages := func(a *lbagent.Agent) []string { return a.Status().Messages }
+	failed := ConsistOf(ContainSubstring("put plan of generation 2 in force"))
+	t.Run("the plan before it is wanted again", func(t *testing.T) {
+		g, applier := NewWithT(t), newApplier()
+		a := open(t, t.TempDir(), applier, newClock())
+		_, err := a.Apply(t.Context(), newPlan(1))
+		g.Expect(err).NotTo(HaveOccurred())
+		applier.failNext(errApply)
+		_, err = a.Apply(t.Context(), newPlan(2, otherContent))
+		g.Expect(err).To(HaveOccurred())
+		g.Expect(messages(a)).To(failed)
+		status, err := a.Apply(t.Context(), newPlan(1))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(status.Messages).To(BeEmpty())
+		g.Expect(applier.generations()).To(Equal([]int64{1, 2, 1}), "it was in force already")
+	})
+	t.Run("it is put back after a restart at which it failed", func(t *testing.T) {
+		g, applier, clock, dir := NewWithT(t), newApplier(), newClock(), t.TempDir()
+		_, err := open(t, dir, applier, clock).Apply(t.Context(), newPlan(2))
+		g.Expect(err).NotTo(HaveOccurred())
+		applier.failNext(errApply, errApply)
+		a := open(t, dir, applier, clock)
+		_, err = a.Apply(t.Context(), newPlan(2))
+		g.Expect(err).To(HaveOccurred())
+		g.Expect(messages(a)).To(BeEmpty(), "putting it back has worked")
+		g.Expect(a.Status().Generation).To(BeEquivalentTo(2))
+	})
+}
+
 func TestWhoHasGoneIsNotServed(t *testing.T) {
 	g, applier := NewWithT(t), newApplier()
 	a := open(t, t.TempDir(), applier, newClock())
