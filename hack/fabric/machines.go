@@ -25,6 +25,9 @@ const (
 // haproxyUser is whom the units of images/lb run HAProxy's workers as.
 const haproxyUser = "haproxy"
 
+// hidden is a folder of which a laboratory has another one.
+const hidden = "/run/"
+
 // programs are those of load balancers that are machines of their own. Where they are
 // not all there, err names each that is missing.
 func (c config) programs() (programs lbnode.Programs, err error) {
@@ -48,6 +51,9 @@ func (c config) programs() (programs lbnode.Programs, err error) {
 	}
 	programs.CapstanLB = find(filepath.Join(filepath.Dir(self), "capstan-lb"), "no agent beside this program")
 	programs.Probe = programs.CapstanLB
+	if dir, err := filepath.Abs(c.dir); err != nil || strings.HasPrefix(dir, hidden) {
+		errs = append(errs, errors.Join(fmt.Errorf("%s would not be seen, see --dir", dir), err))
+	}
 	if _, err := user.Lookup(haproxyUser); err != nil {
 		errs = append(errs, fmt.Errorf("nobody to run HAProxy as: %w", err))
 	}

@@ -30,9 +30,10 @@ DIR/admin.sock (package internal/fabric/fabricapi has clients of both). The
 state is in DIR: started there again, VMs that ran are power-cycled and come
 back. Guests take their addresses out of 127.0.0.0/8.
 
-With --keepalived guests are in network namespaces of their own, which need root,
-iproute2, keepalived and HAProxy, and are reached by one device called
-capstan-PID. The kernel takes all of it away with the fabric, however that ends.
+With --keepalived load balancers are network namespaces, for which root, iproute2,
+keepalived and HAProxy are needed, and the guests' networks are led to by one
+device, capstan-PID. The kernel takes all of it away with the fabric, however that
+ends.
 
 Without --topology there are --hosts hosts hv1, hv2, ..., each with switch
 vSwitch, in one failover cluster fc1 with four volumes csv1 to csv4; with

@@ -64,8 +64,15 @@ func Sweep() error {
 	var errs []error
 	for _, d := range devices {
 		number, ok := strings.CutPrefix(d.Name, devicePrefix)
-		if pid, err := strconv.Atoi(number); ok && err == nil && !runs(pid) {
-			errs = append(errs, ip("link", "delete", d.Name))
+		pid, err := strconv.Atoi(number)
+		if !ok || err != nil || runs(pid) {
+			continue
+		}
+		if err := ip("link", "delete", d.Name); err != nil {
+			// The kernel may have been first.
+			if _, still := net.InterfaceByName(d.Name); still == nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)
