@@ -91,7 +91,8 @@ func summarize(wlc *capstanv1.WorkloadCluster) {
 	conditions.False(wlc, capstanv1.AddonsReadyCondition, waiting.Reason, "%s", message)
 }
 
-// tell records an event for each addon that is in another way than it was told last.
+// tell records an event for each addon that is in another way than it was told last. The
+// action has its name: events that differ in nothing else are folded into one.
 func (r *Reconciler) tell(before, after *capstanv1.WorkloadCluster) {
 	was := map[string]*metav1.Condition{}
 	for i := range before.Status.Addons {
@@ -109,11 +110,11 @@ func (r *Reconciler) tell(before, after *capstanv1.WorkloadCluster) {
 		if is.Status != metav1.ConditionTrue && conditions.IsFault(is.Reason) {
 			eventType = corev1.EventTypeWarning
 		}
-		r.Events.Eventf(after, nil, eventType, is.Reason, "ApplyAddon", "addon %s: %s", name, is.Message)
+		r.Events.Eventf(after, nil, eventType, is.Reason, "ApplyAddon."+name, "addon %s: %s", name, is.Message)
 	}
 	for i := range before.Status.Addons {
 		if name := before.Status.Addons[i].Name; was[name] != nil {
-			r.Events.Eventf(after, nil, corev1.EventTypeNormal, "Removed", "RemoveAddon", "addon %s: nothing of it is left in the cluster", name)
+			r.Events.Eventf(after, nil, corev1.EventTypeNormal, "Removed", "RemoveAddon."+name, "addon %s: nothing of it is left in the cluster", name)
 		}
 	}
 }
