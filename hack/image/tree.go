@@ -46,7 +46,7 @@ install -d "$tree/etc/kubernetes/manifests" "$tree/etc/cni/net.d"
 // kubelet have conditions that say in which guests.
 var enabled = []string{
 	"systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service", "ssh.service",
-	"containerd.service", "kubelet.service",
+	"capstan-interface-names.service", "containerd.service", "kubelet.service",
 	"capstan-lb.service", "capstan-lb-haproxy.service", "capstan-lb-keepalived.service",
 }
 
