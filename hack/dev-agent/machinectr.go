@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"log/slog"
 
@@ -39,6 +40,9 @@ func machinectrDriver() agentcmd.Driver {
 			})
 		},
 		Open: func(ctx context.Context, _ *slog.Logger) (hostapi.Driver, error) {
+			if o.Host == "" || len(o.Volumes) == 0 {
+				return nil, errors.New("--machinectr-host and --machinectr-volume are needed")
+			}
 			o.Processors, o.MemoryMiB = int32(processors), memory
 			return machinectr.New(ctx, o)
 		},

@@ -21,3 +21,6 @@ func Groups(host, mountinfo string, id hostapi.VMID) (launcher []string, nspawn 
 	}
 	return g.launcher(id), g.nspawn(id), nil
 }
+
+// Legible are the lines of a console as they are told.
+var Legible = legible

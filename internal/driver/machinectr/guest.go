@@ -1,7 +1,6 @@
 package machinectr
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -126,7 +125,11 @@ const (
 	consoleLines = 20
 )
 
-var terminalCode = regexp.MustCompile(`\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>M78])`)
+var (
+	terminalCode = regexp.MustCompile(`\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>M78])`)
+	// stillWaiting is a line that systemd writes over and over.
+	stillWaiting = regexp.MustCompile(`^\[[* ]+\] `)
+)
 
 // console returns the last lines that a guest has written, without what colours
 // them.
@@ -145,11 +148,18 @@ func console(runPath string) []string {
 	if err != nil {
 		return nil
 	}
+	lines := legible(string(text))
+	return lines[max(len(lines)-consoleLines, 0):]
+}
+
+// legible are the lines of a terminal's text that somebody wants to read.
+func legible(text string) []string {
 	var lines []string
-	for line := range bytes.Lines(terminalCode.ReplaceAll(text, nil)) {
-		if s := strings.TrimSpace(strings.ToValidUTF8(string(line), "")); s != "" {
-			lines = append(lines, s)
+	text = strings.ToValidUTF8(terminalCode.ReplaceAllString(text, ""), "")
+	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if line = strings.TrimSpace(line); line != "" && !stillWaiting.MatchString(line) {
+			lines = append(lines, line)
 		}
 	}
-	return lines[max(len(lines)-consoleLines, 0):]
+	return lines
 }

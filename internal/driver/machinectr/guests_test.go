@@ -54,7 +54,9 @@ func TestManyGuestsOfOneImageStartAndEndAtOnce(t *testing.T) {
 		for n := range guests {
 			h.AwaitGuest(h.request(n).Stamp.ID)
 		}
-		all(func(n int) error { return h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: h.request(n).Stamp}) })
+		all(func(n int) error {
+			return h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: h.request(n).Stamp})
+		})
 		g.Expect(h.driver.ListVMs(t.Context())).To(BeEmpty())
 	}
 }

@@ -20,7 +20,8 @@ fail() {
 
 # Called by bash -e within the namespaces of the guest.
 boot() {
-  local name file mac outer bridge alias folder lower status=0
+  local name file mac outer bridge alias folder lower plain status=0
+  local kubelet=/var/lib/kubelet snapshotter=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs
   local -a options=() init=(--boot)
 
   # The file systems grow here because they cannot while they are mounted: that takes CAP_SYS_RESOURCE.
@@ -42,20 +43,29 @@ boot() {
   fi
   mount -t overlay -o "lowerdir=$lower,upperdir=$RUN/mnt/disk/upper,workdir=$RUN/mnt/disk/work" overlay "$RUN/mnt/root"
 
-  # Neither of these can lie on an overlay: pods' own file systems are overlays.
-  for folder in /var/lib/kubelet /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs; do
-    name=$(basename "$folder")
-    if [ ! -e "$RUN/mnt/disk/plain/$name" ]; then
-      rm -rf "$RUN/mnt/disk/plain/$name.part"
-      if [ -d "$RUN/mnt/lower$folder" ]; then
-        cp -a "$RUN/mnt/lower$folder" "$RUN/mnt/disk/plain/$name.part"
-      else
-        mkdir -m 0700 "$RUN/mnt/disk/plain/$name.part"
-      fi
-      mv "$RUN/mnt/disk/plain/$name.part" "$RUN/mnt/disk/plain/$name"
-    fi
-    options+=(--bind="$RUN/mnt/disk/plain/$name:$folder")
-  done
+  # Pods' file systems are overlays, whose upper side cannot lie on an overlay. Their lower sides can: the image's
+  # own are linked to, not copied.
+  plain=$RUN/mnt/disk/plain
+  if [ ! -e "$plain/kubelet" ]; then
+    rm -rf "$plain/kubelet.part" && mkdir -m 0700 "$plain/kubelet.part"
+    if [ -d "$RUN/mnt/lower$kubelet" ]; then cp -a "$RUN/mnt/lower$kubelet/." "$plain/kubelet.part"; fi
+    mv "$plain/kubelet.part" "$plain/kubelet"
+  fi
+  if [ ! -e "$plain/containerd" ]; then
+    rm -rf "$plain/containerd.part" && mkdir -m 0700 "$plain/containerd.part" "$plain/containerd.part/snapshots"
+    for file in "$RUN/mnt/lower$snapshotter"/*; do
+      if [ -f "$file" ]; then cp -a "$file" "$plain/containerd.part"; fi
+    done
+    for folder in "$RUN/mnt/lower$snapshotter/snapshots"/*; do
+      if [ -d "$folder" ]; then ln -s "/run/machinectr/snapshots/${folder##*/}" "$plain/containerd.part/snapshots"; fi
+    done
+    mv "$plain/containerd.part" "$plain/containerd"
+  fi
+  options+=(--bind="$plain/kubelet:$kubelet" --bind="$plain/containerd:$snapshotter")
+  if [ -d "$RUN/mnt/lower$snapshotter/snapshots" ]; then
+    options+=(--bind-ro="$RUN/mnt/lower$snapshotter/snapshots:/run/machinectr/snapshots")
+  fi
+
   while read -r name file; do
     if [ -z "$name" ]; then continue; fi
     mkdir -p "$RUN/mnt/data-$name"
