@@ -107,7 +107,7 @@ func pulseOf(pid int) (pulse, error) {
 			return pulse{}, err
 		}
 		p.used += stat.used
-		p.willing = p.willing || strings.Contains("RD", stat.state)
+		p.willing = p.willing || stat.state == "R" || stat.state == "D"
 	}
 	return p, nil
 }

@@ -54,6 +54,7 @@ func haproxy(t *testing.T, answers map[string]string) string {
 }
 
 func TestProbeTellsWhetherThisVMMayHoldVIPs(t *testing.T) {
+	t.Parallel()
 	const (
 		up      = "be:web,s:a,0,UP,7,L4OK,,,\n"
 		refuses = "be:web,s:b,0,DOWN,7,L4CON,Connection refused,,\n"
