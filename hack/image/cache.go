@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,7 +16,11 @@ import (
 )
 
 // cache keeps what steps made, each in a folder named by step and key.
-type cache struct{ dir string }
+type cache struct {
+	dir string
+	// mounts is the kernel's list of what is mounted; empty is that of this process.
+	mounts string
+}
 
 // partial is how the names of folders begin that a step is filling.
 const partial = ".part-"
@@ -106,7 +111,7 @@ func (c *cache) prune(name, keep string) error {
 	if err != nil {
 		return err
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile(cmp.Or(c.mounts, "/proc/self/mountinfo"))
 	if err != nil {
 		return fmt.Errorf("see what is in use: %w", err)
 	}

@@ -55,6 +55,24 @@ func TestAStepOfOtherInputReplacesItsFormerResultAndNoOther(t *testing.T) {
 	g.Expect(current).To(BeADirectory())
 }
 
+func TestAResultThatMachinesRunOnStays(t *testing.T) {
+	g := NewWithT(t)
+	c, times := newCache(t), 0
+	used, err := c.step(t.Context(), "tree", key("1"), writing(&times))
+	g.Expect(err).NotTo(HaveOccurred())
+	c.mounts = filepath.Join(t.TempDir(), "mountinfo")
+	line := "36 35 98:0 / /mnt rw - overlay overlay rw,lowerdir=" + used + ",upperdir=/tmp/upper,workdir=/tmp/work\n"
+	g.Expect(os.WriteFile(c.mounts, []byte(line), 0o600)).To(Succeed())
+	_, err = c.step(t.Context(), "tree", key("2"), writing(&times))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(used).To(BeADirectory())
+
+	g.Expect(os.WriteFile(c.mounts, nil, 0o600)).To(Succeed())
+	_, err = c.step(t.Context(), "tree", key("3"), writing(&times))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(used).NotTo(BeAnExistingFile())
+}
+
 func TestAStepThatFailsLeavesNothingAndIsDoneAgain(t *testing.T) {
 	g := NewWithT(t)
 	c, times := newCache(t), 0
