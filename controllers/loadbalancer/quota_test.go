@@ -44,7 +44,11 @@ func TestWhetherServicesMayHaveOneMoreAddress(t *testing.T) {
 				return
 			}
 			g.Expect(told.Reason).To(Equal(tc.reason))
-			g.Expect(told.Status == metav1.ConditionTrue).To(Equal(tc.reason == capstanv1.ReasonAvailable))
+			want := metav1.ConditionFalse
+			if tc.reason == capstanv1.ReasonAvailable {
+				want = metav1.ConditionTrue
+			}
+			g.Expect(told.Status).To(Equal(want))
 		})
 	}
 }
