@@ -48,10 +48,13 @@ var _ = Describe("The log of a VM", func() {
 		physics.remove(vm)
 		Eventually(physics.get(vm)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
 
-		Eventually(physics.log.String).Should(ContainSubstring("VM deleted"))
-		var stages []string
 		ref := "map[name:followed namespace:" + namespace + "]"
-		lines := logtest.Lines(GinkgoTB(), physics.log.String())
+		var lines []map[string]string
+		Eventually(func() []map[string]string {
+			lines = logtest.Lines(GinkgoTB(), physics.log.String())
+			return lines
+		}).Should(ContainElement(SatisfyAll(HaveKeyWithValue("VirtualMachine", ref), HaveKeyWithValue("msg", "VM deleted"))))
+		var stages []string
 		asked := map[string]bool{}
 		for _, line := range lines {
 			if line["controller"] != "virtualmachine" || line["VirtualMachine"] != ref {

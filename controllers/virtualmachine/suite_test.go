@@ -26,9 +26,10 @@ func TestVirtualMachines(t *testing.T) {
 var physics *lab
 
 var _ = BeforeSuite(func() {
+	env := testenv.Start(GinkgoT())
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	physics = newLab(GinkgoTB(), testenv.Start(GinkgoT()))
+	physics = newLab(GinkgoTB(), env)
 	physics.addImage("linux", imageSource)
 	physics.addNetwork("lan", "1", "99")
 	for _, name := range []string{"hv1", "hv2"} {

@@ -29,6 +29,10 @@ import (
 // ManagerNamespace is the manager's own namespace. Every Env has it.
 const ManagerNamespace = "capstan-system"
 
+// patience is how long an API server may take to start or stop. A busy machine needs
+// more than the usual 20 s, and one that was given up is started from the beginning.
+const patience = 2 * time.Minute
+
 // T is a testing.TB or a GinkgoT().
 type T interface {
 	Helper()
@@ -68,7 +72,10 @@ func Start(t T, options ...Option) *Env {
 	must(t, "registering kinds", addKinds(e.Scheme))
 	crds, err := readCRDs()
 	must(t, "reading custom resource definitions", err)
-	server := &envtest.Environment{Scheme: e.Scheme, CRDs: crds}
+	server := &envtest.Environment{
+		Scheme: e.Scheme, CRDs: crds, CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: patience},
+		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
+	}
 	for _, option := range options {
 		option(e, server)
 	}
