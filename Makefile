@@ -24,6 +24,10 @@ test-story: build ## Tell the demo's story while manager and agents are killed a
 test-ha: build ## Grow and shrink a control plane, and take the power from its members' hosts
 	hack/ha.sh
 
+.PHONY: test-clients
+test-clients: build ## Replace all load-balancer VMs and control-plane machines under curl and kubectl
+	hack/clients.sh
+
 .PHONY: test-namespaces
 test-namespaces: build ## Delete namespaces with clusters in them, whose neighbours have clusters of the same name
 	hack/namespaces.sh
@@ -78,7 +82,7 @@ lint: ## Lint the Go code alone (make verify does, too)
 
 .PHONY: clean
 clean: ## Remove bin/ and what demo, story and measurements left; built tools stay in .cache/
-	rm -rf bin .bench .demo .ha .namespaces .story
+	rm -rf bin .bench .clients .demo .ha .namespaces .story
 
 .PHONY: distclean
 distclean: clean ## Remove .cache/, too: the next run builds its tools again

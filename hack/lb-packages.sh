@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the load balancers' laboratory needs, those alone that are missing, and
-# starts none of their services. Says nothing where nothing is missing.
+# Installs the Debian packages that the load balancers' laboratory needs, and those that are named on the command
+# line, those alone that are missing, and starts none of their services. Says nothing where nothing is missing.
 set -euo pipefail
 
 declare -A package_of=([haproxy]=haproxy [keepalived]=keepalived [ip]=iproute2 [nft]=nftables)
+for program in "$@"; do package_of[$program]=$program; done
 
 # Where Debian has them, which is not in every root's PATH.
 PATH=$PATH:/usr/sbin:/sbin

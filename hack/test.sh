@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests with the race detector: all of them, or what is named on the command line. All but four:
-# test/ha, test/namespaces and test/story run whole programs and want the machine to themselves, and test/rollout
+# Runs the tests with the race detector: all of them, or what is named on the command line. All but five:
+# test/clients, test/ha, test/namespaces and test/story run whole programs and want the machine to themselves, and test/rollout
 # edits for a minute, so the scripts of the same names beside this one run them.
 #
 #   hack/test.sh ./internal/placement/... -run Spread
@@ -17,7 +17,7 @@ export CGO_ENABLED=1
 
 if [ $# = 0 ]; then
   packages=$(go list ./...)
-  mapfile -t all < <(grep -vE '/test/(ha|namespaces|rollout|story)$' <<<"$packages")
+  mapfile -t all < <(grep -vE '/test/(clients|ha|namespaces|rollout|story)$' <<<"$packages")
   set -- "${all[@]}"
 fi
 exec go test -race -timeout 15m "$@"

@@ -36,6 +36,8 @@ type Options struct {
 	Hosts int
 	// Patience is how long a command may be tried again.
 	Patience time.Duration
+	// Args are given to a process of this name besides the usual ones.
+	Args map[string][]string
 }
 
 // top is that of the repository, seen from a suite under test/.
@@ -76,7 +78,7 @@ func Start(t *testing.T, o Options) *World {
 	// The network is taken before anything is started and freed after all has ended.
 	manifests := ownManifests(t, o.Manifests)
 	env, err := demoenv.New(demoenv.Options{
-		Dir: o.Dir, Source: o.Top, Binaries: o.Binaries, Assets: assets, Hosts: o.Hosts, BootTime: bootTime,
+		Dir: o.Dir, Source: o.Top, Binaries: o.Binaries, Assets: assets, Hosts: o.Hosts, BootTime: bootTime, Args: o.Args,
 		Report: func(line string) { t.Log(line) },
 	})
 	g.Expect(err).NotTo(HaveOccurred())
