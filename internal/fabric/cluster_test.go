@@ -119,6 +119,22 @@ func TestNodeThatIsCutOffItsClusterCannotBeAskedAboutAnything(t *testing.T) {
 	l.start("hv2", v.GUID)
 }
 
+func TestUnpluggedHostHasVMsWithoutANetwork(t *testing.T) {
+	l := newLab(t, cluster())
+	running, booting, elsewhere := l.vm("hv1", "a"), l.vm("hv1", "b"), l.vm("hv2", "c")
+	for _, v := range []fabricapi.VM{running, elsewhere} {
+		l.start(v.Host, v.GUID)
+		l.booted(v.Host, v.GUID)
+	}
+	l.pull(l.Admin().UnplugHost(ctx, fabricapi.SetHostRequest{Host: "hv1", On: true}))
+	l.start("hv1", booting.GUID)
+	l.booted("hv1", booting.GUID)
+	l.Eventually(l.guests.lines).Should(Equal([]string{"start a", "start c", "link a false", "start b", "link b false"}))
+	l.pull(l.Admin().MoveVM(ctx, fabricapi.MoveVMRequest{GUID: running.GUID, Host: "hv3"}))
+	l.pull(l.Admin().UnplugHost(ctx, fabricapi.SetHostRequest{Host: "hv1"}))
+	l.Expect(l.guests.lines()[5:]).To(Equal([]string{"link a true", "link b true"}))
+}
+
 func TestMovedVMKeepsItsGuest(t *testing.T) {
 	l := newLab(t, cluster())
 	v := l.vm("hv1", "a")

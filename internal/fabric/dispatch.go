@@ -67,6 +67,7 @@ func (a *Admin) Handler() http.Handler {
 		"RebootHost":      op(a.RebootHost),
 		"FreezeHost":      op(a.FreezeHost),
 		"IsolateHost":     op(a.IsolateHost),
+		"UnplugHost":      op(a.UnplugHost),
 		"SetVolumeFault":  op(a.SetVolumeFault),
 		"FillVolume":      op(a.FillVolume),
 		"RemoveVM":        op(a.RemoveVM),

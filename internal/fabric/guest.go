@@ -15,6 +15,9 @@ type Guest interface {
 	// Stop ends it and returns when nothing of it is left: the next one binds the
 	// same addresses.
 	Stop()
+	// Link takes the cables of its NICs out, or puts them in again. It fails where there
+	// are none.
+	Link(up bool) error
 }
 
 // Machine is what a guest finds when it boots.
@@ -50,3 +53,6 @@ func (NoGuests) Start(context.Context, Machine, func(Report)) (Guest, error) { r
 
 // Stop implements Guest.
 func (NoGuests) Stop() {}
+
+// Link implements Guest.
+func (NoGuests) Link(bool) error { return nil }

@@ -49,14 +49,22 @@ func (w *World) startGuest(v *vm, power int) {
 		w.heard(v, power, Report{Console: []string{"boot: " + err.Error()}})
 		return
 	}
+	var unplugged bool
 	if err := w.update(func(*tx) error {
 		if v.power != power {
 			return fmt.Errorf("VM %s was switched off while its guest started", v.GUID)
 		}
 		v.guest, v.Heartbeat = guest, fabricapi.HeartbeatOK
+		unplugged = v.node().unplugged
 		return nil
 	}); err != nil {
 		guest.Stop()
+		return
+	}
+	if unplugged {
+		if err := guest.Link(false); err != nil {
+			w.heard(v, power, Report{Console: []string{"network: " + err.Error()}})
+		}
 	}
 }
 

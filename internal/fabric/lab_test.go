@@ -60,6 +60,13 @@ func (g guest) Stop() {
 	g.of.running[g.name]--
 }
 
+func (g guest) Link(up bool) error {
+	g.of.mu.Lock()
+	defer g.of.mu.Unlock()
+	g.of.log = append(g.of.log, fmt.Sprintf("link %s %t", g.name, up))
+	return nil
+}
+
 func (g *guests) lines() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

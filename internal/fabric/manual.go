@@ -56,6 +56,11 @@ func (a *Admin) MoveVM(_ context.Context, req fabricapi.MoveVMRequest) (fabricap
 				return err
 			}
 		}
+		if unplugged := to.unplugged; v.guest != nil && unplugged != v.node().unplugged {
+			guest := v.guest
+			// Who has no cable has none to take along.
+			t.then(func() { _ = guest.Link(!unplugged) })
+		}
 		v.Host = to.Name
 		t.saveVM(v.site, v)
 		if role := v.site.roles[v.Role]; role != nil {

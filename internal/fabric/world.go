@@ -65,6 +65,8 @@ type host struct {
 	// frozen is closed when the host answers again; nil while it answers.
 	frozen   chan struct{}
 	isolated bool
+	// unplugged hosts have VMs without a network.
+	unplugged bool
 }
 
 // site is a failover cluster, or a stand-alone host.

@@ -148,6 +148,11 @@ func (c *AdminClient) IsolateHost(ctx context.Context, host string, isolated boo
 	return c.call(ctx, "IsolateHost", SetHostRequest{host, isolated}, &None{})
 }
 
+// UnplugHost cuts the VMs of a host off their networks; they run on.
+func (c *AdminClient) UnplugHost(ctx context.Context, host string, unplugged bool) error {
+	return c.call(ctx, "UnplugHost", SetHostRequest{host, unplugged}, &None{})
+}
+
 // SetVolumeFault faults a volume or clears its fault.
 func (c *AdminClient) SetVolumeFault(ctx context.Context, req SetVolumeFaultRequest) error {
 	return c.call(ctx, "SetVolumeFault", req, &None{})

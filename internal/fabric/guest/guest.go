@@ -24,7 +24,8 @@ type Guest struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	// own is the address that the machine dials from, once it has one.
-	own atomic.Pointer[net.IP]
+	own    atomic.Pointer[net.IP]
+	socket socket
 }
 
 // Stop takes the power away. When it returns, nothing of the guest is left but
@@ -87,12 +88,9 @@ func (g *Guest) boot(ctx context.Context) error {
 	if todo.manual && mem.Node.Joined {
 		return errors.New("kubelet: the service is not set to start with the machine")
 	}
-	if g.runtime.Plug != nil && todo.role != roleLoadBalancer {
-		var unplug func()
-		if err := g.retry(ctx, "network", func(context.Context) (err error) {
-			unplug, err = g.runtime.Plug(mem.NICs)
-			return err
-		}); err != nil {
+	if todo.role != roleLoadBalancer {
+		unplug, err := g.attach(ctx, "network", func(context.Context) (Cable, error) { return g.runtime.Plug(mem.NICs) })
+		if err != nil {
 			return err
 		}
 		defer unplug()
@@ -209,11 +207,10 @@ func (g *Guest) runLoadBalancer(ctx context.Context, config lbapi.LBConfig, mem 
 	if g.runtime.LoadBalancer == nil {
 		return errors.New("capstan-lb: the program is not in this image")
 	}
-	var stop func()
-	if err := g.retry(ctx, "capstan-lb", func(ctx context.Context) error {
-		stop, err = g.runtime.LoadBalancer(ctx, g.machine, mem.NICs, config)
-		return err
-	}); err != nil {
+	stop, err := g.attach(ctx, "capstan-lb", func(ctx context.Context) (Cable, error) {
+		return g.runtime.LoadBalancer(ctx, g.machine, mem.NICs, config)
+	})
+	if err != nil {
 		return err
 	}
 	defer stop()

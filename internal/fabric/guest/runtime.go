@@ -16,12 +16,12 @@ import (
 // NIC is a network adapter as its guest has set it up.
 type NIC = seed.NIC
 
-// LoadBalancer runs the load balancer of a guest until stop is called. It takes and
-// binds the addresses that it needs itself.
-type LoadBalancer func(ctx context.Context, m Machine, nics []NIC, config lbapi.LBConfig) (stop func(), err error)
+// LoadBalancer runs the load balancer of a guest until its cable is unplugged. It
+// takes and binds the addresses that it needs itself.
+type LoadBalancer func(ctx context.Context, m Machine, nics []NIC, config lbapi.LBConfig) (Cable, error)
 
-// Plug gives a guest that is no load balancer its addresses, until unplug is called.
-type Plug func(nics []NIC) (unplug func(), err error)
+// Plug gives a guest that is no load balancer its addresses.
+type Plug func(nics []NIC) (Cable, error)
 
 // Options are what a Runtime needs of the world.
 type Options struct {
@@ -29,7 +29,7 @@ type Options struct {
 	Log   logr.Logger
 	// Listen opens a listener of a guest on its own address.
 	Listen func(address string) (net.Listener, error)
-	// Plug is nil where all addresses are there already.
+	// Plug may be missing where all addresses are there already.
 	Plug Plug
 	// LoadBalancer runs the load balancers. Without it such guests fail.
 	LoadBalancer LoadBalancer
@@ -62,6 +62,9 @@ func New(o Options) *Runtime {
 	}
 	if o.Listen == nil {
 		o.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	}
+	if o.Plug == nil {
+		o.Plug = func([]NIC) (Cable, error) { return NoCable{}, nil }
 	}
 	setDefault(&o.Retry, 2*time.Second)
 	setDefault(&o.Heartbeat, 10*time.Second)

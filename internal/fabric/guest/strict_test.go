@@ -121,10 +121,10 @@ func TestALoadBalancerSeedStartsALoadBalancer(t *testing.T) {
 	var running atomic.Int32
 	var got lbapi.LBConfig
 	w := newWorld(t, func(o *guest.Options) {
-		o.LoadBalancer = func(_ context.Context, _ guest.Machine, _ []guest.NIC, c lbapi.LBConfig) (func(), error) {
+		o.LoadBalancer = func(_ context.Context, _ guest.Machine, _ []guest.NIC, c lbapi.LBConfig) (guest.Cable, error) {
 			got = c
 			running.Add(1)
-			return func() { running.Add(-1) }, nil
+			return guest.NoCable{Stop: func() { running.Add(-1) }}, nil
 		}
 	})
 	m := w.machine("lb-1")
@@ -143,7 +143,7 @@ func TestALoadBalancerFailsWithAWrongSeed(t *testing.T) {
 		hook         guest.LoadBalancer
 		want         string
 	}{
-		{"an address of another machine", "127.0.0.9:9443", func(context.Context, guest.Machine, []guest.NIC, lbapi.LBConfig) (func(), error) {
+		{"an address of another machine", "127.0.0.9:9443", func(context.Context, guest.Machine, []guest.NIC, lbapi.LBConfig) (guest.Cable, error) {
 			return nil, errors.New("must not be called")
 		}, "not an address of this machine"},
 		{"an image without the program", "", nil, "not in this image"},

@@ -2,7 +2,6 @@ package guests
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -53,7 +52,7 @@ func lbDir(m guest.Machine) string { return filepath.Join(m.DiskDir, "capstan-lb
 func inProcess(opts Options) guest.LoadBalancer {
 	segment := lbguest.NewSegment(opts.Clock)
 	log := slog.New(logr.ToSlogHandler(opts.Log))
-	return func(_ context.Context, m guest.Machine, _ []guest.NIC, config lbapi.LBConfig) (func(), error) {
+	return func(_ context.Context, m guest.Machine, _ []guest.NIC, config lbapi.LBConfig) (guest.Cable, error) {
 		g, err := lbguest.Start(lbguest.Options{
 			Config: config, Dir: lbDir(m), Version: opts.Version,
 			HAProxy: opts.HAProxy, Segment: segment, Clock: opts.Clock, Log: log.With("vm", m.Name),
@@ -61,32 +60,42 @@ func inProcess(opts Options) guest.LoadBalancer {
 		if err != nil {
 			return nil, err
 		}
-		return g.Stop, nil
+		return guest.NoCable{Stop: g.Stop}, nil
 	}
 }
 
 // ofItsOwn runs each load balancer as a machine of its own.
 func ofItsOwn(opts Options) guest.LoadBalancer {
-	return func(_ context.Context, m guest.Machine, nics []guest.NIC, config lbapi.LBConfig) (func(), error) {
-		stop, err := opts.Network.Start(lbvm.Machine{ID: m.GUID, NICs: nics, Dir: lbDir(m), Config: config})
-		return ending(opts.Log, "load-balancer VM is not all gone", m.Name, stop), err
+	return func(_ context.Context, m guest.Machine, nics []guest.NIC, config lbapi.LBConfig) (guest.Cable, error) {
+		vm, err := opts.Network.Start(lbvm.Machine{ID: m.GUID, NICs: nics, Dir: lbDir(m), Config: config})
+		if err != nil {
+			return nil, err
+		}
+		return cable{vm, opts.Log}, nil
 	}
 }
 
 // plug gives the guests of this process their addresses beside those.
 func plug(opts Options) guest.Plug {
-	return func(nics []guest.NIC) (func(), error) {
-		unplug, err := opts.Network.Plug(nics)
-		return ending(opts.Log, "guest keeps addresses", fmt.Sprint(nics[0].Addresses), unplug), err
+	return func(nics []guest.NIC) (guest.Cable, error) {
+		port, err := opts.Network.Plug(nics)
+		if err != nil {
+			return nil, err
+		}
+		return cable{port, opts.Log}, nil
 	}
 }
 
-// ending tells of an end that fails: a VM that loses its power can do nothing about it.
-func ending(log logr.Logger, message, who string, end func() error) func() {
-	return func() {
-		if err := end(); err != nil {
-			log.Error(err, message, "guest", who)
-		}
+// cable ends in a way that nobody can do anything about: a VM loses its power.
+type cable struct {
+	lbvm.Attachment
+	log logr.Logger
+}
+
+// Unplug implements guest.Cable.
+func (c cable) Unplug() {
+	if err := c.Remove(); err != nil {
+		c.log.Error(err, "guest is not all gone", "guest", c.String())
 	}
 }
 

@@ -75,6 +75,25 @@ func TestAVIPMovesByVRRPWhenTheHostOfItsHolderLosesItsPower(t *testing.T) {
 	w.answers()
 }
 
+func TestAVIPMovesWhenTheCableOfItsHoldersHostIsCut(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	a, b := w.boot("hv1", 1), w.boot("hv2", 2)
+	w.plan(a, b)
+	w.answers()
+	holder, heir := w.holder(a, b)
+	w.Expect(w.admin.UnplugHost(t.Context(), holder.host, true)).To(Succeed())
+	w.answers()
+	w.Eventually(heir.role).Should(Equal(lbapi.RoleActive))
+	w.Expect(holder.dial()).NotTo(Succeed(), "a VM that is cut off answers")
+	w.Expect(w.running("haproxy")).NotTo(BeEmpty(), "it runs on")
+
+	w.Expect(w.admin.UnplugHost(t.Context(), holder.host, false)).To(Succeed())
+	w.Eventually(holder.dial).Should(Succeed())
+	w.holder(a, b)
+	w.answers()
+}
+
 func TestAServiceThatDiesIsStartedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.start()

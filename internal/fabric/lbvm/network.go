@@ -36,27 +36,61 @@ func New(outside *netlab.Outside, programs lbnode.Programs) (*Network, error) {
 // Close takes the power of all that is left.
 func (n *Network) Close() error { return n.lab.Close() }
 
-// Plug gives a guest in this process its addresses, until unplug is called. It fails
-// where another guest has one of them.
-func (n *Network) Plug(nics []seed.NIC) (unplug func() error, err error) {
+// Attachment is what a guest is at the network by.
+type Attachment interface {
+	fmt.Stringer
+	// Link cuts the guest off as a cut cable of its host does, or ends that.
+	Link(up bool) error
+	// Remove takes it away for good.
+	Remove() error
+}
+
+// Plug gives a guest in this process its addresses. It fails where another guest has
+// one of them.
+func (n *Network) Plug(nics []seed.NIC) (Attachment, error) {
 	if err := n.connect(nics); err != nil {
 		return nil, err
 	}
-	var taken []netip.Addr
-	unplug = func() error {
-		var errs []error
-		for _, a := range taken {
-			errs = append(errs, n.lab.Leave(a))
-		}
-		return errors.Join(errs...)
+	p := &port{network: n, addresses: addresses(nics)}
+	if err := p.Link(true); err != nil {
+		return nil, errors.Join(err, p.Remove())
 	}
-	for _, a := range addresses(nics) {
-		if err := n.lab.Take(a.Addr()); err != nil {
-			return nil, errors.Join(err, unplug())
-		}
-		taken = append(taken, a.Addr())
+	return p, nil
+}
+
+// port has the addresses of a guest in this process, while it is linked.
+type port struct {
+	network   *Network
+	addresses []netip.Prefix
+	// taken are the addresses that the guest has now.
+	taken []netip.Addr
+}
+
+// String implements fmt.Stringer.
+func (p *port) String() string { return fmt.Sprint(p.addresses) }
+
+// Link implements Attachment.
+func (p *port) Link(up bool) error {
+	if !up {
+		return p.Remove()
 	}
-	return unplug, nil
+	for _, a := range p.addresses[len(p.taken):] {
+		if err := p.network.lab.Take(a.Addr()); err != nil {
+			return err
+		}
+		p.taken = append(p.taken, a.Addr())
+	}
+	return nil
+}
+
+// Remove implements Attachment.
+func (p *port) Remove() error {
+	var errs []error
+	for _, a := range p.taken {
+		errs = append(errs, p.network.lab.Leave(a))
+	}
+	p.taken = nil
+	return errors.Join(errs...)
 }
 
 // connect has the networks of a guest reached from outside.

@@ -25,8 +25,8 @@ type Machine struct {
 }
 
 // Start boots a VM. Taking its power is all that ends it: no program in it can say
-// goodbye, and when stop returns, none is left.
-func (n *Network) Start(m Machine) (stop func() error, err error) {
+// goodbye, and when it is removed, none is left.
+func (n *Network) Start(m Machine) (_ Attachment, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("start load-balancer VM %s: %w", m.Config.Name, err)
@@ -53,5 +53,22 @@ func (n *Network) Start(m Machine) (stop func() error, err error) {
 	if err := lbnode.Start(node, lbnode.Options{Programs: n.programs, Config: config, MaxConnections: maxConnections}); err != nil {
 		return nil, errors.Join(err, node.Remove())
 	}
-	return node.Remove, nil
+	return vm{node, m.Config.Name}, nil
+}
+
+// vm is a VM that is on.
+type vm struct {
+	*netlab.Node
+	name string
+}
+
+// String implements fmt.Stringer.
+func (v vm) String() string { return v.name }
+
+// Link implements Attachment.
+func (v vm) Link(up bool) error {
+	if up {
+		return v.Uncut()
+	}
+	return v.Cut()
 }
