@@ -54,7 +54,6 @@ type world struct {
 
 func newWorld(t *testing.T, alter ...func(*guest.Options)) *world {
 	t.Helper()
-	g := NewWithT(t)
 	w := &world{t: t, subnet: freeSubnet(t), dir: t.TempDir()}
 	w.next = w.subnet.Addr().Next()
 	options := guest.Options{Log: testr.New(t), Retry: often, Heartbeat: 50 * time.Millisecond, SnapshotDelay: often}
@@ -63,9 +62,15 @@ func newWorld(t *testing.T, alter ...func(*guest.Options)) *world {
 	}
 	w.runtime = guest.New(options)
 	w.vip = newVIP(t, netip.AddrPortFrom(w.address(), 6443))
-	w.certs = secret.NewCertificatesForInitialControlPlane(&bootstrapv1.ClusterConfiguration{})
-	g.Expect(w.certs.Generate()).To(Succeed())
+	w.makeKeys(bootstrapv1.EncryptionAlgorithmECDSAP256)
 	return w
+}
+
+// makeKeys makes the cluster's authorities.
+func (w *world) makeKeys(algorithm bootstrapv1.EncryptionAlgorithmType) {
+	w.t.Helper()
+	w.certs = secret.NewCertificatesForInitialControlPlane(&bootstrapv1.ClusterConfiguration{EncryptionAlgorithm: algorithm})
+	NewWithT(w.t).Expect(w.certs.Generate()).To(Succeed())
 }
 
 // freeSubnet returns a range of loopback addresses that no other test uses.
@@ -256,12 +261,14 @@ func (w *world) clientCertificate(purpose secret.Purpose, name string) (cert, ke
 	g.Expect(err).NotTo(HaveOccurred())
 	caKey, err := certs.DecodePrivateKeyPEM(pair.Key)
 	g.Expect(err).NotTo(HaveOccurred())
-	private, err := certs.NewPrivateKey()
+	private, err := certs.NewSigner(bootstrapv1.EncryptionAlgorithmECDSAP256)
 	g.Expect(err).NotTo(HaveOccurred())
 	config := certs.Config{CommonName: name, Organization: []string{"system:masters"}, Usages: clientAuth}
 	signed, err := config.NewSignedCert(private, ca, caKey)
 	g.Expect(err).NotTo(HaveOccurred())
-	return certs.EncodeCertPEM(signed), certs.EncodePrivateKeyPEM(private)
+	encoded, err := certs.EncodePrivateKeyPEMFromSigner(private)
+	g.Expect(err).NotTo(HaveOccurred())
+	return certs.EncodeCertPEM(signed), encoded
 }
 
 // nodeReady returns whether a Node is ready, as an administrator sees it.
