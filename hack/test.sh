@@ -12,12 +12,16 @@ hack/machinectr-packages.sh
 KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)
 export KUBEBUILDER_ASSETS
 
-# The race detector needs cgo.
+# What a build cache has of one checkout is good for another. The race detector needs cgo.
+source hack/env.sh
 export CGO_ENABLED=1
 
 if [ $# = 0 ]; then
-  packages=$(go list ./...)
-  mapfile -t all < <(grep -vE '/test/(clients|ha|namespaces|rollout|story)$' <<<"$packages")
-  set -- "${all[@]}"
+  packages=$(go list ./... | grep -vE '/test/(clients|ha|namespaces|rollout|story)$')
+  # In this order they are run. What takes long comes first, or it would be at work alone in the end.
+  long='/(test/lb|internal/(admission|capi|lbagent/haproxy)|controllers/(loadbalancer|service|virtualmachine))$'
+  mapfile -t all < <(grep -E "$long" <<<"$packages" && grep -vE "$long" <<<"$packages")
+  # One more than there are cores: suites also wait, for servers and for time to pass.
+  set -- -p "$(($(nproc) + 1))" "${all[@]}"
 fi
 exec go test -race -timeout 15m "$@"
