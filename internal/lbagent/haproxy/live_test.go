@@ -2,12 +2,14 @@ package haproxy_test
 
 import (
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 
+	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
@@ -149,6 +151,26 @@ func TestAStreamOutlivesManyReloads(t *testing.T) {
 		l.apply(l.plan(a.Backend))
 	}
 	l.Expect(held.Echo()).To(Succeed())
+	l.Expect(l.ask(l.vipPort)).To(Equal(a.Name))
+}
+
+func TestAReplacedWorkerEndsWithWhatItCarriesWhenItsTimeIsUp(t *testing.T) {
+	l := newLab(t)
+	options := l.options("haproxy")
+	options.HardStopAfter = 4 * time.Second
+	short, err := haproxy.New(options)
+	l.Expect(err).NotTo(HaveOccurred())
+	l.haproxy = short
+	a := l.newServer(10)
+	l.apply(l.plan(a.Backend))
+	replaced, held := l.workerPID(), l.holdOn(a)
+	slower := l.plan(a.Backend)
+	slower.Frontends[0].Check.Interval *= 2
+	l.apply(slower)
+	l.Expect(held.Echo()).To(Succeed())
+	l.Expect(syscall.Kill(replaced, 0)).To(Succeed())
+	l.eventually(held.Echo).ShouldNot(Succeed())
+	l.eventually(func() error { return syscall.Kill(replaced, 0) }).Should(MatchError(syscall.ESRCH))
 	l.Expect(l.ask(l.vipPort)).To(Equal(a.Name))
 }
 
