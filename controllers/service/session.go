@@ -78,6 +78,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 	s.vips = &vips{
 		client: r.Client, live: r.Live, applier: &apply.Applier{Client: r.Client, Live: r.Live}, clock: r.Clock,
 		lb: lb, book: s.book, changed: &s.claims, wanted: map[string]claimed{},
+		limit: func() *int32 { return s.latest.Load().Spec.MaxServiceVIPs },
 	}
 	s.batch = newBatcher(r.Clock, s.write, s.isCarriedOut)
 	s.vips.allMet = s.batch.soon

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ type vips struct {
 	book    *book
 	// changed rings when a claim has changed.
 	changed *bell
+	// limit returns how many claims there may be, nil for as many as there are Services.
+	limit func() *int32
 
 	mu sync.Mutex
 	// wanted are the claims that Services wait for or use, by the Services' names.
@@ -164,9 +167,33 @@ func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 		v.meet(name)
 		return claimed{}, &crowdedError{fmt.Sprintf("the Services that share this address have %s: ask for that, or share with others", other.address)}
 	}
+	// Whoever asks for another address than its own gives that one back.
+	swaps := isCarried && len(v.book.users(has.VIP, name)) == 0 && slices.ContainsFunc(claims, func(c claimed) bool { return c.address == has.VIP })
+	if err := v.allows(chosen, claims, swaps); err != nil {
+		v.meet(name)
+		return claimed{}, err
+	}
+	if isCarried && !isHeld && a.address == "" && chosen.address == "" && chosen.request == "" {
+		// The claim of what it has is gone: it is asked for again.
+		chosen.request = has.VIP
+	}
 	v.wanted[name] = chosen
 	v.meet(name)
 	return chosen, nil
+}
+
+// allows tells whether a claim may be made beside those that are known. One that is there
+// stays, whatever the limit is by now.
+func (v *vips) allows(chosen claimed, known []claimed, swaps bool) error {
+	limit, has := v.limit(), len(known)
+	if swaps {
+		has--
+	}
+	if limit == nil || has < int(*limit) || slices.ContainsFunc(known, func(c claimed) bool { return c.name == chosen.name }) {
+		return nil
+	}
+	return &crowdedError{fmt.Sprintf("the Services of this cluster have %d virtual addresses, and may have %d (spec.loadBalancer.maxServiceVIPs): "+
+		"let Services share one, or ask the cluster's administrator for more", len(known), *limit)}
 }
 
 // known are the claims that are not being deleted, those included that the cache does
