@@ -14,8 +14,10 @@ import (
 )
 
 // takeoverWithin is how long users may be turned away while the VIP moves. It
-// moves within 0.7 s; the rest is for a machine that is busy.
-const takeoverWithin = 3 * time.Second
+// moves within 0.7 s, and where load balancers are machines of their own nobody refuses
+// a request that was under way: whoever made it waits for it, see probe.DefaultTimeout.
+// The rest is for a machine that is busy.
+const takeoverWithin = 5 * time.Second
 
 // loseHost takes the power from the host on which the VIP is, and gives it back
 // once the failover cluster has brought its VMs up elsewhere.
