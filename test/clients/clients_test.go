@@ -9,7 +9,7 @@ import (
 )
 
 // fewest is how often each command must have run for a part to tell anything.
-const fewest = 20
+const fewest = 10
 
 // TestStockClientsNoticeNoReplacement is one cluster's life, told in order: what one part
 // leaves is what the next begins with.
