@@ -178,17 +178,19 @@ func TestAReloadKeepsWhatIsKnownOfServers(t *testing.T) {
 	l := newLab(t)
 	a, dead := l.newServer(10), l.newServer(11)
 	dead.Close()
-	// So long an interval that the new worker has had no time to find out.
 	plan := l.plan(a.Backend, dead.Backend)
-	plan.Frontends[0].Check.Fall = 1
+	// A worker checks its servers once when it begins, and then has no time to.
+	plan.Frontends[0].Check.Interval, plan.Frontends[0].Check.Rise = time.Minute, 10
 	l.apply(plan)
-	l.eventually(l.health).Should(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp, dead.Name: lbapi.HealthDown}))
+	known := map[string]lbapi.Health{a.Name: lbapi.HealthUp, dead.Name: lbapi.HealthDown}
+	l.eventually(l.health).Should(Equal(known))
 	worker := l.worker()
+	// For a worker that knows nothing, one good check would be enough.
+	l.Expect(dead.Listen()).To(Succeed())
 	plan.Frontends[0].AllowedSources = []string{"127.0.0.0/8"}
-	plan.Frontends[0].Check.Interval = time.Minute
 	l.apply(plan)
 	l.Expect(l.worker()).NotTo(Equal(worker))
-	l.Expect(l.health()).To(Equal(map[string]lbapi.Health{a.Name: lbapi.HealthUp, dead.Name: lbapi.HealthDown}))
+	l.Consistently(l.health, "500ms").Should(Equal(known))
 	l.Expect(os.ReadFile(l.path("haproxy.state"))).NotTo(ContainSubstring(a.Name), "it is not true for ever")
 }
 
