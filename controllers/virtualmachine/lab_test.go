@@ -63,6 +63,8 @@ func (guests) Start(_ context.Context, m fabric.Machine, report func(fabric.Repo
 
 func (poweredGuest) Stop() {}
 
+func (poweredGuest) Link(bool) error { return nil }
+
 // within carries requests to a handler in this process.
 type within struct{ handler http.Handler }
 
