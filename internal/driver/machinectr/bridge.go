@@ -36,8 +36,31 @@ func (s Switch) bridge(vlan int32) string {
 // outerName is a name for the machine's end of a NIC, of the 15 characters that
 // the kernel has room for.
 func (d *Driver) outerName(id hostapi.VMID, nic int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", d.Host, id, nic))
-	return fmt.Sprintf("mc%x", sum[:6])
+	return d.outerPrefix(id) + strconv.Itoa(nic)
+}
+
+func (d *Driver) outerPrefix(id hostapi.VMID) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s", d.Host, id))
+	return fmt.Sprintf("mc%x-", sum[:5])
+}
+
+// removeNICs takes the NICs of a guest that has ended off the network. The
+// kernel keeps a network namespace, which answers for its addresses, as long as
+// one connection in it waits to be ended, and that can be minutes.
+func (d *Driver) removeNICs(ctx context.Context, id hostapi.VMID) error {
+	all, err := links(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		if !strings.HasPrefix(l.Name, d.outerPrefix(id)) {
+			continue
+		}
+		if _, err := run(ctx, "ip", "link", "delete", l.Name); err != nil && !strings.Contains(err.Error(), "Cannot find device") {
+			return err
+		}
+	}
+	return nil
 }
 
 // bridgeAddress is the hardware address of a bridge of this package. It is what

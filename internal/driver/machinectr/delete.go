@@ -2,6 +2,7 @@ package machinectr
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -39,7 +40,7 @@ func (d *Driver) DeleteVM(ctx context.Context, req hostapi.DeleteVMRequest) erro
 		}
 	}
 	for _, step := range []func() error{
-		func() error { return d.groups.remove(ctx, p.id) },
+		func() error { return errors.Join(d.removeNICs(ctx, p.id), d.groups.remove(ctx, p.id)) },
 		func() error { return os.RemoveAll(d.runPath(p.id)) },
 		func() error { return removeFile(d.configPath(p.id)) },
 		func() error { return removeFile(d.claimPath(p.id)) },

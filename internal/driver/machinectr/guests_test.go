@@ -74,8 +74,17 @@ func TestAGuestHasTheNICsOfItsVMEachOnItsOwnNetwork(t *testing.T) {
 		g.Expect(links).To(MatchRegexp(`(?m)^eth%d@\S+ .* %s `, i, nic.MAC))
 	}
 	bridge := h.options.Switches[0].Bridge
-	g.Expect(command(t, "ip", "-brief", "link", "show", "master", bridge)).To(MatchRegexp(`^mc\w{12}@.*\n$`))
-	g.Expect(command(t, "ip", "-brief", "link", "show", "master", bridge+".7")).To(MatchRegexp(`^mc\w{12}@.*\n$`))
+	onBridge := func(name string) string { return command(t, "ip", "-brief", "link", "show", "master", name) }
+	g.Expect(onBridge(bridge)).To(MatchRegexp(`^mc\w+-0@.*\n$`))
+	g.Expect(onBridge(bridge + ".7")).To(MatchRegexp(`^mc\w+-1@.*\n$`))
+
+	// A connection that waits to be ended keeps the namespace as this file does.
+	held, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", h.pid(req.Stamp.ID)))
+	g.Expect(err).NotTo(HaveOccurred())
+	defer held.Close()
+	_, err = h.driver.SetPower(t.Context(), hostapi.SetPowerRequest{Stamp: req.Stamp, Power: hostapi.PowerOff, Force: true})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(onBridge(bridge) + onBridge(bridge+".7")).To(BeEmpty())
 }
 
 func TestABridgeOfSomebodyElseIsLeftAlone(t *testing.T) {

@@ -76,6 +76,8 @@ boot() {
   ip link set lo up
   while read -r name mac outer bridge alias; do
     if [ -z "$name" ]; then continue; fi
+    # One of a guest that was killed may still be there.
+    nsenter --net=/proc/self/fd/8 ip link del "$outer" 2>/dev/null || true
     ip link add "$name" address "$mac" type veth peer name "$outer" netns /proc/self/fd/8
     nsenter --net=/proc/self/fd/8 ip link set "$outer" alias "$alias"
     nsenter --net=/proc/self/fd/8 ip link set "$outer" master "$bridge" up
@@ -104,7 +106,11 @@ boot() {
   exec 3>&-
   (
     # Nspawn makes cgroups within its own, which cgroup v2 forbids while another process is in there, too.
-    if [ -n "$GUEST" ]; then echo "$BASHPID" >"$GUEST/cgroup.procs"; fi
+    if [ -n "$GUEST" ]; then
+      echo "$BASHPID" >"$GUEST/cgroup.procs"
+      # Whatever the guest's init is: nspawn makes a hierarchy of v1 for one that it does not know.
+      export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+    fi
     export SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_LOCK=0
     exec systemd-nspawn --quiet --directory="$RUN/mnt/root" --machine="$ID" --uuid="$ID" --register=no --keep-unit \
       --console=read-only --network-namespace-path=/proc/self/ns/net --capability=all --resolv-conf=off \

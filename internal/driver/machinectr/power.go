@@ -203,7 +203,7 @@ func (d *Driver) turnOff(ctx context.Context, op string, p *parts) error {
 		if err := d.groups.kill(ctx, p.id); err != nil {
 			return err
 		}
-		return d.awaitRelease(ctx, p)
+		return errors.Join(d.removeNICs(ctx, p.id), d.awaitRelease(ctx, p))
 	})
 	return typed(op, "", "turn off VM "+string(p.id), err)
 }

@@ -50,7 +50,7 @@ func (d *Driver) sweep(ctx context.Context) error {
 		if !p.none() || p.guest.on {
 			continue
 		}
-		err = d.change(ctx, func() error { return errors.Join(d.groups.remove(ctx, id), os.RemoveAll(d.runPath(id))) })
+		err = d.change(ctx, func() error { return errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id), os.RemoveAll(d.runPath(id))) })
 		if err != nil {
 			return fmt.Errorf("remove what is left of guest %s: %w", id, err)
 		}
@@ -71,7 +71,7 @@ func (d *Driver) CutPower(ctx context.Context) error {
 			err = d.turnOff(ctx, "CutPower", p)
 		}
 		if err == nil {
-			err = d.groups.remove(ctx, id)
+			err = errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id))
 		}
 		if err != nil {
 			return fmt.Errorf("take the power from guest %s: %w", id, err)
@@ -97,7 +97,7 @@ func (d *Driver) TearDown(ctx context.Context) error {
 	}
 	for _, v := range d.Volumes {
 		if v.Bytes > 0 && v.mounted() {
-			if _, err := run(ctx, "umount", v.Path); err != nil {
+			if err := v.unmount(ctx); err != nil {
 				return fmt.Errorf("unmount volume %s: %w", v.Name, err)
 			}
 		}

@@ -112,6 +112,18 @@ func (v Volume) mount(ctx context.Context) error {
 	return err
 }
 
+func (v Volume) unmount(ctx context.Context) error {
+	// The image below a guest that has just ended may be in use for a moment.
+	err := until(ctx, func() (bool, error) {
+		busy, err := attached([]string{v.Path})
+		return !busy, err
+	})
+	if err == nil {
+		_, err = run(ctx, "umount", v.Path)
+	}
+	return err
+}
+
 // makeFileSystem makes a sparse file with an empty file system in it. What loses
 // power with the machine is made anew, so there is no journal to slow it down.
 func makeFileSystem(ctx context.Context, path string, size int64) error {
