@@ -18,7 +18,7 @@ func assign(a netip.Prefix, device string) []string {
 	}
 	commands := []string{add}
 	if a.Addr().IsLoopback() && !a.IsSingleIP() {
-		commands = append(commands, lead(a.Masked(), device)+" src "+a.Addr().String())
+		commands = append(commands, lead("add", a.Masked(), device)+" src "+a.Addr().String())
 	}
 	return commands
 }
@@ -26,8 +26,8 @@ func assign(a netip.Prefix, device string) []string {
 // lead is the command that leads to a network by a device. The kernel has all of
 // 127.0.0.0/8 at lo, in a table that it asks first: what is to be elsewhere has to be
 // in that one.
-func lead(network netip.Prefix, device string) string {
-	route := fmt.Sprintf("route add %s dev %s", network, device)
+func lead(verb string, network netip.Prefix, device string) string {
+	route := fmt.Sprintf("route %s %s dev %s", verb, network, device)
 	if network.Addr().IsLoopback() {
 		route += " table local"
 	}

@@ -130,6 +130,14 @@ func (l *Lab) Connect(o *Outside, network netip.Prefix, gateway netip.Addr) erro
 	if l.connected[network] {
 		return nil
 	}
+	// Here first: as long as the kernel has all of 127.0.0.0/8 to itself, it says on the
+	// wire that it is whoever is asked for.
+	if err := ip("address", "replace", anchor, "dev", bridge); err != nil {
+		return err
+	}
+	if err := batch("", lead("replace", network, bridge)); err != nil {
+		return err
+	}
 	if len(l.connected) == 0 {
 		if err := plugIn(o); err != nil {
 			return err
@@ -145,18 +153,16 @@ func (l *Lab) Connect(o *Outside, network netip.Prefix, gateway netip.Addr) erro
 	if err := batch(outside, assign(here, o.device)...); err != nil {
 		return err
 	}
-	if err := take(lead(network, o.device) + " src " + gateway.String()); err != nil {
+	if err := take(lead("add", network, o.device) + " src " + gateway.String()); err != nil {
 		return errors.Join(fmt.Errorf("lead from outside to network %s, which another program has: %w", network, err),
 			ip("-netns", outside, "address", "delete", here.String(), "dev", o.device))
-	}
-	if err := batch("", lead(network, bridge)); err != nil {
-		return err
 	}
 	l.connected[network] = true
 	return nil
 }
 
-// anchor is an address at the switch that nobody uses.
+// anchor is an address at the switch that nobody uses: a device that loses its last one
+// loses its routes, too.
 const anchor = "169.254.255.254/32"
 
 // plugIn lays the cable from the switch.
@@ -166,8 +172,6 @@ func plugIn(o *Outside) error {
 	}
 	for _, args := range [][]string{
 		{"link", "set", uplink, "master", bridge, "up"},
-		// A device that loses its last address loses its routes, too.
-		{"address", "add", anchor, "dev", bridge},
 		{"-netns", outside, "link", "set", o.device, "up"},
 	} {
 		if err := ip(args...); err != nil {
