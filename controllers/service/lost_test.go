@@ -86,4 +86,20 @@ var _ = Describe("The claim of a Service's address", func() {
 		Eventually(func() map[string]capstanv1.LoadBalancerService { return s.told(ctx) }).Should(HaveLen(4))
 		Consistently(func() map[string]capstanv1.LoadBalancerService { return s.told(ctx) }, "300ms").ShouldNot(HaveKey("default/first"))
 	})
+
+	It("goes with a Service that never had its address", func(ctx SpecContext) {
+		s := newSite(ctx)
+		s.expose(ctx, "first", func(s *corev1.Service) { s.Spec.LoadBalancerIP = "10.20.0.105" })
+		Eventually(s.published(ctx, "first")).Should(Equal("10.20.0.105"))
+		for name, address := range map[string]string{"taken": "10.20.0.105", "outside": "192.0.2.1"} {
+			s.expose(ctx, name, func(s *corev1.Service) { s.Spec.LoadBalancerIP = address })
+			Eventually(s.warnings(ctx, name)).ShouldNot(BeEmpty())
+		}
+		Expect(s.claims(ctx)).To(HaveLen(3))
+		for _, name := range []string{"taken", "outside"} {
+			Expect(s.CoreV1().Services("default").Delete(ctx, name, metav1.DeleteOptions{})).To(Succeed())
+		}
+		Eventually(func() []ipamv1.IPAddressClaim { return s.claims(ctx) }).Should(HaveLen(1))
+		Expect(s.published(ctx, "first")()).To(Equal("10.20.0.105"))
+	})
 })
