@@ -89,6 +89,9 @@ func (e *ensuring) checkNICs() error {
 }
 
 func (e *ensuring) checkSettings() error {
+	if e.req.OS != hostapi.Linux {
+		return hostapi.Errorf(hostapi.InvalidArgument, opEnsure, "", "VM %s: a machine container runs Linux, not %q", e.id, e.req.OS)
+	}
 	if e.req.Processors > e.Processors {
 		return hostapi.Errorf(hostapi.OutOfCapacity, opEnsure, hostapi.ResourceProcessors,
 			"VM %s: %d processors are wanted, and host %s has %d", e.id, e.req.Processors, e.Host, e.Processors)

@@ -87,6 +87,18 @@ func TestAGuestHasTheNICsOfItsVMEachOnItsOwnNetwork(t *testing.T) {
 	g.Expect(onBridge(bridge) + onBridge(bridge+".7")).To(BeEmpty())
 }
 
+func TestWhatIsNotLinuxIsRefused(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	h.stage()
+	before := h.Contents()
+	req := h.request(1)
+	req.OS = hostapi.Windows
+	_, err := h.driver.EnsureVM(t.Context(), req)
+	g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.InvalidArgument), "%v", err)
+	g.Expect(h.Contents()).To(Equal(before))
+}
+
 func TestABridgeOfSomebodyElseIsLeftAlone(t *testing.T) {
 	h := newHost(t)
 	g := NewWithT(t)

@@ -50,7 +50,9 @@ func (d *Driver) sweep(ctx context.Context) error {
 		if !p.none() || p.guest.on {
 			continue
 		}
-		err = d.change(ctx, func() error { return errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id), os.RemoveAll(d.runPath(id))) })
+		err = d.change(ctx, func() error {
+			return errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id), os.RemoveAll(d.runPath(id)))
+		})
 		if err != nil {
 			return fmt.Errorf("remove what is left of guest %s: %w", id, err)
 		}
