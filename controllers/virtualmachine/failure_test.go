@@ -34,6 +34,42 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		Eventually(physics.get(obj)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
 	}
 
+	// silence stops the agent of a VM that is well, and waits until that is known.
+	silence := func(vm *capstanv1.VirtualMachine) *capstanv1.HyperVHost {
+		GinkgoHelper()
+		Eventually(physics.settled(vm)).Should(beReady())
+		host := hostOf(vm)
+		physics.agents[host.Name].Stop()
+		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
+		return host
+	}
+	// bury deletes a VM whose host is lost.
+	bury := func(vm *capstanv1.VirtualMachine, host *capstanv1.HyperVHost) *capstanv1.Tombstone {
+		GinkgoHelper()
+		physics.update(host, func() { host.Spec.Lost = true })
+		physics.remove(vm)
+		gone(vm)
+		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
+		Expect(physics.get(tombstone)()).To(Succeed())
+		return tombstone
+	}
+	// comeBack lets the agent of a lost host answer again, and waits until the objects
+	// are gone that were there for the dead.
+	comeBack := func(host *capstanv1.HyperVHost, held ...client.Object) {
+		GinkgoHelper()
+		physics.agents[host.Name].Restart(nil)
+		for _, obj := range held {
+			gone(obj)
+		}
+		physics.update(host, func() { host.Spec.Lost = false })
+		Eventually(physics.settled(host)).Should(beReady())
+	}
+	reservationOf := func(address string) *capstanv1.AddressReservation {
+		return &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
+			Name: addresspool.ReservationName("lan", netip.MustParseAddr(address)),
+		}}
+	}
+
 	It("says since when the host does not answer, deletes nothing, and goes on when it answers again", func(ctx SpecContext) {
 		vm := physics.vm(namespace, "silent")
 		Eventually(physics.settled(vm)).Should(beReady())
@@ -61,61 +97,33 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 
 	It("writes a tombstone for a lost host, holds the address, and frees it when the host has come back and honoured it", func(ctx SpecContext) {
 		vm := physics.vm(namespace, "buried")
-		Eventually(physics.settled(vm)).Should(beReady())
-		host := hostOf(vm)
-		agent := physics.agents[host.Name]
-		agent.Stop()
-		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
-		physics.update(host, func() { host.Spec.Lost = true })
-		physics.remove(vm)
-		gone(vm)
-		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
-		Expect(physics.get(tombstone)()).To(Succeed())
+		host := silence(vm)
+		tombstone := bury(vm, host)
 		Expect(tombstone.Spec.Addresses).To(HaveLen(1))
 		Expect(tombstone.Spec.Host).To(Equal(host.Name))
-		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
-			Name: addresspool.ReservationName("lan", netip.MustParseAddr(vm.Status.Addresses[0])),
-		}}
+		reservation := reservationOf(vm.Status.Addresses[0])
 		gone(&ipamv1.IPAddressClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "buried-0"}})
 		Expect(physics.get(reservation)()).To(Succeed())
 		Expect(physics.physical(vm)).To(HaveLen(1))
 
-		agent.Restart(nil)
-		gone(tombstone)
+		comeBack(host, tombstone, reservation)
 		Expect(physics.physical(vm)).To(BeEmpty())
-		gone(reservation)
-		physics.update(host, func() { host.Spec.Lost = false })
-		Eventually(physics.settled(host)).Should(beReady())
 	})
 
 	It("holds the address of a buried VM though all that told of it went with the namespace", func(ctx SpecContext) {
 		vm := physics.vm(namespace, "swept")
-		Eventually(physics.settled(vm)).Should(beReady())
-		host := hostOf(vm)
-		agent := physics.agents[host.Name]
-		agent.Stop()
-		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
+		host := silence(vm)
 		of := metav1.ObjectMeta{Namespace: namespace, Name: "swept-0"}
 		physics.remove(&ipamv1.IPAddressClaim{ObjectMeta: of})
 		physics.remove(&ipamv1.IPAddress{ObjectMeta: of})
 		gone(&ipamv1.IPAddress{ObjectMeta: of})
-		physics.update(host, func() { host.Spec.Lost = true })
-		physics.remove(vm)
-		gone(vm)
-		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
-		Expect(physics.get(tombstone)()).To(Succeed())
+		tombstone := bury(vm, host)
 		Expect(tombstone.Spec.Addresses).To(ConsistOf(capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: vm.Status.Addresses[0]}))
 		gone(&ipamv1.IPAddressClaim{ObjectMeta: of})
-		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
-			Name: addresspool.ReservationName("lan", netip.MustParseAddr(vm.Status.Addresses[0])),
-		}}
+		reservation := reservationOf(vm.Status.Addresses[0])
 		Expect(physics.get(reservation)()).To(Succeed())
 
-		agent.Restart(nil)
-		gone(tombstone)
-		gone(reservation)
-		physics.update(host, func() { host.Spec.Lost = false })
-		Eventually(physics.settled(host)).Should(beReady())
+		comeBack(host, tombstone, reservation)
 	})
 
 	It("holds the VIPs and the virtual router ID that a buried load-balancer VM may have, and frees them when it is known to be dead", func(ctx SpecContext) {
@@ -143,16 +151,8 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 			},
 		}
 		physics.create(router)
-		Eventually(physics.settled(vm)).Should(beReady())
-		host := hostOf(vm)
-		agent := physics.agents[host.Name]
-		agent.Stop()
-		Eventually(physics.settled(host)).Should(wait(capstanv1.ReasonHostUnreachable, ""))
-		physics.update(host, func() { host.Spec.Lost = true })
-		physics.remove(vm)
-		gone(vm)
-		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
-		Expect(physics.get(tombstone)()).To(Succeed())
+		host := silence(vm)
+		tombstone := bury(vm, host)
 		Expect(tombstone.Spec.Addresses).To(HaveExactElements(
 			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: vm.Status.Addresses[0]},
 			capstanv1.ReservedAddress{LogicalNetwork: "lan", Address: address.Spec.Address},
@@ -160,18 +160,11 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		))
 		physics.remove(claim)
 		gone(claim)
-		reservation := &capstanv1.AddressReservation{ObjectMeta: metav1.ObjectMeta{
-			Name: addresspool.ReservationName("lan", netip.MustParseAddr(address.Spec.Address)),
-		}}
+		reservation := reservationOf(address.Spec.Address)
 		Expect(physics.get(reservation)()).To(Succeed(), "the buried VM may still have it")
 		Expect(physics.get(router)()).To(Succeed(), "the buried VM may still speak for it")
 
-		agent.Restart(nil)
-		gone(tombstone)
-		gone(reservation)
-		gone(router)
-		physics.update(host, func() { host.Spec.Lost = false })
-		Eventually(physics.settled(host)).Should(beReady())
+		comeBack(host, tombstone, reservation, router)
 	})
 
 	It("buries a VM whose volume is gone, so that nothing waits for the dead", func(ctx SpecContext) {
