@@ -9,6 +9,10 @@ import (
 // for 127.0.0.0/8, in all networks of a namespace.
 const routeLoopback = "/proc/sys/net/ipv4/conf/all/route_localnet"
 
+// announce is the setting by which a device that comes up tells neighbours of its
+// addresses: they may remember another machine that had them.
+const announce = "/proc/sys/net/ipv4/conf/all/arp_notify"
+
 // assign are the commands that give a device an address and lead to its network.
 func assign(a netip.Prefix, device string) []string {
 	add := fmt.Sprintf("address add %s dev %s", a, device)
@@ -36,7 +40,9 @@ func lead(verb string, network netip.Prefix, device string) string {
 
 // Take gives the program itself an address at the switch, besides others.
 func (l *Lab) Take(a netip.Addr) error {
-	return batch("", assign(netip.PrefixFrom(a, a.BitLen()), bridge)...)
+	// A device that is given a MAC says who it is.
+	again := "link set dev " + bridge + " address " + bridgeMAC
+	return batch("", append(assign(netip.PrefixFrom(a, a.BitLen()), bridge), again)...)
 }
 
 // Leave takes it away again.

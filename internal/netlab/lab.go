@@ -65,8 +65,10 @@ func NewSwitch() (*Lab, error) {
 			return nil, errors.Join(err, l.Close())
 		}
 	}
-	if err := os.WriteFile(routeLoopback, []byte("1"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("have networks of 127.0.0.0/8: %w", err), l.Close())
+	for _, setting := range []string{routeLoopback, announce} {
+		if err := os.WriteFile(setting, []byte("1"), 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("make settings of the switch: %w", err), l.Close())
+		}
 	}
 	if err := ip("link", "set", bridge, "up"); err != nil {
 		return nil, errors.Join(err, l.Close())

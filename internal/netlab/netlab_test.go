@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { netlab.Main(m) }
 type world struct {
 	*WithT
 	t    *testing.T
+	lab  *netlab.Lab
 	a, b *netlab.Node
 }
 
@@ -29,6 +30,7 @@ func newWorld(t *testing.T) *world {
 	w.SetDefaultEventuallyTimeout(10 * time.Second)
 	lab, err := netlab.New(netip.MustParsePrefix("192.0.2.0/24"), netip.MustParseAddr("192.0.2.1"))
 	w.Expect(err).NotTo(HaveOccurred())
+	w.lab = lab
 	t.Cleanup(func() { w.Expect(lab.Close()).To(Succeed()) })
 	w.a, err = lab.NewNode("a", netip.MustParseAddr("192.0.2.2"))
 	w.Expect(err).NotTo(HaveOccurred())
@@ -74,6 +76,26 @@ func TestNodesReachEachOtherUntilALeverIsPulled(t *testing.T) {
 		w.Expect(w.reaches(w.a, w.b)()).To(BeFalse(), name)
 		w.Expect(lever.push()).To(Succeed(), name)
 		w.Eventually(w.reaches(w.a, w.b)).Should(BeTrue(), name)
+	}
+}
+
+func TestWhoeverGetsAnAddressIsKnownToHaveItAtOnce(t *testing.T) {
+	w := newWorld(t)
+	shared := netip.MustParseAddr("192.0.2.5")
+	asks := func() bool {
+		script := fmt.Sprintf("exec 3<>/dev/tcp/%s/9", shared)
+		out, _ := w.a.Command(t.Context(), "timeout", "0.3", "bash", "-c", script).CombinedOutput()
+		return strings.Contains(string(out), "refused")
+	}
+	for range 2 {
+		c, err := w.lab.NewNode("c", shared)
+		w.Expect(err).NotTo(HaveOccurred())
+		w.Eventually(asks).WithTimeout(2*time.Second).Should(BeTrue(), "at a node")
+		w.Expect(c.Remove()).To(Succeed())
+		w.Expect(asks()).To(BeFalse())
+		w.Expect(w.lab.Take(shared)).To(Succeed())
+		w.Eventually(asks).WithTimeout(2*time.Second).Should(BeTrue(), "at the switch")
+		w.Expect(w.lab.Leave(shared)).To(Succeed())
 	}
 }
 

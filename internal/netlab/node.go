@@ -59,13 +59,12 @@ func (n *Node) boot() (err error) {
 	if err := ip("link", "add", n.port, "type", "veth", "peer", "name", NIC, "address", n.mac, "netns", n.Name); err != nil {
 		return err
 	}
-	commands, loopback := []string{"link set lo up", "link set " + NIC + " up"}, false
+	commands := []string{"link set lo up", "link set " + NIC + " up"}
 	for _, a := range n.addresses {
 		commands = append(commands, assign(a, NIC)...)
-		loopback = loopback || a.Addr().IsLoopback()
 	}
-	if loopback {
-		if err := n.Sysctl("net.ipv4.conf.all.route_localnet", "1"); err != nil {
+	for _, setting := range []string{routeLoopback, announce} {
+		if err := n.set(setting, "1"); err != nil {
 			return err
 		}
 	}
@@ -73,6 +72,9 @@ func (n *Node) boot() (err error) {
 		return err
 	}
 	if err := ip("link", "set", n.port, "master", bridge, "up"); err != nil {
+		return err
+	}
+	if err := batch(n.Name, "link set dev "+NIC+" address "+n.mac); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -98,8 +100,11 @@ func (l *Lab) Install(program string) (string, error) {
 // Sysctl sets a kernel setting of the node's network, such as net.ipv4.ip_forward,
 // until its power goes.
 func (n *Node) Sysctl(name, value string) error {
-	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	return run(value, "ip", "netns", "exec", n.Name, "tee", path)
+	return n.set("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), value)
+}
+
+func (n *Node) set(file, value string) error {
+	return run(value, "ip", "netns", "exec", n.Name, "tee", file)
 }
 
 // Command returns a command that runs on the node.
