@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 hack/image-packages.sh check
 source hack/env.sh
 
-mkdir -p bin
+mkdir -p bin .cache/image
 go build -ldflags '-s -w' -o bin/image-check ./hack/image-check
-exec bin/image-check "$@"
+# Whoever makes the next image waits, and does not take this one away.
+exec flock --shared .cache/image/.lock bin/image-check "$@"

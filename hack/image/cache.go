@@ -69,7 +69,7 @@ func wait(ctx context.Context, file *os.File) error {
 			return fmt.Errorf("lock cache: %w", err)
 		}
 		if !said {
-			fmt.Println("image: waiting for another run that makes an image")
+			fmt.Println("image: waiting for another run that makes or boots an image")
 		}
 		select {
 		case <-ctx.Done():
