@@ -1,6 +1,7 @@
 package lbvm_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,6 +93,24 @@ func TestAVIPMovesWhenTheCableOfItsHoldersHostIsCut(t *testing.T) {
 	w.Eventually(holder.dial).Should(Succeed())
 	w.holder(a, b)
 	w.answers()
+}
+
+func TestOtherGuestsHaveTheirAddressesWhileTheyAreOnAndHaveACable(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	v := w.machine("hv1", 3, nil)
+	w.switchOn(v)
+	// Nobody listens there, and the machine says so.
+	refuses := func() bool { return errors.Is(v.dial(), syscall.ECONNREFUSED) }
+	silent := func() bool { return !refuses() }
+	w.boot("hv2", 1)
+	w.Eventually(refuses).Should(BeTrue())
+	w.Expect(w.admin.UnplugHost(t.Context(), "hv1", true)).To(Succeed())
+	w.Expect(silent()).To(BeTrue())
+	w.Expect(w.admin.UnplugHost(t.Context(), "hv1", false)).To(Succeed())
+	w.Expect(refuses()).To(BeTrue())
+	w.Expect(w.admin.HostDown(t.Context(), "hv1")).To(Succeed())
+	w.Expect(silent()).To(BeTrue())
 }
 
 func TestAServiceThatDiesIsStartedAgain(t *testing.T) {

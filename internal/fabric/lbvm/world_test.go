@@ -102,33 +102,11 @@ func (w *world) start() {
 	w.fabric, w.ended = cmd, ended
 }
 
-// boot makes a VM on a host and enrols it.
+// boot makes a load-balancer VM on a host and enrols it.
 func (w *world) boot(host string, number byte) *vm {
 	w.t.Helper()
-	name, token := fmt.Sprintf("lb-%d", number), pki.NewToken()
-	address := netip.AddrFrom4([4]byte{127, 121, 1, number})
-	listen := netip.AddrPortFrom(address, lbapi.Port).String()
-	config, err := lbapi.LBConfig{Name: name, Listen: listen, EnrolmentToken: token.Reveal()}.Marshal()
-	w.Expect(err).NotTo(HaveOccurred())
-	id := hostapi.VMID(fmt.Sprintf("9c1de6d1-7c7d-4a44-8e3b-5f2f8f5d8a%02d", number))
-	seed, err := bootstrap.Seed(bootstrap.Input{
-		Identity: bootstrap.Identity{VM: string(id), Hostname: name}, OS: bootstrap.Linux,
-		NICs: []bootstrap.NIC{{
-			MAC: hostapi.MACAddress(id, 0), Addresses: []netip.Prefix{netip.PrefixFrom(address, network.Bits())}, Gateways: []netip.Addr{gateway},
-		}},
-		LoadBalancer: &bootstrap.LoadBalancer{Config: config},
-	})
-	w.Expect(err).NotTo(HaveOccurred())
-	published := fabric.DefaultImages()[0]
-	image := hostapi.ImageRef{Name: "linux", SHA256: published.SHA256}
-	v := &vm{w: w, host: host, priority: 200 - int32(number), target: lbclient.Target{Address: listen, Agent: pki.AgentRef{Name: name}}, request: hostapi.EnsureVMRequest{
-		Stamp: hostapi.Stamp{Installation: "here", ID: id}, Name: name, OS: hostapi.Linux, Processors: 1, MemoryMiB: 1024,
-		Disks: []hostapi.Disk{{Name: "boot", Volume: "csv1", Image: &image}},
-		NICs:  []hostapi.NIC{{Switch: fabric.DefaultSwitch, MAC: hostapi.MACAddress(id, 0)}},
-		Seed:  seed, Power: hostapi.PowerOn,
-	}}
-	_, err = w.driver(host).StageImage(w.t.Context(), hostapi.StageImageRequest{Image: image, Volume: "csv1", Source: published.Source})
-	w.Expect(err).NotTo(HaveOccurred())
+	token := pki.NewToken()
+	v := w.machine(host, number, &token)
 	w.switchOn(v)
 	w.Eventually(func() error {
 		return plain(lbclient.Enrol(w.t.Context(), v.target, w.manager, token, func(_ context.Context, pin pki.Pin) error {
@@ -138,6 +116,39 @@ func (w *world) boot(host string, number byte) *vm {
 	}).Should(Succeed())
 	w.vms = append(w.vms, v)
 	return v
+}
+
+// machine returns a VM that can be switched on: a load balancer with this token, or one
+// that does nothing.
+func (w *world) machine(host string, number byte, token *pki.Token) *vm {
+	w.t.Helper()
+	name := fmt.Sprintf("lb-%d", number)
+	address := netip.AddrFrom4([4]byte{127, 121, 1, number})
+	listen := netip.AddrPortFrom(address, lbapi.Port).String()
+	id := hostapi.VMID(fmt.Sprintf("9c1de6d1-7c7d-4a44-8e3b-5f2f8f5d8a%02d", number))
+	input := bootstrap.Input{
+		Identity: bootstrap.Identity{VM: string(id), Hostname: name}, OS: bootstrap.Linux,
+		NICs: []bootstrap.NIC{{
+			MAC: hostapi.MACAddress(id, 0), Addresses: []netip.Prefix{netip.PrefixFrom(address, network.Bits())}, Gateways: []netip.Addr{gateway},
+		}},
+	}
+	if token != nil {
+		config, err := lbapi.LBConfig{Name: name, Listen: listen, EnrolmentToken: token.Reveal()}.Marshal()
+		w.Expect(err).NotTo(HaveOccurred())
+		input.LoadBalancer = &bootstrap.LoadBalancer{Config: config}
+	}
+	seed, err := bootstrap.Seed(input)
+	w.Expect(err).NotTo(HaveOccurred())
+	published := fabric.DefaultImages()[0]
+	image := hostapi.ImageRef{Name: "linux", SHA256: published.SHA256}
+	_, err = w.driver(host).StageImage(w.t.Context(), hostapi.StageImageRequest{Image: image, Volume: "csv1", Source: published.Source})
+	w.Expect(err).NotTo(HaveOccurred())
+	return &vm{w: w, host: host, priority: 200 - int32(number), target: lbclient.Target{Address: listen, Agent: pki.AgentRef{Name: name}}, request: hostapi.EnsureVMRequest{
+		Stamp: hostapi.Stamp{Installation: "here", ID: id}, Name: name, OS: hostapi.Linux, Processors: 1, MemoryMiB: 1024,
+		Disks: []hostapi.Disk{{Name: "boot", Volume: "csv1", Image: &image}},
+		NICs:  []hostapi.NIC{{Switch: fabric.DefaultSwitch, MAC: hostapi.MACAddress(id, 0)}},
+		Seed:  seed, Power: hostapi.PowerOn,
+	}}
 }
 
 func (w *world) driver(host string) *simulated.Driver {
