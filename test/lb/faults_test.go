@@ -76,7 +76,7 @@ func TestWhenFramesAreLostInOneDirection(t *testing.T) {
 			func(holder, _ *lblab.VM) error { return holder.Undeafen() }, "the other", false,
 		},
 		{
-			"the other does not hear: it takes the VIP, and leaves it again",
+			"the other does not hear: it does not keep the VIP that it may take",
 			func(_, other *lblab.VM) error { return other.Deafen(100) },
 			func(_, other *lblab.VM) error { return other.Undeafen() }, "the holder", true,
 		},
@@ -97,12 +97,9 @@ func TestWhenFramesAreLostInOneDirection(t *testing.T) {
 			w.Expect(loss.lose(holder, others[0])).To(Succeed())
 			if loss.to != "" {
 				heir := map[string]*lblab.VM{"the holder": holder, "the other": others[0]}[loss.to]
-				if heir == holder {
-					w.Eventually(w.Holders).WithArguments(lblab.VIP).WithPolling(often).Should(HaveLen(2))
-				}
-				w.Eventually(w.Holders).WithArguments(lblab.VIP).WithTimeout(leave).WithPolling(often).Should(ConsistOf(heir))
-				t.Logf("%s holds the VIP alone after %s", loss.to, time.Since(began).Round(time.Millisecond))
-				w.Consistently(w.Holders).WithArguments(lblab.VIP).WithTimeout(3 * time.Second).WithPolling(often).Should(ConsistOf(heir))
+				// For three seconds: the other may take the VIP first, or know before.
+				w.Eventually(w.Holders).WithArguments(lblab.VIP).WithTimeout(leave).WithPolling(often).MustPassRepeatedly(60).Should(ConsistOf(heir))
+				t.Logf("%s has held the VIP alone after %s", loss.to, time.Since(began).Round(time.Millisecond))
 			}
 			w.answers()
 			w.Expect(loss.mend(holder, others[0])).To(Succeed())
