@@ -79,10 +79,11 @@ func Start(t T, options ...Option) *Env {
 	for _, option := range options {
 		option(e, server)
 	}
+	// What of it runs is stopped, too, where not all of it has started.
+	t.Cleanup(func() { must(t, "stopping the API server", server.Stop()) })
 	e.Config, err = server.Start()
 	must(t, "starting the API server", err)
 	e.webhooks = &server.WebhookInstallOptions
-	t.Cleanup(func() { must(t, "stopping the API server", server.Stop()) })
 	// Tests wait for results, not for turns, and ask for warnings that they want.
 	e.Config.QPS = -1
 	e.Config.WarningHandler = rest.NoWarnings{}
