@@ -163,7 +163,7 @@ func TestSettingsAreNotTrustedEither(t *testing.T) {
 
 // The lines that may stand in a file, with what a plan may bring to them.
 var (
-	fixedLine  = regexp.MustCompile(`^(#.*|global|defaults|    (description [0-9a-f]{32}|log (global|stdout format raw daemon notice)|user haproxy|maxconn \d+|stats (socket \S+ mode 600 level admin|timeout 1m)|server-state-file \S+|hard-stop-after \d+ms|mworker-max-reloads \d+|max-spread-checks 100|ssl-default-server-options ssl-min-ver TLSv1.2|mode tcp|load-server-state-from-file global|balance roundrobin|timeout [a-z-]+ \d+(s|h|ms)|option (clitcpka|srvtcpka|dontlognull|redispatch 1|httpchk)|(cli|srv)tcpka-(idle|intvl|cnt) \d+s?|retries 3|http-check expect status 200|tcp-request connection reject unless allowed)|)$`)
+	fixedLine  = regexp.MustCompile(`^(#.*|global|defaults|    (description [0-9a-f]{32}|log (global|stdout format raw daemon notice)|user haproxy|maxconn \d+|httpclient.ssl.verify none|stats (socket \S+ mode 600 level admin|timeout 1m)|server-state-file \S+|hard-stop-after \d+ms|mworker-max-reloads \d+|max-spread-checks 100|ssl-default-server-options ssl-min-ver TLSv1.2|mode tcp|load-server-state-from-file global|balance roundrobin|timeout [a-z-]+ \d+(s|h|ms)|option (clitcpka|srvtcpka|dontlognull|redispatch 1|httpchk)|(cli|srv)tcpka-(idle|intvl|cnt) \d+s?|retries 3|http-check expect status 200|tcp-request connection reject unless allowed)|)$`)
 	frontLine  = regexp.MustCompile(`^frontend fe:([A-Za-z0-9._-]+)$`)
 	bindLine   = regexp.MustCompile(`^    bind ipv[46]@([0-9a-f.:\[\]]+)$`)
 	sourceLine = regexp.MustCompile(`^    acl allowed src ([0-9a-f.:/]+)$`)
