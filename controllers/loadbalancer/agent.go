@@ -169,7 +169,7 @@ func (a *agent) failed(err error, now time.Time) time.Duration {
 	case a.status != nil && a.unfollow != nil && lbclient.IsTimeout(err):
 		// It is at work for longer than it is waited for. Whoever follows it knows at once
 		// if it is gone, and hears how it ends.
-	case class == lbapi.ApplyFailed, class == lbapi.InvalidPlan:
+	case class == lbapi.ApplyFailed, class == lbapi.InvalidPlan, class == lbapi.TooLarge:
 		// It answers, and what it carries is known.
 		a.met = true
 		a.follow()
@@ -230,14 +230,15 @@ func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
 		a.mu.Unlock()
 		return
 	}
-	a.status = status
-	if status != nil {
-		a.silent = since{}
+	// Who says more than can be read is not silent.
+	answers := err == nil || lbapi.ClassOf(err) == lbapi.TooLarge
+	if status != nil || !answers {
+		a.status = status
 	}
 	if err != nil {
 		a.err = err
-		a.silent.goesOn(true, a.all.clock.Now())
 	}
+	a.silent.goesOn(!answers, a.all.clock.Now())
 	a.mu.Unlock()
 	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: a.lb.Namespace, Name: a.lb.Name}}
 	select {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
@@ -38,11 +40,12 @@ func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
 		err      error
 		silent   bool
 	}{
-		"it is followed, and takes its time":     {status: &lbapi.Status{Generation: 1}, followed: true, err: tooLate},
-		"it is followed, and the stream is cut":  {followed: true, err: tooLate, silent: true},
-		"nobody follows it":                      {status: &lbapi.Status{Generation: 1}, err: tooLate, silent: true},
-		"it is followed, and cannot be reached":  {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Unreachable}, silent: true},
-		"it is followed, and cannot be believed": {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Untrusted}, silent: true},
+		"it is followed, and takes its time":               {status: &lbapi.Status{Generation: 1}, followed: true, err: tooLate},
+		"it is followed, and the stream is cut":            {followed: true, err: tooLate, silent: true},
+		"nobody follows it":                                {status: &lbapi.Status{Generation: 1}, err: tooLate, silent: true},
+		"nobody follows it, and its answer cannot be read": {status: &lbapi.Status{Generation: 1}, err: &lbapi.Error{Class: lbapi.TooLarge}},
+		"it is followed, and cannot be reached":            {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Unreachable}, silent: true},
+		"it is followed, and cannot be believed":           {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Untrusted}, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -54,6 +57,22 @@ func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
 			g.Expect(a.observed() == nil).To(Equal(tc.silent))
 			since, _ := a.silence()
 			g.Expect(!since.IsZero()).To(Equal(tc.silent))
+		})
+	}
+}
+
+func TestAnAgentThatSaysMoreThanCanBeReadIsNotSilent(t *testing.T) {
+	for class, silent := range map[lbapi.Class]bool{lbapi.TooLarge: false, lbapi.Unreachable: true} {
+		t.Run(string(class), func(t *testing.T) {
+			g := NewWithT(t)
+			a := &agent{
+				all:    &agents{clock: clocktesting.NewFakeClock(now), changed: make(chan event.GenericEvent, 1)},
+				status: &lbapi.Status{Generation: 1},
+			}
+			a.observe(t.Context(), nil, &lbapi.Error{Class: class})
+			g.Expect(a.observed() == nil).To(Equal(silent))
+			since, _ := a.silence()
+			g.Expect(!since.IsZero()).To(Equal(silent))
 		})
 	}
 }

@@ -273,7 +273,7 @@ func reasonOfInstance(i *instance) string {
 		return capstanv1.ReasonAgentIncompatible
 	case lbapi.NotEnrolled:
 		return capstanv1.ReasonWaitingForEnrolment
-	case lbapi.InvalidPlan:
+	case lbapi.InvalidPlan, lbapi.TooLarge:
 		return capstanv1.ReasonInvalidArgument
 	case lbapi.Unreachable, lbapi.Expired, lbapi.Stale, lbapi.Conflict, lbapi.ApplyFailed, lbapi.Transient:
 	}

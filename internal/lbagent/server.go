@@ -13,14 +13,11 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi/lbpb"
 )
 
-// maxPlanBytes is what a plan may measure on the wire.
-const maxPlanBytes = 32 << 20
-
 // Serve answers the manager on the listener until ctx ends. When it returns, no
 // plan is being put in force.
 func (a *Agent) Serve(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(append(enrol.ServerOptions(a.opts.Identity),
-		grpc.MaxRecvMsgSize(maxPlanBytes), grpc.WaitForHandlers(true))...)
+		grpc.MaxRecvMsgSize(lbapi.MaxMessage), grpc.WaitForHandlers(true))...)
 	enrol.Register(server, a.opts.Identity)
 	lbpb.RegisterLoadBalancerAgentServer(server, &service{agent: a})
 

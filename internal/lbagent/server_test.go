@@ -2,8 +2,10 @@ package lbagent_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -167,4 +169,34 @@ func TestThePlanThatFailedAtTheStartIsTriedAgain(t *testing.T) {
 	}
 	g.Eventually(func() int64 { return s.agent.Status().Generation }).Should(Equal(int64(5)))
 	g.Expect(s.agent.Status().Messages).To(BeEmpty())
+}
+
+func TestAVMOfManyBackendsAnswers(t *testing.T) {
+	g, s, m := NewWithT(t), serve(t, t.TempDir(), newApplier(), time.Now), newManager(t, time.Now)
+	s.enrol(t, m)
+	seen := lbagent.Observation{Backends: make([]lbapi.BackendStatus, 60000)}
+	for i := range seen.Backends {
+		seen.Backends[i] = lbapi.BackendStatus{Frontend: fmt.Sprintf("%0100d", i), Backend: "node", Health: lbapi.HealthUp}
+	}
+	s.applier.report(seen)
+	status, err := s.dial(t, m).Apply(t.Context(), newPlan(1))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(status.Backends).To(HaveLen(lbapi.MaxBackendsTold))
+	g.Expect(status.BackendsLeftOut).To(BeEquivalentTo(60000 - lbapi.MaxBackendsTold))
+}
+
+func TestAnAnswerMayBeAsLargeAsAPlan(t *testing.T) {
+	g, s, m := NewWithT(t), serve(t, t.TempDir(), newApplier(), time.Now), newManager(t, time.Now)
+	s.enrol(t, m)
+	s.applier.report(lbagent.Observation{Messages: []string{strings.Repeat("x", 5<<20)}})
+	c := s.dial(t, m)
+	status, err := c.Apply(t.Context(), newPlan(1))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(status.Messages).To(HaveLen(1))
+
+	s.applier.report(lbagent.Observation{Messages: []string{strings.Repeat("x", lbapi.MaxMessage)}})
+	_, err = c.Apply(t.Context(), newPlan(2))
+	g.Expect(lbapi.ClassOf(err)).To(Equal(lbapi.TooLarge), "it answers, if not in a way that can be read")
+	g.Expect(err).To(MatchError(ContainSubstring("larger than max")))
+	g.Expect(lbapi.ClassOf(c.Watch(t.Context(), func(lbapi.Status) {}))).To(Equal(lbapi.TooLarge))
 }

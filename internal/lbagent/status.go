@@ -55,5 +55,5 @@ func (a *Agent) observe() (status lbapi.Status, agent, applier <-chan struct{}) 
 			status.Messages = append(status.Messages, err.Error())
 		}
 	}
-	return status, a.changed, applier
+	return status.WithFewBackends(), a.changed, applier
 }

@@ -32,6 +32,9 @@ const (
 	Expired Class = "Expired"
 	// Incompatible: the VM and this code have no protocol version in common.
 	Incompatible Class = "Incompatible"
+	// TooLarge: the plan, or the answer to it, is larger than MaxMessage. The VM is
+	// there, and serves as before.
+	TooLarge Class = "TooLarge"
 	// Transient: it failed and may succeed if tried again.
 	Transient Class = "Transient"
 )

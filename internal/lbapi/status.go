@@ -36,12 +36,55 @@ type Status struct {
 	Generation int64  `json:"generation"`
 	Hash       string `json:"hash,omitempty"`
 	// Applied is since when the plan is in force.
-	Applied  time.Time         `json:"applied,omitzero"`
-	VIPs     []VIPStatus       `json:"vips,omitempty"`
-	Backends []BackendStatus   `json:"backends,omitempty"`
-	Versions map[string]string `json:"versions,omitempty"`
+	Applied time.Time   `json:"applied,omitzero"`
+	VIPs    []VIPStatus `json:"vips,omitempty"`
+	// Backends are the plan's, or the worst of them: see WithFewBackends.
+	Backends []BackendStatus `json:"backends,omitempty"`
+	// BackendsLeftOut is how many more there are, none of them worse.
+	BackendsLeftOut int32             `json:"backendsLeftOut,omitempty"`
+	Versions        map[string]string `json:"versions,omitempty"`
 	// Messages say what is not as it should be, one line each.
 	Messages []string `json:"messages,omitempty"`
+}
+
+// MaxBackendsTold is how many backends a status tells of. A plan has one for each port
+// on each node, and a status travels whenever any of them changes.
+const MaxBackendsTold = 256
+
+// WithFewBackends returns the status with those backends alone that matter most, in the
+// order in which they were: first those that are down, then those of which nothing is
+// known, then the others. It is the same status where they are few anyway.
+func (s Status) WithFewBackends() Status {
+	left := MaxBackendsTold
+	if len(s.Backends) <= left {
+		return s
+	}
+	told := map[Health]int{}
+	for _, b := range s.Backends {
+		told[rank(b.Health)]++
+	}
+	for _, health := range []Health{HealthDown, HealthUnknown, HealthUp} {
+		told[health] = min(told[health], left)
+		left -= told[health]
+	}
+	all := s.Backends
+	s.Backends = make([]BackendStatus, 0, MaxBackendsTold)
+	for _, b := range all {
+		if health := rank(b.Health); told[health] > 0 {
+			told[health]--
+			s.Backends = append(s.Backends, b)
+		}
+	}
+	s.BackendsLeftOut += int32(len(all) - len(s.Backends)) //nolint:gosec // far fewer
+	return s
+}
+
+// rank takes a health that is not known here for an unknown one.
+func rank(h Health) Health {
+	if h == HealthDown || h == HealthUp {
+		return h
+	}
+	return HealthUnknown
 }
 
 // VIPStatus is the role of the VM for one VIP.

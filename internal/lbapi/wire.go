@@ -9,6 +9,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi/lbpb"
 )
 
+// MaxMessage is what a plan or a status may measure on the wire, in bytes.
+const MaxMessage = 32 << 20
+
 // PlanToProto returns the plan as it travels.
 func PlanToProto(p Plan) *lbpb.Plan {
 	return &lbpb.Plan{
@@ -82,8 +85,9 @@ func StatusToProto(s Status) *lbpb.Status {
 				Draining: b.Draining, Sessions: b.Sessions, Message: b.Message,
 			}
 		}),
-		Versions: s.Versions,
-		Messages: each(s.Messages, same),
+		BackendsLeftOut: s.BackendsLeftOut,
+		Versions:        s.Versions,
+		Messages:        each(s.Messages, same),
 	}
 }
 
@@ -101,8 +105,9 @@ func StatusFromProto(s *lbpb.Status) Status {
 				Draining: b.GetDraining(), Sessions: b.GetSessions(), Message: b.GetMessage(),
 			}
 		}),
-		Versions: s.GetVersions(),
-		Messages: each(s.GetMessages(), same),
+		BackendsLeftOut: s.GetBackendsLeftOut(),
+		Versions:        s.GetVersions(),
+		Messages:        each(s.GetMessages(), same),
 	}
 }
 

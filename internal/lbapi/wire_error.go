@@ -22,6 +22,7 @@ var codeOf = map[Class]codes.Code{
 	Expired:      codes.Unauthenticated,
 	Incompatible: codes.Unimplemented,
 	Unreachable:  codes.Unavailable,
+	TooLarge:     codes.ResourceExhausted,
 	Transient:    codes.Unknown,
 }
 
@@ -70,6 +71,8 @@ func ErrorFromStatus(err error) error {
 		class = Unreachable
 	case codes.Unauthenticated, codes.PermissionDenied:
 		class = Untrusted
+	case codes.ResourceExhausted:
+		class = TooLarge
 	}
 	return &Error{Class: class, Message: s.Message(), Err: err}
 }

@@ -48,9 +48,10 @@ func TestStatusSurvivesTheWire(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	s := lbapi.Status{
 		Name: "lb-0", Generation: 3, Hash: "abc", Applied: at,
-		VIPs:     []lbapi.VIPStatus{{Address: "192.0.2.10", Role: lbapi.RoleActive, Since: at}},
-		Backends: []lbapi.BackendStatus{{Frontend: "f", Backend: "b", Health: lbapi.HealthDown, Since: at, Draining: true, Sessions: 4, Message: "refused"}},
-		Versions: map[string]string{"capstan-lb": "v1"}, Messages: []string{"one"},
+		VIPs:            []lbapi.VIPStatus{{Address: "192.0.2.10", Role: lbapi.RoleActive, Since: at}},
+		Backends:        []lbapi.BackendStatus{{Frontend: "f", Backend: "b", Health: lbapi.HealthDown, Since: at, Draining: true, Sessions: 4, Message: "refused"}},
+		BackendsLeftOut: 5,
+		Versions:        map[string]string{"capstan-lb": "v1"}, Messages: []string{"one"},
 	}
 	g.Expect(lbapi.StatusFromProto(lbapi.StatusToProto(s))).To(Equal(s))
 	g.Expect(lbapi.StatusFromProto(lbapi.StatusToProto(lbapi.Status{}))).To(Equal(lbapi.Status{}))
@@ -86,6 +87,7 @@ func TestErrorsWithoutDetailAreNeverAnAnswer(t *testing.T) {
 		codes.Unauthenticated:    lbapi.Untrusted,
 		codes.FailedPrecondition: lbapi.Transient,
 		codes.InvalidArgument:    lbapi.Transient,
+		codes.ResourceExhausted:  lbapi.TooLarge,
 	} {
 		NewWithT(t).Expect(lbapi.ClassOf(lbapi.ErrorFromStatus(status.Error(code, "x")))).To(Equal(class), code.String())
 	}

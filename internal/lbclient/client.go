@@ -39,7 +39,8 @@ type Client struct {
 
 // Dial returns a client for target, which must be enrolled.
 func Dial(target Target, manager *pki.ManagerIdentity, opts ...grpc.DialOption) (*Client, error) {
-	conn, err := enrol.Connect(target.Address, manager.ClientConfig(target.Agent), opts...)
+	large := grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(lbapi.MaxMessage))
+	conn, err := enrol.Connect(target.Address, manager.ClientConfig(target.Agent), append([]grpc.DialOption{large}, opts...)...)
 	if err != nil {
 		return nil, lbapi.Errorf(lbapi.Unreachable, "dial load balancer %s: %w", target.Agent.Name, err)
 	}

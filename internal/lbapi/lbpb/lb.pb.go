@@ -787,17 +787,18 @@ func (x *Check) GetPort() int32 {
 }
 
 type Status struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Generation    int64                  `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
-	Hash          string                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
-	Applied       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=applied,proto3" json:"applied,omitempty"`
-	Vips          []*VIPStatus           `protobuf:"bytes,5,rep,name=vips,proto3" json:"vips,omitempty"`
-	Backends      []*BackendStatus       `protobuf:"bytes,6,rep,name=backends,proto3" json:"backends,omitempty"`
-	Versions      map[string]string      `protobuf:"bytes,7,rep,name=versions,proto3" json:"versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Messages      []string               `protobuf:"bytes,8,rep,name=messages,proto3" json:"messages,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Generation      int64                  `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Hash            string                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	Applied         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=applied,proto3" json:"applied,omitempty"`
+	Vips            []*VIPStatus           `protobuf:"bytes,5,rep,name=vips,proto3" json:"vips,omitempty"`
+	Backends        []*BackendStatus       `protobuf:"bytes,6,rep,name=backends,proto3" json:"backends,omitempty"`
+	Versions        map[string]string      `protobuf:"bytes,7,rep,name=versions,proto3" json:"versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Messages        []string               `protobuf:"bytes,8,rep,name=messages,proto3" json:"messages,omitempty"`
+	BackendsLeftOut int32                  `protobuf:"varint,9,opt,name=backends_left_out,json=backendsLeftOut,proto3" json:"backends_left_out,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Status) Reset() {
@@ -884,6 +885,13 @@ func (x *Status) GetMessages() []string {
 		return x.Messages
 	}
 	return nil
+}
+
+func (x *Status) GetBackendsLeftOut() int32 {
+	if x != nil {
+		return x.BackendsLeftOut
+	}
+	return 0
 }
 
 type VIPStatus struct {
@@ -1211,7 +1219,7 @@ const file_internal_lbapi_lbpb_lb_proto_rawDesc = "" +
 	"\atimeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x12\n" +
 	"\x04rise\x18\a \x01(\x05R\x04rise\x12\x12\n" +
 	"\x04fall\x18\b \x01(\x05R\x04fall\x12\x12\n" +
-	"\x04port\x18\t \x01(\x05R\x04port\"\x88\x03\n" +
+	"\x04port\x18\t \x01(\x05R\x04port\"\xb4\x03\n" +
 	"\x06Status\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -1222,7 +1230,8 @@ const file_internal_lbapi_lbpb_lb_proto_rawDesc = "" +
 	"\x04vips\x18\x05 \x03(\v2\x18.capstan.lb.v1.VIPStatusR\x04vips\x128\n" +
 	"\bbackends\x18\x06 \x03(\v2\x1c.capstan.lb.v1.BackendStatusR\bbackends\x12?\n" +
 	"\bversions\x18\a \x03(\v2#.capstan.lb.v1.Status.VersionsEntryR\bversions\x12\x1a\n" +
-	"\bmessages\x18\b \x03(\tR\bmessages\x1a;\n" +
+	"\bmessages\x18\b \x03(\tR\bmessages\x12*\n" +
+	"\x11backends_left_out\x18\t \x01(\x05R\x0fbackendsLeftOut\x1a;\n" +
 	"\rVersionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"k\n" +
