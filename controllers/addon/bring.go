@@ -82,14 +82,14 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 	was := r.applied.of(key, s.wlc.UID, one.name)
 	var health addons.Health
 	var why string
-	if was.revision != one.addon.Revision || now.Sub(was.at) >= r.Resync {
-		unwell, err := s.site.apply(ctx, one.addon, s.has)
+	if was.revision != one.addon.Revision || now.Sub(was.at) >= r.Resync || was.orphaned(one.name, s.claims) {
+		is, err := s.site.apply(ctx, one.addon, s.claims)
 		if err != nil {
 			r.applied.set(key, s.wlc.UID, one.name, applied{})
 			return s.failed(one, err, now)
 		}
-		was = applied{revision: one.addon.Revision, at: now, unwell: unwell}
-		health, why = worst(unwell, func(*unstructured.Unstructured) bool { return true })
+		was, was.revision, was.at = is, one.addon.Revision, now
+		health, why = worst(was.unwell, func(*unstructured.Unstructured) bool { return true })
 	} else {
 		var err error
 		if was.unwell, health, why, err = s.site.judge(ctx, was.unwell); err != nil {
@@ -110,12 +110,6 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 		s.lookAgain(one.patience(now))
 	}
 	return nil
-}
-
-// has tells whether the spec has an addon of a name.
-func (s *scope) has(name string) bool {
-	one := s.step(name)
-	return one != nil && !one.leaves
 }
 
 // failed tells of an error that is the addon's own, and returns any other.

@@ -58,6 +58,8 @@ const longest = 5 * time.Minute
 type scope struct {
 	wlc   *capstanv1.WorkloadCluster
 	steps []*step
+	// claims are what the addons of the spec want.
+	claims claims
 	// planned tells that the steps are all there are.
 	planned bool
 	// site is the workload cluster, nil while it cannot be reached; absent says why.

@@ -1,12 +1,15 @@
 package addon
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/capstan-k8s/capstan/internal/addons"
 )
 
 // applied is what was applied of one addon, and when.
@@ -15,6 +18,13 @@ type applied struct {
 	at       time.Time
 	// unwell are the objects that were not well when they were looked at last.
 	unwell []*unstructured.Unstructured
+	// left are objects that the addon wants no more and another is to have.
+	left addons.Inventory
+}
+
+// orphaned tells whether nobody is to have any more what was left to others.
+func (a *applied) orphaned(addon string, claims claims) bool {
+	return slices.ContainsFunc(a.left, func(id addons.ID) bool { return !claims.byOther(addon, id) })
 }
 
 // memory is what this manager has applied. It is forgotten with the manager: the next

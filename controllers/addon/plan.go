@@ -65,6 +65,7 @@ func (r *Reconciler) plan(ctx context.Context, s *scope) error {
 			s.steps = append(s.steps, &step{name: known.Name, known: known.DeepCopy(), leaves: true})
 		}
 	}
+	s.claims = claimsOf(s.steps)
 	s.planned = true
 	return nil
 }

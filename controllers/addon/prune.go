@@ -89,11 +89,11 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, written *c
 	if err != nil {
 		return s.failed(one, err, r.Clock.Now())
 	}
-	rest, err := s.site.remove(ctx, one.name, inventory.Without(nil))
+	rest, left, err := s.site.remove(ctx, one.name, inventory.Without(nil), s.claims)
 	if err != nil {
 		return err
 	}
-	if len(rest) > 0 {
+	if rest = rest.With(left); len(rest) > 0 {
 		one.waits(capstanv1.ReasonDeleting, "removing: waiting for %s to be gone; %s left", rest[0], counted(len(rest)))
 		s.lookAgain(one.patience(r.Clock.Now()))
 		return nil
@@ -107,38 +107,51 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, written *c
 }
 
 // remove deletes the objects of an addon, one group after the other, and returns those
-// that are not gone yet.
-func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory) (addons.Inventory, error) {
+// that are not gone yet, and those that are left to another addon that is to have them.
+func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims) (rest, left addons.Inventory, err error) {
 	for i, group := range groups {
-		var rest addons.Inventory
 		for _, id := range group {
-			gone, err := s.removeObject(ctx, addon, id)
-			if err != nil {
-				return nil, err
-			}
-			if !gone {
+			is, err := s.removeObject(ctx, addon, id, claims)
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case is == going:
 				rest = append(rest, id)
+			case is == claimed:
+				left = append(left, id)
 			}
 		}
 		if len(rest) > 0 {
 			for _, later := range groups[i+1:] {
 				rest = append(rest, later...)
 			}
-			return rest, nil
+			return rest, left, nil
 		}
 	}
-	return nil, nil
+	return nil, left, nil
 }
 
-// removeObject deletes an object if it is the addon's, and tells whether the addon has
-// it no more. It is deleted as it was looked at, or not at all.
-func (s *site) removeObject(ctx context.Context, addon string, id addons.ID) (gone bool, err error) {
+// fate is what becomes of an object that its addon wants no more.
+type fate int
+
+const (
+	// gone is no longer the addon's.
+	gone fate = iota
+	// going is being deleted.
+	going
+	// claimed is left for another addon to take over.
+	claimed
+)
+
+// removeObject deletes an object if it is the addon's and no other addon wants it. It is
+// deleted as it was looked at, or not at all.
+func (s *site) removeObject(ctx context.Context, addon string, id addons.ID, claims claims) (fate, error) {
 	mapping, err := s.RESTMapper().RESTMapping(id.GroupKind())
 	if meta.IsNoMatchError(err) {
-		return true, nil
+		return gone, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("looking for the kind of %s: %w", id, err)
+		return going, fmt.Errorf("looking for the kind of %s: %w", id, err)
 	}
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(mapping.GroupVersionKind)
@@ -146,22 +159,24 @@ func (s *site) removeObject(ctx context.Context, addon string, id addons.ID) (go
 	err = s.Get(ctx, key, live)
 	switch {
 	case apierrors.IsNotFound(err):
-		return true, nil
+		return gone, nil
 	case err != nil:
-		return false, fmt.Errorf("reading %s: %w", id, err)
+		return going, fmt.Errorf("reading %s: %w", id, err)
 	case live.GetLabels()[capstanv1.AddonLabel] != addon || asksToStay(live):
-		return true, nil
+		return gone, nil
 	case live.GetDeletionTimestamp() != nil:
-		return false, nil
+		return going, nil
+	case claims.byOther(addon, id):
+		return claimed, nil
 	}
 	uid, version := live.GetUID(), live.GetResourceVersion()
 	if err := s.Delete(ctx, live, client.Preconditions{UID: &uid, ResourceVersion: &version}, client.PropagationPolicy("Background")); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("deleting %s: %w", id, err)
+		return going, fmt.Errorf("deleting %s: %w", id, err)
 	}
 	if err := s.Get(ctx, key, live); !apierrors.IsNotFound(err) {
-		return false, client.IgnoreNotFound(err)
+		return going, client.IgnoreNotFound(err)
 	}
-	return true, nil
+	return gone, nil
 }
 
 func asksToStay(object *unstructured.Unstructured) bool {

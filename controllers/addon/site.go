@@ -20,12 +20,12 @@ type site struct{ client.Client }
 
 // apply makes the cluster have an addon, and nothing of it that it no longer holds. What
 // may be made is written down first: whatever happens in between, it is found again. It
-// returns the objects that are not known to be well. inSpec tells whether there is
-// another addon of a name.
-func (s *site) apply(ctx context.Context, addon *addons.Addon, inSpec func(string) bool) ([]*unstructured.Unstructured, error) {
+// returns the objects that are not known to be well, and those that it leaves to another
+// addon that is to have them.
+func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims) (is applied, err error) {
 	objects, unknown, err := s.locate(addon)
 	if err != nil {
-		return nil, err
+		return applied{}, err
 	}
 	wanted := make(addons.Inventory, 0, len(objects))
 	for _, object := range objects {
@@ -33,43 +33,43 @@ func (s *site) apply(ctx context.Context, addon *addons.Addon, inSpec func(strin
 	}
 	present, err := s.inventory(ctx, addon.Name)
 	if err != nil {
-		return nil, err
+		return applied{}, err
 	}
 	all := present.With(wanted)
 	if err := s.record(ctx, addon.Name, present, all); err != nil {
-		return nil, err
+		return applied{}, err
 	}
-	var unwell []*unstructured.Unstructured
 	defining := false
 	for _, object := range objects {
 		if defining && !addons.Defines(object) {
-			if health, why := worst(unwell, addons.Defines); health != addons.Well {
-				return nil, &notYetError{why}
+			if health, why := worst(is.unwell, addons.Defines); health != addons.Well {
+				return applied{}, &notYetError{why}
 			}
 			defining = false
 		}
-		if err := s.applyObject(ctx, addon.Name, object, inSpec); err != nil {
-			return nil, err
+		if err := s.applyObject(ctx, addon.Name, object, claims); err != nil {
+			return applied{}, err
 		}
 		defining = defining || addons.Defines(object)
 		if health, _ := addons.Judge(object); health != addons.Well {
-			unwell = append(unwell, object)
+			is.unwell = append(is.unwell, object)
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, &unknownKindError{unknown}
+		return applied{}, &unknownKindError{unknown}
 	}
-	rest, err := s.remove(ctx, addon.Name, all.Without(wanted))
+	rest, left, err := s.remove(ctx, addon.Name, all.Without(wanted), claims)
 	if err != nil {
-		return nil, err
+		return applied{}, err
 	}
-	if err := s.record(ctx, addon.Name, all, wanted.With(rest)); err != nil {
-		return nil, err
+	if err := s.record(ctx, addon.Name, all, wanted.With(rest).With(left)); err != nil {
+		return applied{}, err
 	}
 	if len(rest) > 0 {
-		return nil, &notYetError{fmt.Sprintf("%s, which is no longer in the manifests, to be gone", rest[0])}
+		return applied{}, &notYetError{fmt.Sprintf("%s, which is no longer in the manifests, to be gone", rest[0])}
 	}
-	return unwell, nil
+	is.left = left
+	return is, nil
 }
 
 // worst returns the worst health of those objects that count, and why.
@@ -161,8 +161,9 @@ func (s *site) isNamespaced(object *unstructured.Unstructured, addon *addons.Add
 }
 
 // applyObject applies one object, which is left as the cluster has it then. One that is
-// there and was not made for the addon is not touched, unless its addon is no more.
-func (s *site) applyObject(ctx context.Context, addon string, object *unstructured.Unstructured, inSpec func(string) bool) error {
+// there and was not made for the addon is not touched, unless its addon is no more or
+// wants it no more.
+func (s *site) applyObject(ctx context.Context, addon string, object *unstructured.Unstructured, claims claims) error {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(object.GroupVersionKind())
 	id := addons.IDOf(object)
@@ -173,7 +174,7 @@ func (s *site) applyObject(ctx context.Context, addon string, object *unstructur
 		return &unknownKindError{[]string{object.GroupVersionKind().String()}}
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", id, err)
-	case owner == "", owner != addon && inSpec(owner):
+	case owner == "", owner != addon && claims.by(owner, id):
 		return &notOwnedError{id, owner, addon}
 	case live.GetDeletionTimestamp() != nil:
 		return &notYetError{fmt.Sprintf("%s, which is being deleted, to be gone", id)}
