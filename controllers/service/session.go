@@ -26,9 +26,11 @@ import (
 const (
 	// requestTimeout bounds a request to a workload cluster that is not a watch.
 	requestTimeout = 10 * time.Second
-	// A Service takes some five requests, most of them events.
-	requestsPerSecond = 200
-	requestBurst      = 400
+	// unlimited leaves it to the API server's priority and fairness how fast it answers,
+	// as controller-runtime does. A Service takes some five requests, most of them events,
+	// and any rate would have Services wait for what is said of others; how many requests
+	// are under way at a time is bounded by those who work on Services.
+	unlimited = -1
 )
 
 // session looks after the Services of one cluster for as long as the cluster can be
@@ -100,7 +102,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 // connect makes the clients: watches last, requests do not.
 func (s *session) connect() (kubernetes.Interface, error) {
 	config := rest.CopyConfig(s.config)
-	config.QPS, config.Burst, config.RateLimiter = requestsPerSecond, requestBurst, nil
+	config.QPS, config.Burst, config.RateLimiter = unlimited, 0, nil
 	config.Timeout = requestTimeout
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {

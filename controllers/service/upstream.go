@@ -19,8 +19,9 @@ import (
 
 const (
 	// serviceWorkers is how many Services of a cluster are worked on at a time. Each
-	// waits for its address.
-	serviceWorkers = 20
+	// waits for its address, which costs nobody anything: there are as many as keep the
+	// management cluster busy with claims when many Services come at once.
+	serviceWorkers = 64
 	// nodeMonitorPeriod is how often it is asked whether the VM of a node that is not
 	// ready still exists; upstream's default.
 	nodeMonitorPeriod = 5 * time.Second
