@@ -131,6 +131,7 @@ const (
 	ReasonAgentUnfit               = "AgentUnfit"
 	ReasonEnrolmentLost            = "EnrolmentLost"
 	ReasonSharedHost               = "SharedHost"
+	ReasonClusterCAMissing         = "ClusterCAMissing"
 	ReasonServicesRefused          = "ServicesRefused"
 	ReasonQuotaUsedUp              = "QuotaUsedUp"
 	ReasonInvalidManifests         = "InvalidManifests"

@@ -18,10 +18,19 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbplan"
 )
 
-// clusterCA returns the CA of the cluster's API servers, or nothing as long as
-// the control plane has not made it. As long as no machine has an address it is not
-// asked for: a plan with nobody to send anyone to would only be numbered, told and
-// recorded to be made anew a moment later.
+// caMissingError is that the CA of a cluster with control-plane machines is not there.
+// Whoever made them made it before: a plan that did without would take the API servers
+// away from under a cluster that is well.
+type caMissingError struct{ key client.ObjectKey }
+
+func (e *caMissingError) Error() string {
+	return fmt.Sprintf("Secret %s, which must hold the certificate authority of the cluster as %s, is not there or does not hold it: "+
+		"the virtual machines keep the plan that they have until it does", e.key, secret.TLSCrtDataName)
+}
+
+// clusterCA returns the CA of the cluster's API servers. As long as no machine has an
+// address it is not asked for, and need not be there: a plan with nobody to send anyone
+// to would only be numbered, told and recorded to be made anew a moment later.
 func (r *Reconciler) clusterCA(ctx context.Context, s *scope) ([]byte, error) {
 	if !slices.ContainsFunc(s.members, func(m lbplan.Machine) bool { return m.Address != "" }) {
 		return nil, nil
@@ -34,11 +43,13 @@ func (r *Reconciler) clusterCA(ctx context.Context, s *scope) ([]byte, error) {
 		// with the label of a cluster.
 		err = r.Live.Get(ctx, key, ca)
 	}
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("reading Secret %s: %w", key, err)
+	}
+	if len(ca.Data[secret.TLSCrtDataName]) == 0 {
+		// No watch tells of one that has no label.
+		s.tryAgainIn(lastRetry)
+		return nil, &caMissingError{key: key}
 	}
 	return ca.Data[secret.TLSCrtDataName], nil
 }

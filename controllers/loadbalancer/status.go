@@ -225,9 +225,12 @@ func instanceStatus(lb *capstanv1.LoadBalancer, name string) *capstanv1.LoadBala
 func reasonOf(err error) string {
 	var notOwned *apply.NotOwnedError
 	var changed *vipChangedError
+	var missing *caMissingError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &missing):
+		return capstanv1.ReasonClusterCAMissing
 	case errors.As(err, &notOwned), errors.As(err, &changed):
 		return capstanv1.ReasonConflict
 	case lbapi.ClassOf(err) == lbapi.InvalidPlan:
