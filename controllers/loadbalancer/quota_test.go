@@ -24,10 +24,12 @@ func TestWhetherServicesMayHaveOneMoreAddress(t *testing.T) {
 		limit  *int32
 		vips   []serviceVIP
 		reason string
+		says   string
 	}{
 		"there is no limit":           {vips: []serviceVIP{vip(false)}},
 		"there is room":               {limit: ptr.To[int32](2), vips: []serviceVIP{vip(false)}, reason: capstanv1.ReasonAvailable},
-		"one is being given back":     {limit: ptr.To[int32](2), vips: []serviceVIP{vip(false), vip(true)}, reason: capstanv1.ReasonAvailable},
+		"one is being given back":     {limit: ptr.To[int32](2), vips: []serviceVIP{vip(false), vip(true)}, reason: capstanv1.ReasonQuotaUsedUp, says: "1 of them are being given back"},
+		"there is room beside it":     {limit: ptr.To[int32](3), vips: []serviceVIP{vip(false), vip(true)}, reason: capstanv1.ReasonAvailable, says: "2 virtual addresses of 3 that they may have, and 1 of them"},
 		"there is none":               {limit: ptr.To[int32](1), vips: []serviceVIP{vip(false)}, reason: capstanv1.ReasonQuotaUsedUp},
 		"the limit was lowered":       {limit: ptr.To[int32](1), vips: []serviceVIP{vip(false), vip(false)}, reason: capstanv1.ReasonQuotaUsedUp},
 		"no Service may have any":     {limit: ptr.To[int32](0), reason: capstanv1.ReasonQuotaUsedUp},
@@ -44,6 +46,7 @@ func TestWhetherServicesMayHaveOneMoreAddress(t *testing.T) {
 				return
 			}
 			g.Expect(told.Reason).To(Equal(tc.reason))
+			g.Expect(told.Message).To(ContainSubstring(tc.says))
 			want := metav1.ConditionFalse
 			if tc.reason == capstanv1.ReasonAvailable {
 				want = metav1.ConditionTrue

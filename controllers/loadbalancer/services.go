@@ -197,7 +197,8 @@ func setServices(s *scope) {
 }
 
 // setServiceVIPs tells whether the Services of the cluster may have one more virtual
-// address.
+// address. One that is being given back is still theirs: it is neither free for others nor
+// off the quota before no virtual machine can hold it.
 func setServiceVIPs(s *scope) {
 	limit := s.lb.Spec.MaxServiceVIPs
 	switch {
@@ -207,19 +208,23 @@ func setServiceVIPs(s *scope) {
 	case !s.planned:
 		return
 	}
-	taken := int32(0)
+	taken, ending := int32(0), 0
 	for _, vip := range s.serviceVIPs {
-		if vip.claim.DeletionTimestamp.IsZero() {
-			taken++
+		taken++
+		if !vip.claim.DeletionTimestamp.IsZero() {
+			ending++
 		}
+	}
+	said := fmt.Sprintf("Services have %d virtual addresses of %d that they may have", taken, *limit)
+	if ending > 0 {
+		said += fmt.Sprintf(", and %d of them are being given back", ending)
 	}
 	if taken >= *limit {
 		conditions.False(s.lb, capstanv1.ServiceVIPsAvailableCondition, capstanv1.ReasonQuotaUsedUp,
-			"Services have %d virtual addresses of %d that they may have: one that needs another is refused until one comes free, or spec.loadBalancer.maxServiceVIPs is raised",
-			taken, *limit)
+			"%s: one that needs another is refused until one comes free, or spec.loadBalancer.maxServiceVIPs is raised", said)
 		return
 	}
-	conditions.True(s.lb, capstanv1.ServiceVIPsAvailableCondition, capstanv1.ReasonAvailable, "Services have %d virtual addresses of %d that they may have", taken, *limit)
+	conditions.True(s.lb, capstanv1.ServiceVIPsAvailableCondition, capstanv1.ReasonAvailable, "%s", said)
 }
 
 // maxRefusalMessage bounds what is said of one Service, of which there may be many.
