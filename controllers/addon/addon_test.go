@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -225,6 +226,20 @@ var _ = Describe("The addons of a cluster", func() {
 			g.Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(s.wlc), s.wlc)).To(Succeed())
 			g.Expect(s.wlc.Status.Addons).To(HaveLen(1))
 		}).WithContext(ctx).Should(Succeed())
+	})
+
+	It("are applied anew, and not told of as ready before, when the cluster is made again", func(ctx SpecContext) {
+		s := newSite(ctx, withFlannel)
+		s.expectAddon(ctx, "cni", metav1.ConditionTrue, "Ready", "")
+		remote.set(client.ObjectKeyFromObject(s.wlc), nil)
+		Expect(env.Client.Delete(ctx, &clusterv1.Cluster{ObjectMeta: named(s.namespace, "shop")})).To(Succeed())
+		remote.set(client.ObjectKeyFromObject(s.wlc), nil)
+		s.expectAddon(ctx, "cni", metav1.ConditionFalse, "WaitingForControlPlane", "waiting for the cluster to be made")
+		Expect(s.wlc.Status.Addons).To(ConsistOf(HaveField("Revision", BeEmpty())))
+		s.makeCluster(ctx)
+		s.connect(simulatedAPI())
+		s.expectAddon(ctx, "cni", metav1.ConditionTrue, "Ready", "6 objects applied and well")
+		Expect(s.has(ctx, &corev1.Namespace{ObjectMeta: named("", "kube-flannel")})()).To(BeTrue())
 	})
 
 	It("stand still while the cluster is paused", func(ctx SpecContext) {

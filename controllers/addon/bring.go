@@ -79,13 +79,13 @@ func (s *step) holdsNext() bool {
 // bring applies one addon if that is due, and judges it.
 func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 	key, now := client.ObjectKeyFromObject(s.wlc), r.Clock.Now()
-	was := r.applied.of(key, s.wlc.UID, one.name)
+	was := r.applied.of(key, s.made(), one.name)
 	var health addons.Health
 	var why string
 	if was.revision != one.addon.Revision || now.Sub(was.at) >= r.Resync || was.orphaned(one.name, s.claims) {
 		is, err := s.site.apply(ctx, one.addon, s.claims)
 		if err != nil {
-			r.applied.set(key, s.wlc.UID, one.name, applied{})
+			r.applied.set(key, s.made(), one.name, applied{})
 			return s.failed(one, err, now)
 		}
 		was, was.revision, was.at = is, one.addon.Revision, now
@@ -96,7 +96,7 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 			return s.failed(one, err, now)
 		}
 	}
-	r.applied.set(key, s.wlc.UID, one.name, was)
+	r.applied.set(key, s.made(), one.name, was)
 	one.applied = true
 	s.lookAgain(was.at.Add(r.Resync).Sub(now))
 	switch health {

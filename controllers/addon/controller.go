@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/controllers/clustercache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -62,6 +63,8 @@ type scope struct {
 	claims claims
 	// planned tells that the steps are all there are.
 	planned bool
+	// cluster is the Cluster, nil if there is none.
+	cluster *clusterv1.Cluster
 	// site is the workload cluster, nil while it cannot be reached; absent says why.
 	site   *site
 	absent string
@@ -91,8 +94,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	before := wlc.DeepCopy()
 	s := &scope{wlc: wlc, due: r.Resync}
 	for _, phase := range []func(context.Context, *scope) error{
-		r.plan,
 		r.reach,
+		r.plan,
 		r.bringAll,
 		r.removeRest,
 	} {
@@ -119,6 +122,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 func hasAddons(wlc *capstanv1.WorkloadCluster) bool {
 	return wlc.Spec.Addons.CNI.Installs() || len(wlc.Spec.Addons.Manifests) > 0 ||
 		len(wlc.Status.Addons) > 0 || conditions.Get(wlc, capstanv1.AddonsReadyCondition) != nil
+}
+
+// made tells which cluster it is.
+func (s *scope) made() made {
+	of := made{workloadCluster: s.wlc.UID}
+	if s.cluster != nil {
+		of.cluster = s.cluster.UID
+	}
+	return of
 }
 
 // lookAgain has the cluster looked at again after no longer than this.

@@ -27,6 +27,9 @@ func (a *applied) orphaned(addon string, claims claims) bool {
 	return slices.ContainsFunc(a.left, func(id addons.ID) bool { return !claims.byOther(addon, id) })
 }
 
+// made is which of the clusters of one name something is about: either may be made again.
+type made struct{ workloadCluster, cluster types.UID }
+
 // memory is what this manager has applied. It is forgotten with the manager: the next
 // one applies everything again. It is safe for concurrent use.
 type memory struct {
@@ -35,52 +38,52 @@ type memory struct {
 }
 
 type remembered struct {
-	uid    types.UID
+	made   made
 	addons map[string]applied
 	// swept is when it was last looked for addons that nobody remembers.
 	swept time.Time
 }
 
 // cluster returns what is known of a cluster. It is called with the lock.
-func (m *memory) cluster(key client.ObjectKey, uid types.UID) *remembered {
-	if c := m.clusters[key]; c != nil && c.uid == uid {
+func (m *memory) cluster(key client.ObjectKey, of made) *remembered {
+	if c := m.clusters[key]; c != nil && c.made == of {
 		return c
 	}
 	if m.clusters == nil {
 		m.clusters = map[client.ObjectKey]*remembered{}
 	}
-	m.clusters[key] = &remembered{uid: uid, addons: map[string]applied{}}
+	m.clusters[key] = &remembered{made: of, addons: map[string]applied{}}
 	return m.clusters[key]
 }
 
-func (m *memory) of(key client.ObjectKey, uid types.UID, addon string) applied {
+func (m *memory) of(key client.ObjectKey, of made, addon string) applied {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.cluster(key, uid).addons[addon]
+	return m.cluster(key, of).addons[addon]
 }
 
-func (m *memory) set(key client.ObjectKey, uid types.UID, addon string, is applied) {
+func (m *memory) set(key client.ObjectKey, of made, addon string, is applied) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cluster(key, uid).addons[addon] = is
+	m.cluster(key, of).addons[addon] = is
 }
 
-func (m *memory) drop(key client.ObjectKey, uid types.UID, addon string) {
+func (m *memory) drop(key client.ObjectKey, of made, addon string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.cluster(key, uid).addons, addon)
+	delete(m.cluster(key, of).addons, addon)
 }
 
-func (m *memory) sweptAt(key client.ObjectKey, uid types.UID) time.Time {
+func (m *memory) sweptAt(key client.ObjectKey, of made) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.cluster(key, uid).swept
+	return m.cluster(key, of).swept
 }
 
-func (m *memory) sweep(key client.ObjectKey, uid types.UID, at time.Time) {
+func (m *memory) sweep(key client.ObjectKey, of made, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cluster(key, uid).swept = at
+	m.cluster(key, of).swept = at
 }
 
 func (m *memory) forget(key client.ObjectKey) {

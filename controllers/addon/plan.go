@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -79,12 +80,23 @@ func (s *scope) step(name string) *step {
 	return nil
 }
 
+// known returns what was told of an addon last, but not as applied if that was to an
+// earlier cluster: it went with that.
+func (s *scope) known(status *capstanv1.AddonStatus) *capstanv1.AddonStatus {
+	is := status.DeepCopy()
+	told := meta.FindStatusCondition(is.Conditions, capstanv1.ReadyCondition)
+	if s.cluster == nil || told != nil && told.LastTransitionTime.Before(&s.cluster.CreationTimestamp) {
+		is.Revision = ""
+	}
+	return is
+}
+
 // add adds an addon of the spec, or the reason why its manifests cannot be had.
 func (r *Reconciler) add(ctx context.Context, s *scope, spec *capstanv1.AddonManifests) error {
 	one := &step{name: spec.Name}
 	for i := range s.wlc.Status.Addons {
 		if s.wlc.Status.Addons[i].Name == spec.Name {
-			one.known = s.wlc.Status.Addons[i].DeepCopy()
+			one.known = s.known(&s.wlc.Status.Addons[i])
 		}
 	}
 	s.steps = append(s.steps, one)

@@ -36,7 +36,7 @@ func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
 			one.waits(capstanv1.ReasonDeleting, "removing: %s", s.absent)
 		}
 	}
-	if s.site == nil || !leaving && now.Sub(r.applied.sweptAt(key, s.wlc.UID)) < r.Resync {
+	if s.site == nil || !leaving && now.Sub(r.applied.sweptAt(key, s.made())) < r.Resync {
 		return nil
 	}
 	for _, one := range s.steps {
@@ -75,7 +75,7 @@ func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
 			one.outcome = outcome{}
 		}
 	}
-	r.applied.sweep(key, s.wlc.UID, now)
+	r.applied.sweep(key, s.made(), now)
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, written *c
 	if err := s.site.forget(ctx, one.name); err != nil {
 		return err
 	}
-	r.applied.drop(client.ObjectKeyFromObject(s.wlc), s.wlc.UID, one.name)
+	r.applied.drop(client.ObjectKeyFromObject(s.wlc), s.made(), one.name)
 	one.outcome = outcome{}
 	return nil
 }

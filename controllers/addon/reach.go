@@ -40,6 +40,7 @@ func (r *Reconciler) connect(ctx context.Context, s *scope) error {
 		s.absent = "waiting for the cluster to be made"
 		return nil
 	}
+	s.cluster = cluster
 	switch {
 	case !apply.OwnedBy(cluster, s.wlc.UID):
 		s.absent = "Cluster " + key.Name + " was made by somebody else, and is left alone"

@@ -61,6 +61,13 @@ func unreachable(ctx context.Context, with ...func(*cluster)) *site {
 	s := &site{namespace: env.Namespace(ctx, GinkgoT())}
 	s.wlc = testenv.NewWorkloadCluster(s.namespace, "shop", with...)
 	env.Create(ctx, s.wlc)
+	s.makeCluster(ctx)
+	return s
+}
+
+// makeCluster makes the Cluster of the WorkloadCluster.
+func (s *site) makeCluster(ctx context.Context) {
+	GinkgoHelper()
 	owner := metav1.NewControllerRef(s.wlc, capstanv1.GroupVersion.WithKind("WorkloadCluster"))
 	env.Create(ctx, &clusterv1.Cluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "shop", OwnerReferences: []metav1.OwnerReference{*owner}},
@@ -68,7 +75,6 @@ func unreachable(ctx context.Context, with ...func(*cluster)) *site {
 			APIGroup: "infrastructure.cluster.x-k8s.io", Kind: "HyperVCluster", Name: "shop",
 		}},
 	})
-	return s
 }
 
 func (s *site) connect(to client.Client) {
