@@ -162,6 +162,9 @@ func (a *agent) failed(err error, now time.Time) time.Duration {
 	delay := retryAfter(a.failures, a.met)
 	a.err, a.next = err, now.Add(delay)
 	a.failures++
+	if lbclient.IsAnswer(err) {
+		a.silent = since{}
+	}
 	switch class := lbapi.ClassOf(err); {
 	case class == lbapi.Stale, class == lbapi.Conflict:
 		a.taken, a.met = true, true

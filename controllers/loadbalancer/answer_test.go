@@ -38,7 +38,9 @@ func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
 		status   *lbapi.Status
 		followed bool
 		err      error
-		silent   bool
+		// quiet tells that it has not answered so far, silent that it counts as that, and
+		// unread that it does not, though nothing is known of it.
+		quiet, silent, unread bool
 	}{
 		"it is followed, and takes its time":               {status: &lbapi.Status{Generation: 1}, followed: true, err: tooLate},
 		"it is followed, and the stream is cut":            {followed: true, err: tooLate, silent: true},
@@ -50,11 +52,12 @@ func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			a := &agent{status: tc.status, met: true}
+			a.silent.goesOn(tc.quiet, now)
 			if tc.followed {
 				a.unfollow = func() {}
 			}
 			g.Expect(a.failed(tc.err, now)).To(Equal(firstRetry), "it is asked again all the same")
-			g.Expect(a.observed() == nil).To(Equal(tc.silent))
+			g.Expect(a.observed() == nil).To(Equal(tc.silent || tc.unread))
 			since, _ := a.silence()
 			g.Expect(!since.IsZero()).To(Equal(tc.silent))
 		})

@@ -66,3 +66,26 @@ func IsTimeout(err error) bool {
 	var coded interface{ GRPCStatus() *status.Status }
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &coded) && coded.GRPCStatus().Code() == codes.DeadlineExceeded
 }
+
+// IsAnswer tells that an error shows that the VM was reached and said something, whatever
+// is wrong with that: it may not even have been readable. Who is not believed, or breaks
+// off, has not answered.
+func IsAnswer(err error) bool {
+	switch lbapi.ClassOf(err) {
+	case lbapi.Incompatible:
+		return true
+	case lbapi.Unreachable, lbapi.Untrusted, lbapi.NotEnrolled, lbapi.Expired:
+		return false
+	case lbapi.InvalidPlan, lbapi.Stale, lbapi.Conflict, lbapi.ApplyFailed, lbapi.Transient:
+	}
+	var coded interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &coded) {
+		return false
+	}
+	switch coded.GRPCStatus().Code() {
+	case codes.OK, codes.Canceled, codes.DeadlineExceeded, codes.Unavailable, codes.Unauthenticated, codes.PermissionDenied:
+		return false
+	default:
+		return true
+	}
+}
