@@ -39,11 +39,11 @@ func machinectrDriver() agentcmd.Driver {
 				return err
 			})
 		},
-		Open: func(ctx context.Context, _ *slog.Logger) (hostapi.Driver, error) {
+		Open: func(ctx context.Context, log *slog.Logger) (hostapi.Driver, error) {
 			if o.Host == "" || len(o.Volumes) == 0 {
 				return nil, errors.New("--machinectr-host and --machinectr-volume are needed")
 			}
-			o.Processors, o.MemoryMiB = int32(processors), memory
+			o.Processors, o.MemoryMiB, o.Logger = int32(processors), memory, log
 			return machinectr.New(ctx, o)
 		},
 	}

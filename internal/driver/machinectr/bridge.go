@@ -72,10 +72,11 @@ func bridgeAddress(name string) string {
 
 // link is a network interface of the machine.
 type link struct {
-	Name    string `json:"ifname"`
-	Address string `json:"address"`
-	Master  string `json:"master"`
-	Info    []ip   `json:"addr_info"`
+	Name    string   `json:"ifname"`
+	Address string   `json:"address"`
+	Master  string   `json:"master"`
+	Flags   []string `json:"flags"`
+	Info    []ip     `json:"addr_info"`
 }
 
 type ip struct {
@@ -117,7 +118,7 @@ func (d *Driver) ensureBridge(ctx context.Context, s Switch, vlan int32) error {
 			return err
 		})
 	}
-	if err == nil && (i < 0 || !all[i].has(s.Address)) {
+	if err == nil && (i < 0 || !all[i].up() || vlan == 0 && !all[i].has(s.Address)) {
 		err = d.change(ctx, func() error { return raise(ctx, name, s.Address, vlan) })
 	}
 	if err != nil {
@@ -125,6 +126,8 @@ func (d *Driver) ensureBridge(ctx context.Context, s Switch, vlan int32) error {
 	}
 	return nil
 }
+
+func (l link) up() bool { return slices.Contains(l.Flags, "UP") }
 
 func (l link) has(address netip.Prefix) bool {
 	return !address.IsValid() || slices.Contains(l.Info, ip{address.Addr().String()})

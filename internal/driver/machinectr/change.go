@@ -38,10 +38,24 @@ func putJSON(path string, record any) error {
 		return err
 	}
 	part := path + ".part"
-	if err := os.WriteFile(part, data, 0o600); err != nil {
+	if err := writeSynced(part, data); err != nil {
 		return errors.Join(err, removeFile(part))
 	}
 	return os.Rename(part, path)
+}
+
+// writeSynced writes a file that is whole when it gets another name, also if the
+// machine loses power then.
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // getJSON reads a record. What is not there is none; what cannot be understood
@@ -112,10 +126,9 @@ func typed(op, volume, doing string, err error) error {
 	}
 	class, resource := hostapi.Transient, ""
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), volume == "":
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		class, resource = hostapi.OutOfCapacity, hostapi.ResourceVolume
-	case volume == "":
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ESTALE):
 		class, resource = hostapi.VolumeFaulted, volume
 	}

@@ -41,7 +41,7 @@ func (d *Driver) DeleteVM(ctx context.Context, req hostapi.DeleteVMRequest) erro
 	}
 	for _, step := range []func() error{
 		func() error { return errors.Join(d.removeNICs(ctx, p.id), d.groups.remove(ctx, p.id)) },
-		func() error { return os.RemoveAll(d.runPath(p.id)) },
+		func() error { return d.removeRunFolder(p.id) },
 		func() error { return removeFile(d.configPath(p.id)) },
 		func() error { return removeFile(d.claimPath(p.id)) },
 	} {

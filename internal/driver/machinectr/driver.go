@@ -17,6 +17,8 @@ type Driver struct {
 	Options
 	version string
 	groups  cgroups
+	// locks are what keeps other drivers off the host's folders.
+	locks []*os.File
 	// before is called before each change of the machine. Tests cut the driver off
 	// there.
 	before func() error
@@ -43,28 +45,38 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{Options: o, version: version, groups: groups}
-	for _, folder := range []string{filepath.Join(d.Dir, "claims"), filepath.Join(d.Dir, "vms"), d.RunDir} {
+	if err := d.bringUp(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Driver) bringUp(ctx context.Context) error {
+	for _, folder := range []string{filepath.Join(d.Dir, "claims"), filepath.Join(d.Dir, "vms"), filepath.Join(d.Dir, "volumes"), d.RunDir} {
 		if err := d.change(ctx, func() error { return os.MkdirAll(folder, 0o700) }); err != nil {
-			return nil, fmt.Errorf("make folder %s: %w", folder, err)
+			return fmt.Errorf("make folder %s: %w", folder, err)
 		}
+	}
+	if err := d.lockFolders(ctx); err != nil {
+		return err
 	}
 	for _, v := range d.Volumes {
 		if err := d.prepare(ctx, v); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, s := range d.Switches {
 		if err := d.ensureBridge(ctx, s, 0); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return d, d.sweep(ctx)
+	return d.sweep(ctx)
 }
 
 // programs are what the driver and launch.sh run, by the package that has them.
 var programs = map[string]string{
 	"systemd-nspawn": "systemd-container", "ip": "iproute2", "mkfs.ext4": "e2fsprogs", "resize2fs": "e2fsprogs",
-	"mount": "mount", "unshare": "util-linux", "nsenter": "util-linux", "flock": "util-linux", "bash": "bash",
+	"mount": "mount", "unshare": "util-linux", "nsenter": "util-linux", "bash": "bash",
 }
 
 func hypervisorVersion(ctx context.Context) (string, error) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -87,6 +88,35 @@ func TestAGuestHasTheNICsOfItsVMEachOnItsOwnNetwork(t *testing.T) {
 	g.Expect(onBridge(bridge) + onBridge(bridge+".7")).To(BeEmpty())
 }
 
+func TestABridgeThatIsDownIsRaised(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	bridge := h.options.Switches[0].Bridge
+	command(t, "ip", "link", "set", bridge, "down")
+	h.Restart()
+	g.Expect(command(t, "ip", "link", "show", bridge)).To(MatchRegexp(`<[^>]*\bUP\b`))
+}
+
+func TestOfAConsoleTheLastIsKept(t *testing.T) {
+	h := newHost(t)
+	g := NewWithT(t)
+	h.options.Layer = filepath.Join(h.dir, "layer")
+	g.Expect(os.MkdirAll(filepath.Join(h.options.Layer, "etc"), 0o700)).To(Succeed())
+	g.Expect(os.WriteFile(filepath.Join(h.options.Layer, "etc", "lines"), []byte("400000"), 0o600)).To(Succeed())
+	h.Restart()
+	h.stage()
+	req := h.request(1)
+	_, err := h.driver.EnsureVM(t.Context(), req)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Eventually(func() ([]string, error) {
+		vm, err := h.driver.GetVM(t.Context(), req.Stamp.ID)
+		return vm.Console, err
+	}).WithTimeout(time.Minute).WithPolling(50 * time.Millisecond).Should(ContainElement("line 400000 of what the guest has to say"))
+	info, err := os.Stat(filepath.Join(h.options.RunDir, "guests", string(req.Stamp.ID), "console.log"))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(info.Size()).To(BeNumerically("<", 8<<20))
+}
+
 func TestWhatIsNotLinuxIsRefused(t *testing.T) {
 	h := newHost(t)
 	g := NewWithT(t)
@@ -106,6 +136,7 @@ func TestABridgeOfSomebodyElseIsLeftAlone(t *testing.T) {
 	command(t, "ip", "link", "add", name, "type", "bridge")
 	t.Cleanup(func() { command(t, "ip", "link", "delete", name) })
 	before := command(t, "ip", "-details", "link", "show", name)
+	g.Expect(h.driver.Close()).To(Succeed())
 	o := h.options
 	o.Switches = []machinectr.Switch{{Name: "lan", Bridge: name}}
 	_, err := machinectr.New(t.Context(), o)
@@ -162,6 +193,7 @@ func TestAGuestOutlivesTheAgentThatStartedIt(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	path := filepath.Join(h.dir, "work.json")
 	g.Expect(os.WriteFile(path, text, 0o600)).To(Succeed())
+	g.Expect(h.driver.Close()).To(Succeed())
 	agent := exec.Command(os.Args[0])
 	agent.Env = append(os.Environ(), killedAgent+"="+path)
 	out, err := agent.CombinedOutput()

@@ -130,6 +130,9 @@ func newHost(t *testing.T) *host {
 func (h *host) Driver() hostapi.Driver { return h.driver }
 
 func (h *host) Restart() {
+	if h.driver != nil {
+		h.g.Expect(h.driver.Close()).To(Succeed())
+	}
 	driver, err := machinectr.New(h.t.Context(), h.options)
 	h.g.Expect(err).NotTo(HaveOccurred())
 	h.mu.Lock()
@@ -208,7 +211,7 @@ func (h *host) Contents() []string {
 			}
 		}
 	}
-	runs, err := filepath.Glob(filepath.Join(h.options.RunDir, "*"))
+	runs, err := filepath.Glob(filepath.Join(h.options.RunDir, "guests", "*"))
 	h.g.Expect(err).NotTo(HaveOccurred())
 	for _, run := range runs {
 		seen, err := os.ReadFile(filepath.Join(run, "seed.sha256"))

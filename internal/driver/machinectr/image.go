@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
@@ -51,11 +52,9 @@ func (d *Driver) StageImage(ctx context.Context, req hostapi.StageImageRequest) 
 		func() error { return os.Rename(part, folder) },
 	}
 	for _, step := range steps {
-		err := d.change(ctx, step)
-		if hostapi.Is(err, hostapi.Conflict) {
-			err = errors.Join(err, d.change(ctx, func() error { return os.RemoveAll(part) }))
-		}
-		if err != nil {
+		if err := d.change(ctx, step); err != nil {
+			// It would be made anew, and takes room meanwhile.
+			err = errors.Join(err, d.change(context.WithoutCancel(ctx), func() error { return os.RemoveAll(part) }))
 			return hostapi.Image{}, typed(op, v.Name, doing, err)
 		}
 	}
@@ -76,6 +75,9 @@ func copyImage(ctx context.Context, req hostapi.StageImageRequest, part string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
+	if err := checkRoom(part, total); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(filepath.Join(part, imageFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o400)
 	if err != nil {
 		return err
@@ -106,6 +108,19 @@ func copyImage(ctx context.Context, req hostapi.StageImageRequest, part string) 
 	return putJSON(filepath.Join(part, imageRecord), image{ImageRef: req.Image, Bytes: max(done, minDiskBytes)})
 }
 
+// checkRoom refuses an image that the volume has no room for. One of which nobody
+// knows the size is copied as far as it goes.
+func checkRoom(folder string, size int64) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(folder, &fs); err != nil {
+		return err
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; size > free {
+		return hostapi.Errorf(hostapi.OutOfCapacity, "StageImage", hostapi.ResourceVolume, "it has %d bytes, and the volume has %d free", size, free)
+	}
+	return nil
+}
+
 // open opens a source: a path on this machine, or an address on the web.
 func open(ctx context.Context, source string) (io.ReadCloser, int64, error) {
 	nothing := func(err error) error {
@@ -133,16 +148,17 @@ func open(ctx context.Context, source string) (io.ReadCloser, int64, error) {
 	if !filepath.IsAbs(path) {
 		return nil, 0, nothing(errors.New("it is neither an absolute path nor an address on the web"))
 	}
-	f, err := os.Open(path)
+	// A pipe would be waited for, and a device may do things when it is opened.
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, nothing(err)
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, errors.Join(nothing(errors.New("it is no file")), f.Close())
+		return nil, 0, nothing(errors.New("it is no file"))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, nothing(err)
 	}
 	return f, info.Size(), nil
 }

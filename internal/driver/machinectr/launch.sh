@@ -10,12 +10,24 @@
 #   IMAGE    squashfs below the boot disk, or ""   NICS     "name mac outer-name bridge alias" of each
 #   LAYER    folder laid over the image, or ""
 #
-# File descriptor 3, if it is open, is told once the guest boots.
+# File descriptor 3, if it is open, is told once the guest boots. File descriptor 4 is the lock of the boot disk: what
+# inherits it keeps other guests off, for as long as it runs.
 set -euo pipefail
 
-fail() {
-  echo "launch: $*" >&2
-  exit 1
+# Keeps the last of what a guest writes to its console: it goes to memory of the machine, and may have no end.
+keep() {
+  local said
+  # It writes each piece as it comes, and nothing once there is no more.
+  while said=$(dd bs=4096 count=1024 oflag=append conv=notrunc of="$RUN/console.log" 2>&1) && [[ $said != 0+0* ]]; do
+    if [ "$(stat -c %s "$RUN/console.log")" -gt 1048576 ]; then
+      tail -c 524288 "$RUN/console.log" >"$RUN/console.tail"
+      # The file stays the one that others have open.
+      cat "$RUN/console.tail" >"$RUN/console.log"
+      rm "$RUN/console.tail"
+    fi
+  done
+  # A guest goes on though there is no room for what it says.
+  cat >/dev/null
 }
 
 # Called by bash -e within the namespaces of the guest.
@@ -114,8 +126,8 @@ boot() {
     export SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_LOCK=0
     exec systemd-nspawn --quiet --directory="$RUN/mnt/root" --machine="$ID" --uuid="$ID" --register=no --keep-unit \
       --console=read-only --network-namespace-path=/proc/self/ns/net --capability=all --resolv-conf=off \
-      --timezone=off --link-journal=no --bind-ro="$RUN/seed:/var/lib/cloud/seed/nocloud" "${options[@]}" "${init[@]}" 8>&-
-  ) || status=$?
+      --timezone=off --link-journal=no --bind-ro="$RUN/seed:/var/lib/cloud/seed/nocloud" "${options[@]}" "${init[@]}" 8>&- 2>&1
+  ) | keep || status=$?
 
   # The disks are free before the next boot takes them.
   umount "$RUN/mnt/root"
@@ -134,16 +146,13 @@ while read -r cgroup; do
   if [ -n "$cgroup" ]; then echo $$ >"$cgroup/cgroup.procs"; fi
 done <<<"$CGROUPS"
 
-# The last guard against two guests on one disk.
-exec 9>"$RUN/lock"
-flock -n 9 || fail "the guest runs already"
 exec 8</proc/self/ns/net
 
 # Nspawn says by 133 that the guest wants to be booted again, as it does to systemd.
 status=133
 while [ "$status" = 133 ]; do
   status=0
-  unshare --mount --net --propagation private -- bash -e "$0" boot 9>&- </dev/null || status=$?
+  unshare --mount --net --propagation private -- bash -e "$0" boot </dev/null || status=$?
   while read -r _ _ outer _; do
     if [ -n "$outer" ]; then ip link del "$outer" 2>/dev/null || true; fi
   done <<<"$NICS"

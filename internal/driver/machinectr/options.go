@@ -3,6 +3,7 @@ package machinectr
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -35,6 +36,8 @@ type Options struct {
 	Layer string
 	// BootIDFile tells one boot of the host from another; the kernel's if empty.
 	BootIDFile string
+	// Logger, if set, is told what the host cannot tell by its API.
+	Logger *slog.Logger `json:"-"`
 }
 
 // Volume is a folder that stands in for a cluster shared volume.
@@ -138,6 +141,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.BootIDFile == "" {
 		o.BootIDFile = "/proc/sys/kernel/random/boot_id"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Processors == 0 {
 		o.Processors = int32(min(runtime.NumCPU(), 1<<16))

@@ -55,7 +55,7 @@ func (d *Driver) parts(ctx context.Context, op string, id hostapi.VMID) (*parts,
 		return nil, typed(op, "", "read the configuration of VM "+string(id), err)
 	}
 	for _, v := range d.Volumes {
-		fault := v.fault()
+		fault := d.fault(v)
 		if fault == hostapi.VolumeHealthy {
 			err = p.readVolume(v)
 		} else {

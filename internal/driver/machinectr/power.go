@@ -1,23 +1,14 @@
 package machinectr
 
 import (
-	"bufio"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
-
-//go:embed launch.sh
-var launcher []byte
 
 // shutDownTime is what a guest gets to stop when an EnsureVM wants its VM off.
 const shutDownTime = 2 * time.Minute
@@ -68,7 +59,7 @@ func (d *Driver) powerOn(ctx context.Context, op string, p *parts) error {
 		return err
 	}
 	step := func(doing string, effect func() error) error {
-		return typed(op, p.config.Disks[0].Volume, fmt.Sprintf("%s VM %s", doing, p.id), d.change(ctx, effect))
+		return typed(op, "", fmt.Sprintf("%s VM %s", doing, p.id), d.change(ctx, effect))
 	}
 	for _, nic := range p.config.NICs {
 		s, err := d.findSwitch(op, nic.Switch)
@@ -108,90 +99,6 @@ func (d *Driver) checkMemory(op string, id hostapi.VMID, memoryMiB int64) error 
 			"VM %s: it needs %d MiB of memory, and of %d MiB other VMs have %d", id, memoryMiB, d.MemoryMiB, used)
 	}
 	return nil
-}
-
-// makeRunFolder makes what a guest finds at its start, in place of what an
-// earlier one left.
-func (d *Driver) makeRunFolder(p *parts) error {
-	run := d.runPath(p.id)
-	if err := errors.Join(os.RemoveAll(run), os.MkdirAll(filepath.Join(run, seedMount), 0o700)); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(run, "launch.sh"), launcher, 0o600); err != nil {
-		return err
-	}
-	return d.insertSeed(p)
-}
-
-// launch starts the guest and returns once it boots. The guest is no child that
-// would end with the agent: it is a session of its own, in its own control
-// groups.
-func (d *Driver) launch(ctx context.Context, p *parts) (err error) {
-	// A guest that ended by itself may still hold its disks for a moment.
-	if err := d.awaitRelease(ctx, p); err != nil {
-		return err
-	}
-	output, err := os.OpenFile(filepath.Join(d.runPath(p.id), consoleFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	told, tell, err := os.Pipe()
-	if err != nil {
-		return errors.Join(err, output.Close())
-	}
-	bash, err := lookPath("bash")
-	if err != nil {
-		return errors.Join(err, output.Close(), told.Close(), tell.Close())
-	}
-	// Nothing of the agent's own environment is a guest's business.
-	cmd := exec.Command(bash, filepath.Join(d.runPath(p.id), "launch.sh")) //nolint:noctx,gosec // it outlives every call, and runs what this package embeds
-	cmd.Env, cmd.Dir = d.launchEnvironment(p), "/"
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = output, output, []*os.File{tell}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
-	if err := errors.Join(err, tell.Close(), output.Close()); err != nil {
-		return errors.Join(err, told.Close())
-	}
-	go func() { _ = cmd.Wait() }()
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(told).ReadString('\n')
-		answer <- line
-	}()
-	select {
-	case line := <-answer:
-		err = told.Close()
-		if line != "ok\n" {
-			lines := console(d.runPath(p.id))
-			return errors.Join(fmt.Errorf("the guest was not started: %s", strings.Join(lines[max(len(lines)-3, 0):], "; ")), err)
-		}
-		return err
-	case <-ctx.Done():
-		// This ends the reader, too.
-		return errors.Join(ctx.Err(), told.Close())
-	}
-}
-
-func (d *Driver) launchEnvironment(p *parts) []string {
-	c := p.config
-	boot := p.disk(c.Disks[0].Name, c.Disks[0].Volume)
-	below := ""
-	if boot.record.Image != nil {
-		below = filepath.Join(boot.volume.image(boot.record.Image.SHA256), imageFile)
-	}
-	var data, nics strings.Builder
-	for _, want := range c.Disks[1:] {
-		fmt.Fprintf(&data, "%s %s\n", want.Name, filepath.Join(p.disk(want.Name, want.Volume).folder, diskFile))
-	}
-	for i, nic := range c.NICs {
-		s, _ := d.findSwitch("", nic.Switch)
-		fmt.Fprintf(&nics, "eth%d %s %s %s %s\n", i, nic.MAC, d.outerName(p.id, i), s.bridge(nic.VLAN), nicMark+d.Host+"-"+string(p.id))
-	}
-	return []string{
-		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C",
-		"RUN=" + d.runPath(p.id), "ID=" + string(p.id), "CGROUPS=" + strings.Join(d.groups.launcher(p.id), "\n"), "GUEST=" + d.groups.nspawn(p.id),
-		"DISK=" + filepath.Join(boot.folder, diskFile), "DATA=" + data.String(), "IMAGE=" + below, "LAYER=" + d.Layer, "NICS=" + nics.String(),
-	}
 }
 
 // turnOff takes the power from the guest.

@@ -46,6 +46,12 @@ type image struct {
 	Bytes            int64 `json:"bytes"`
 }
 
+// volume is what both the host and the volume have, so that an empty folder or
+// another volume in its place is told from it.
+type volume struct {
+	ID string `json:"id"`
+}
+
 // Where things lie. A path is made of identities alone, so that whatever was
 // begun is found again. No name of a disk has a dot in it.
 const (
@@ -65,8 +71,9 @@ func (d *Driver) configPath(id hostapi.VMID) string {
 	return filepath.Join(d.Dir, "vms", string(id)+".json")
 }
 
-// runPath is the folder of a VM's running guest.
-func (d *Driver) runPath(id hostapi.VMID) string { return filepath.Join(d.RunDir, string(id)) }
+func (d *Driver) volumePath(v Volume) string { return filepath.Join(d.Dir, "volumes", v.Name+".json") }
+
+func (v Volume) record() string { return filepath.Join(v.Path, "capstan", "volume.json") }
 
 func (v Volume) vms() string    { return filepath.Join(v.Path, "capstan", "vms") }
 func (v Volume) images() string { return filepath.Join(v.Path, "capstan", "images") }

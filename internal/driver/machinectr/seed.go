@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 // left alone, or destroyed.
 func (e *ensuring) changeSeed(ctx context.Context) error {
 	sum := fmt.Sprintf("%x", sha256.Sum256(e.req.Seed))
+	if err := e.finishSeeds(ctx); err != nil {
+		return err
+	}
 	kept := e.req.KeepSeed
 	for _, f := range e.seeds {
 		if e.req.KeepSeed || e.req.Seed != nil && f.record.SHA256 == sum && f.volume.Name == e.req.Disks[0].Volume {
@@ -56,6 +60,22 @@ func (e *ensuring) changeSeed(ctx context.Context) error {
 	return e.change(ctx, "", "insert the seed", func() error { return e.insertSeed(p) })
 }
 
+// finishSeeds removes seeds that were being written or destroyed: there are
+// secrets in them.
+func (e *ensuring) finishSeeds(ctx context.Context) error {
+	for _, v := range e.healthy() {
+		part := v.seed(e.id) + partial
+		if !slices.Contains(e.unmade, part) {
+			continue
+		}
+		if err := e.change(ctx, v.Name, "remove what is left of a seed", func() error { return removeStamped(part) }); err != nil {
+			return err
+		}
+		e.unmade = slices.DeleteFunc(e.unmade, func(folder string) bool { return folder == part })
+	}
+	return nil
+}
+
 // destroySeed takes the seed out of the running guest before its file goes, so
 // that a call that is cut off is gone on with.
 func (e *ensuring) destroySeed(ctx context.Context, f foundSeed) error {
@@ -69,7 +89,7 @@ func (e *ensuring) destroySeed(ctx context.Context, f foundSeed) error {
 			return err
 		}
 	}
-	return e.change(ctx, f.volume.Name, "destroy the seed", func() error { return os.RemoveAll(f.folder) })
+	return e.change(ctx, f.volume.Name, "destroy the seed", func() error { return removeStamped(f.folder) })
 }
 
 func (e *ensuring) writeSeed(ctx context.Context, sum string) error {
@@ -112,9 +132,10 @@ func (d *Driver) insertSeed(p *parts) error {
 		return err
 	}
 	if len(p.seeds) > 0 {
-		disc, err := os.ReadFile(filepath.Join(p.seeds[0].folder, seedFile))
+		from := p.seeds[0]
+		disc, err := os.ReadFile(filepath.Join(from.folder, seedFile))
 		if err != nil {
-			return err
+			return typed("", from.volume.Name, "read the seed", err)
 		}
 		files, err := readSeed(disc)
 		if err != nil {

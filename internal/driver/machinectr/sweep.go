@@ -15,11 +15,7 @@ import (
 // guests are the IDs of which the machine has a control group or a folder of a
 // running guest.
 func (d *Driver) guests() ([]hostapi.VMID, error) {
-	var ids []hostapi.VMID
-	folders, err := names(d.RunDir)
-	for _, folder := range folders {
-		ids = append(ids, hostapi.VMID(folder))
-	}
+	ids, err := d.runFolders()
 	for _, h := range d.groups.mounts {
 		entries, readErr := os.ReadDir(d.groups.of(h, ""))
 		if readErr != nil && !gone(readErr) {
@@ -51,7 +47,7 @@ func (d *Driver) sweep(ctx context.Context) error {
 			continue
 		}
 		err = d.change(ctx, func() error {
-			return errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id), os.RemoveAll(d.runPath(id)))
+			return errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id), d.removeRunFolder(id))
 		})
 		if err != nil {
 			return fmt.Errorf("remove what is left of guest %s: %w", id, err)
@@ -73,13 +69,13 @@ func (d *Driver) CutPower(ctx context.Context) error {
 			err = d.turnOff(ctx, "CutPower", p)
 		}
 		if err == nil {
-			err = errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id))
+			err = errors.Join(d.removeNICs(ctx, id), d.groups.remove(ctx, id), d.removeRunFolder(id))
 		}
 		if err != nil {
 			return fmt.Errorf("take the power from guest %s: %w", id, err)
 		}
 	}
-	return os.RemoveAll(d.RunDir)
+	return nil
 }
 
 // TearDown takes the host off the machine: guests, control groups, mounts, and
@@ -104,5 +100,5 @@ func (d *Driver) TearDown(ctx context.Context) error {
 			}
 		}
 	}
-	return d.removeBridges(ctx)
+	return errors.Join(removeEmpty(d.runs()), removeEmpty(d.RunDir), d.removeBridges(ctx), d.Close())
 }

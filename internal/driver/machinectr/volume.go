@@ -2,6 +2,7 @@ package machinectr
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -13,8 +14,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
-// fault tells what is wrong with a volume, as the kernel sees it.
-func (v Volume) fault() hostapi.VolumeFault {
+// fault tells what is wrong with a volume, as the kernel sees it. An empty folder
+// in place of what was recorded is a volume that is not there.
+func (d *Driver) fault(v Volume) hostapi.VolumeFault {
 	if v.Bytes > 0 && !v.mounted() {
 		return hostapi.VolumeDismounted
 	}
@@ -23,6 +25,17 @@ func (v Volume) fault() hostapi.VolumeFault {
 		return hostapi.VolumeDismounted
 	} else if err != nil || fs.Flags&syscall.MS_RDONLY != 0 {
 		return hostapi.VolumeNoAccess
+	}
+	known, err := getJSON[volume](d.volumePath(v))
+	if err != nil {
+		return hostapi.VolumeNoAccess
+	}
+	found, err := getJSON[volume](v.record())
+	switch {
+	case err != nil:
+		return hostapi.VolumeNoAccess
+	case known == nil || found == nil || found.ID == "" || *found != *known:
+		return hostapi.VolumeDismounted
 	}
 	return hostapi.VolumeHealthy
 }
@@ -42,7 +55,7 @@ func (d *Driver) usable(op, name string) (Volume, error) {
 	if i < 0 {
 		return Volume{}, hostapi.Errorf(hostapi.VolumeFaulted, op, name, "host %s has no volume %s", d.Host, name)
 	}
-	if fault := d.Volumes[i].fault(); fault != hostapi.VolumeHealthy {
+	if fault := d.fault(d.Volumes[i]); fault != hostapi.VolumeHealthy {
 		return Volume{}, hostapi.Errorf(hostapi.VolumeFaulted, op, name, "volume %s cannot be used: %s", name, fault)
 	}
 	return d.Volumes[i], nil
@@ -50,11 +63,11 @@ func (d *Driver) usable(op, name string) (Volume, error) {
 
 // healthy are the volumes that can be read now.
 func (d *Driver) healthy() []Volume {
-	return slices.DeleteFunc(slices.Clone(d.Volumes), func(v Volume) bool { return v.fault() != hostapi.VolumeHealthy })
+	return slices.DeleteFunc(slices.Clone(d.Volumes), func(v Volume) bool { return d.fault(v) != hostapi.VolumeHealthy })
 }
 
 func (d *Driver) describeVolume(v Volume) (hostapi.Volume, error) {
-	out := hostapi.Volume{Name: v.Name, Fault: v.fault()}
+	out := hostapi.Volume{Name: v.Name, Fault: d.fault(v)}
 	if out.Fault != hostapi.VolumeHealthy {
 		return out, nil
 	}
@@ -79,34 +92,78 @@ func (d *Driver) describeVolume(v Volume) (hostapi.Volume, error) {
 	return out, nil
 }
 
-// prepare brings the volume up after a boot of the machine.
+// prepare brings the volume up after a boot of the machine. One that was in use
+// before, and is not there or is another, is faulted until it is back: VMs have
+// disks on it.
 func (d *Driver) prepare(ctx context.Context, v Volume) error {
+	known, err := getJSON[volume](d.volumePath(v))
+	if err != nil {
+		return fmt.Errorf("read the record of volume %s: %w", v.Name, err)
+	}
+	if known == nil {
+		if err := d.takeIntoUse(ctx, v); err != nil {
+			return fmt.Errorf("take volume %s into use: %w", v.Name, err)
+		}
+		return nil
+	}
 	if v.Bytes > 0 && !v.mounted() {
+		err = d.change(ctx, func() error { return v.mount(ctx) })
+	}
+	if fault := d.fault(v); fault != hostapi.VolumeHealthy {
+		d.Logger.WarnContext(ctx, "A volume is not as it was left; VMs on it cannot be used", "volume", v.Name, "path", v.Path, "fault", fault, "error", err)
+	}
+	// An agent that is stopped meanwhile has not come up.
+	return ctx.Err()
+}
+
+// takeIntoUse makes a volume known that was not before. It keeps the identity
+// that another folder of this host may have given it.
+func (d *Driver) takeIntoUse(ctx context.Context, v Volume) error {
+	if v.Bytes > 0 && !v.mounted() {
+		if err := d.change(ctx, v.makeBacking(ctx)); err != nil {
+			return err
+		}
 		if err := d.change(ctx, func() error { return v.mount(ctx) }); err != nil {
-			return fmt.Errorf("mount volume %s: %w", v.Name, err)
+			return err
 		}
 	}
-	if v.Bytes == 0 {
-		if _, err := os.Stat(v.Path); err != nil {
-			return fmt.Errorf("volume %s: %w", v.Name, err)
+	if _, err := os.Stat(v.Path); err != nil {
+		return err
+	}
+	if err := d.change(ctx, func() error { return errors.Join(os.MkdirAll(v.vms(), 0o700), os.MkdirAll(v.images(), 0o700)) }); err != nil {
+		return err
+	}
+	found, err := getJSON[volume](v.record())
+	if err != nil {
+		return err
+	}
+	if found == nil || found.ID == "" {
+		found = &volume{ID: rand.Text()}
+		if err := d.change(ctx, func() error { return putJSON(v.record(), found) }); err != nil {
+			return err
 		}
 	}
-	return d.change(ctx, func() error { return errors.Join(os.MkdirAll(v.vms(), 0o700), os.MkdirAll(v.images(), 0o700)) })
+	return d.change(ctx, func() error { return putJSON(d.volumePath(v), found) })
+}
+
+// makeBacking makes the volume's file unless it is there.
+func (v Volume) makeBacking(ctx context.Context) func() error {
+	return func() error {
+		if _, err := os.Stat(v.backing()); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		// It gets its name once it is whole.
+		part := v.backing() + partial
+		if err := errors.Join(os.MkdirAll(filepath.Dir(v.Path), 0o700), makeFileSystem(ctx, part, v.Bytes)); err != nil {
+			return err
+		}
+		return os.Rename(part, v.backing())
+	}
 }
 
 func (v Volume) mount(ctx context.Context) error {
 	if err := os.MkdirAll(v.Path, 0o700); err != nil {
 		return err
-	}
-	if _, err := os.Stat(v.backing()); errors.Is(err, os.ErrNotExist) {
-		// It gets its name once it is whole.
-		part := v.backing() + partial
-		if err := makeFileSystem(ctx, part, v.Bytes); err != nil {
-			return err
-		}
-		if err := os.Rename(part, v.backing()); err != nil {
-			return err
-		}
 	}
 	_, err := run(ctx, "mount", "-o", "loop,noinit_itable,errors=remount-ro", v.backing(), v.Path)
 	return err
