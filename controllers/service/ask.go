@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -27,6 +28,8 @@ type ask struct {
 	entry capstanv1.LoadBalancerService
 	// vipKey is what the virtual address is for: this Service, or those that share it.
 	vipKey string
+	// uid tells it from earlier ones of its name.
+	uid    types.UID
 	shared bool
 	// address is the one it wants to have, or "".
 	address string
@@ -51,7 +54,7 @@ func askOf(service *corev1.Service) (ask, error) {
 	if families := service.Spec.IPFamilies; len(families) > 0 && !slices.Contains(families, corev1.IPv4Protocol) {
 		return ask{}, refuse("the load balancer has IPv4 addresses only: add IPv4 to spec.ipFamilies")
 	}
-	a := ask{entry: capstanv1.LoadBalancerService{Name: service.Namespace + "/" + service.Name}}
+	a := ask{entry: capstanv1.LoadBalancerService{Name: service.Namespace + "/" + service.Name}, uid: service.UID}
 	a.vipKey = "service/" + a.entry.Name
 	if key := service.Annotations[capstanv1.SharedVIPAnnotation]; key != "" {
 		a.vipKey, a.shared = "shared/"+service.Namespace+"/"+key, true

@@ -28,6 +28,8 @@ type balancer struct {
 	batch   *batcher
 	writer  *writer
 	carried func(since int64, service string) bool
+	// isGone tells that there is no Service of a name.
+	isGone func(name string) bool
 	// turns keep upstream's controller and keeper from working on one Service at once.
 	turns turns
 }
@@ -53,8 +55,15 @@ func (b *balancer) GetLoadBalancerName(context.Context, string, *corev1.Service)
 // Service: that may take as long as a load-balancer VM takes to answer, and others wait
 // for their turn. The address is published when it is carried, by publisher.
 func (b *balancer) EnsureLoadBalancer(ctx context.Context, _ string, service *corev1.Service, _ []*corev1.Node) (*corev1.LoadBalancerStatus, error) {
-	defer b.turns.take(nameOf(service))()
-	if err := b.ensure(ctx, service); err != nil {
+	name := nameOf(service)
+	defer b.turns.take(name)()
+	err := b.ensure(ctx, service)
+	if b.isGone(name) {
+		// It was torn away meanwhile, when nobody knew that it would be in the book.
+		b.strike(name)
+		b.batch.soon()
+	}
+	if err != nil {
 		return nil, inUpstreamsTerms(err)
 	}
 	return b.statusOf(service), nil

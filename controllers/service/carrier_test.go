@@ -20,8 +20,8 @@ import (
 type carriers struct {
 	client client.Client
 
-	mu     sync.Mutex
-	paused map[string]bool
+	mu           sync.Mutex
+	paused, kept map[string]bool
 }
 
 func (c *carriers) setup(mgr manager.Manager) error {
@@ -35,6 +35,19 @@ func (c *carriers) pause(namespace string, paused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.paused[namespace] = paused
+}
+
+// keep lets what is given back in a namespace not come free, as while a VM is away.
+func (c *carriers) keep(namespace string, kept bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept[namespace] = kept
+}
+
+func (c *carriers) keeps(namespace string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept[namespace]
 }
 
 func (c *carriers) isPaused(namespace string) bool {
@@ -56,7 +69,7 @@ func (c *carriers) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result
 	for i := range claims.Items {
 		claim := &claims.Items[i]
 		before := claim.DeepCopy()
-		if claim.DeletionTimestamp.IsZero() || !controllerutil.RemoveFinalizer(claim, capstanv1.LoadBalancerFinalizer) {
+		if claim.DeletionTimestamp.IsZero() || c.keeps(lb.Namespace) || !controllerutil.RemoveFinalizer(claim, capstanv1.LoadBalancerFinalizer) {
 			continue
 		}
 		if err := c.client.Patch(ctx, claim, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {

@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
@@ -85,6 +86,35 @@ var _ = Describe("The claim of a Service's address", func() {
 		Eventually(s.reserved(ctx)).Should(HaveLen(3))
 		Eventually(func() map[string]capstanv1.LoadBalancerService { return s.told(ctx) }).Should(HaveLen(4))
 		Consistently(func() map[string]capstanv1.LoadBalancerService { return s.told(ctx) }, "300ms").ShouldNot(HaveKey("default/first"))
+	})
+
+	It("does not keep a Service that was made again from an address while it cannot go", func(ctx SpecContext) {
+		s := newSite(ctx)
+		s.expose(ctx, "web")
+		Eventually(s.published(ctx, "web")).Should(Equal("10.20.0.100"))
+		loads.keep(s.namespace, true)
+		DeferCleanup(func() { loads.keep(s.namespace, false) })
+		for _, want := range []string{"10.20.0.101", "10.20.0.102"} {
+			Expect(s.CoreV1().Services("default").Delete(ctx, "web", metav1.DeleteOptions{})).To(Succeed())
+			Eventually(func() error {
+				_, err := s.CoreV1().Services("default").Get(ctx, "web", metav1.GetOptions{})
+				return err
+			}).Should(MatchError(apierrors.IsNotFound, "NotFound"))
+			s.expose(ctx, "web")
+			Eventually(s.published(ctx, "web")).Should(Equal(want), "the ones before are held by claims that cannot go")
+		}
+
+		By("a restart")
+		remote.set(s.cluster, nil)
+		Eventually(running).Should(BeZero())
+		remote.set(s.cluster, s.config)
+		s.change(ctx, "web", func(s *corev1.Service) { s.Spec.Ports[0].Port = 81 })
+		Eventually(func() int32 { return s.told(ctx)["default/web"].Ports[0].Port }).Should(BeEquivalentTo(81))
+		Expect(s.told(ctx)["default/web"].VIP).To(Equal("10.20.0.102"))
+
+		By("one that asks for what such a claim has")
+		s.expose(ctx, "asks", func(s *corev1.Service) { s.Spec.LoadBalancerIP = "10.20.0.101" })
+		Eventually(s.warnings(ctx, "asks")).Should(ContainElement(ContainSubstring("waiting for 10.20.0.101, which comes free when")))
 	})
 
 	It("goes with a Service that never had its address", func(ctx SpecContext) {

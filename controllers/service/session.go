@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -84,7 +85,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 	}
 	s.batch = newBatcher(r.Clock, s.write, s.isCarriedOut)
 	s.vips.allMet = s.batch.soon
-	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries}
+	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries, isGone: s.isGone}
 	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
 	s.keeper = &keeper{services: s.services, balancer: balancer, clock: r.Clock, changed: &s.gone}
 	s.upstream = upstream{
@@ -139,7 +140,8 @@ func (s *session) follow() error {
 		DeleteFunc: func(was any) {
 			name, err := cache.DeletionHandlingMetaNamespaceKeyFunc(was)
 			switch {
-			case err != nil:
+			case err != nil || !s.isGone(name):
+				// Upstream sees to one that was made again.
 			case s.book.has(name):
 				s.publisher.balancer.strike(name)
 				s.batch.soon()
@@ -193,6 +195,16 @@ func (s *session) strikeOut() {
 			s.book.remove(name)
 		}
 	}
+}
+
+// isGone tells that there is no Service of a name, whoever's it would be.
+func (s *session) isGone(name string) bool {
+	namespace, plain, err := cache.SplitMetaNamespaceKey(name)
+	if err != nil {
+		return true
+	}
+	_, err = s.services.Services(namespace).Get(plain)
+	return apierrors.IsNotFound(err)
 }
 
 func (s *session) expect(log logr.Logger) bool {

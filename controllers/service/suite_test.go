@@ -35,7 +35,7 @@ var (
 	env    *testenv.Env
 	remote = &connections{configs: map[client.ObjectKey]*rest.Config{}, changed: make(chan event.GenericEvent, 64)}
 	tells  = &applies{counts: map[string]int{}}
-	loads  = &carriers{paused: map[string]bool{}}
+	loads  = &carriers{paused: map[string]bool{}, kept: map[string]bool{}}
 )
 
 var _ = BeforeSuite(func() {

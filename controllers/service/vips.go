@@ -105,6 +105,9 @@ func (v *vips) of(ctx context.Context, a ask) (string, error) {
 		select {
 		case <-changed:
 		case <-timeout.C():
+			if apply {
+				return "", &waitingError{fmt.Sprintf("IPAddressClaim %s to go, which is being deleted", chosen.name)}
+			}
 			return "", &waitingError{"a virtual address"}
 		case <-ctx.Done():
 			return "", ctx.Err()
@@ -132,12 +135,12 @@ func (v *vips) asksForAny(service string, c claimed) claimed {
 func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	claims, err := v.known(ctx)
+	claims, leaving, err := v.known(ctx)
 	if err != nil {
 		return claimed{}, err
 	}
 	name, label := a.entry.Name, hash(a.vipKey)
-	chosen := claimed{name: v.lb.Name + "-vip-" + hash(a.vipKey+"/"+a.address), label: label, request: a.address}
+	chosen := claimed{label: label, request: a.address}
 	has, _, isCarried := v.book.get(name)
 	isHeld := false
 	var own, fitting, other *claimed
@@ -167,11 +170,17 @@ func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 		v.meet(name)
 		return claimed{}, &crowdedError{fmt.Sprintf("the Services that share this address have %s: ask for that, or share with others", other.address)}
 	}
-	// Whoever asks for another address than its own gives that one back.
-	swaps := isCarried && len(v.book.users(has.VIP, name)) == 0 && slices.ContainsFunc(claims, func(c claimed) bool { return c.address == has.VIP })
-	if err := v.allows(chosen, claims, swaps); err != nil {
-		v.meet(name)
-		return claimed{}, err
+	if chosen.name == "" {
+		chosen.name = v.newName(a, leaving)
+		// Whoever asks for another address than its own gives that one back.
+		swaps := isCarried && len(v.book.users(has.VIP, name)) == 0 && slices.ContainsFunc(claims, func(c claimed) bool { return c.address == has.VIP })
+		if err = isLeaving(chosen, leaving); err == nil {
+			err = v.allows(chosen, claims, leaving, swaps)
+		}
+		if err != nil {
+			v.meet(name)
+			return claimed{}, err
+		}
 	}
 	if isCarried && !isHeld && a.address == "" && chosen.address == "" && chosen.request == "" {
 		// The claim of what it has is gone: it is asked for again.
@@ -182,40 +191,26 @@ func (v *vips) choose(ctx context.Context, a ask) (claimed, error) {
 	return chosen, nil
 }
 
-// allows tells whether a claim may be made beside those that are known. One that is there
-// stays, whatever the limit is by now.
-func (v *vips) allows(chosen claimed, known []claimed, swaps bool) error {
-	limit, has := v.limit(), len(known)
-	if swaps {
-		has--
-	}
-	if limit == nil || has < int(*limit) || slices.ContainsFunc(known, func(c claimed) bool { return c.name == chosen.name }) {
-		return nil
-	}
-	return &crowdedError{fmt.Sprintf("the Services of this cluster have %d virtual addresses, and may have %d (spec.loadBalancer.maxServiceVIPs): "+
-		"let Services share one, or ask the cluster's administrator for more", len(known), *limit)}
-}
-
 // known are the claims that are not being deleted, those included that the cache does
-// not show yet.
-func (v *vips) known(ctx context.Context) ([]claimed, error) {
+// not show yet, and those that are leaving.
+func (v *vips) known(ctx context.Context) (known, leaving []claimed, err error) {
 	list, err := v.list(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var known []claimed
 	seen := map[string]bool{}
 	for i := range list {
 		claim := &list[i]
 		seen[claim.Name] = true
-		if !claim.DeletionTimestamp.IsZero() {
-			continue
-		}
 		c := claimed{name: claim.Name, label: claim.Labels[capstanv1.ServiceVIPLabel], request: claim.Annotations[capstanv1.RequestedAddressAnnotation]}
 		if c.address, err = v.givenTo(ctx, claim); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		known = append(known, c)
+		if claim.DeletionTimestamp.IsZero() {
+			known = append(known, c)
+		} else {
+			leaving = append(leaving, c)
+		}
 	}
 	for _, c := range v.wanted {
 		if !seen[c.name] {
@@ -223,7 +218,7 @@ func (v *vips) known(ctx context.Context) ([]claimed, error) {
 			known = append(known, c)
 		}
 	}
-	return known, nil
+	return known, leaving, nil
 }
 
 func (v *vips) list(ctx context.Context, options ...client.ListOption) ([]ipamv1.IPAddressClaim, error) {
