@@ -49,14 +49,17 @@ func (r *Reconciler) reconcilePlan(ctx context.Context, s *scope) error {
 	var newcomers []*instance
 	for _, handsOver := range []bool{false, true} {
 		r.atOnce(s.instances, byName, func(i *instance, plan lbapi.Plan) {
-			if i.hasCarried(s.lb) && handsOver == (len(plan.VIPs) == 0) {
+			if !i.isNewcomer(s.lb) && handsOver == (len(plan.VIPs) == 0) {
 				r.carryOut(ctx, i, plan)
 			}
 		})
 	}
 	for _, i := range s.instances {
-		if !i.hasCarried(s.lb) {
-			if i.stranger = r.strangerOf(s, i); i.stranger != "" {
+		if i.isNewcomer(s.lb) {
+			if len(byName[i.vm.Name].VIPs) > 0 {
+				i.stranger = r.strangerOf(s, i)
+			}
+			if i.stranger != "" {
 				// It has no plan because none is given to it.
 				i.agent.unfitSince(s.now, false)
 			}
@@ -90,10 +93,10 @@ func (r *Reconciler) atOnce(instances []*instance, plans map[string]lbapi.Plan, 
 // for as long as the VIP is known to be carried, and beyond that for a while: then a
 // VIP that nobody answers on is the worse of the two.
 func (r *Reconciler) strangerOf(s *scope, newcomer *instance) string {
-	carried := slices.ContainsFunc(s.instances, func(i *instance) bool { return i.current })
+	carried := slices.ContainsFunc(s.instances, func(i *instance) bool { return i.current && roleOf(i.status) != roleUnknown })
 	patience := r.Timeouts.withDefaults().Silence
 	for _, i := range s.instances {
-		if i == newcomer || i.current || !i.hasCarried(s.lb) || isOff(i.vm) {
+		if i == newcomer || i.current || i.isNewcomer(s.lb) || isOff(i.vm) {
 			continue
 		}
 		if carried || r.Clock.Since(newcomer.agent.heldBack(r.Clock.Now())) < patience {
@@ -131,7 +134,7 @@ func (r *Reconciler) inputOf(ctx context.Context, s *scope) (lbplan.Input, error
 	// is gone. So does one that is buried, whose host may come back with it running.
 	for i := range s.vms {
 		if addresses := s.vms[i].Status.Addresses; len(addresses) > 0 {
-			input.VMs = append(input.VMs, lbplan.VM{Name: s.vms[i].Name, Address: addresses[0], Resigns: s.resigns(&s.vms[i])})
+			input.VMs = append(input.VMs, lbplan.VM{Name: s.vms[i].Name, Address: addresses[0], Resigns: s.resigns(&s.vms[i]) || s.rehearses(&s.vms[i])})
 		}
 	}
 	if input.VMs, err = r.withBuried(ctx, s.lb, input.VMs); err != nil {

@@ -41,6 +41,9 @@ type candidate struct {
 	// it has the newest plan, and holds the VIP or can take it.
 	changed []string
 	serves  bool
+	// isNew tells that it answers and has had no VIPs so far, rehearsed that it has the
+	// newest plan all the same.
+	isNew, rehearsed bool
 	// resigns tells that it is to hand the VIP over before it goes, and released that it
 	// has, or had the time for it.
 	resigns, released bool
@@ -90,6 +93,8 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		c.stuck = isStuck(vm)
 		c.changed = changedFor(s.lb, vm)
 		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown
+		c.isNew = c.answers && (!c.carried && !c.carries || isWithoutVIPs(status) && !isResigning(vm))
+		c.rehearsed = c.isNew && hasRehearsed(s.lb, status)
 		c.rising = !c.carried && !c.answers && !c.isDead() && now.Sub(vm.CreationTimestamp.Time) < limits.Boot
 		c.giveUpOutdated()
 		if c.resigns = isResigning(vm); c.resigns {
@@ -110,7 +115,7 @@ func isStuck(vm *capstanv1.VirtualMachine) bool {
 
 // decide works out the next step. Of two VMs that are dead the second is left alone
 // until the first is replaced, and one that may still carry the VIP until another
-// one can take it. One that is stuck counts no more, or what is left would be one too
+// one serves, or has rehearsed to. One that is stuck counts no more, or what is left would be one too
 // few until its host is back: it stays a peer of the others, and as long as nobody can
 // tell it of its successor that one is given no plan.
 //
@@ -136,8 +141,8 @@ func decide(present []candidate, wanted int) step {
 	isOther := func(has func(*candidate) bool) bool {
 		return slices.ContainsFunc(all, func(o candidate) bool { return o.vm.UID != c.vm.UID && has(&o) })
 	}
-	standsIn := isOther(func(o *candidate) bool { return o.answers })
-	carried := isOther(func(o *candidate) bool { return o.carries })
+	standsIn := isOther(func(o *candidate) bool { return o.serves || o.rehearsed })
+	carried := isOther(func(o *candidate) bool { return o.carries && !o.rehearsed })
 	if standsIn && (others >= wanted || !carried) {
 		st.missing, st.replaced = 0, c
 	}

@@ -173,12 +173,16 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		leaping.leap(timeouts.Silence)
 		setVMStatus(ctx, s.vm(ctx, mute.Name), says(metav1.ConditionTrue, capstanv1.ReasonReady))
 
-		By("making another one, which waits")
+		By("making another one, which rehearses")
 		Eventually(func() bool { return !s.vm(ctx, mute.Name).DeletionTimestamp.IsZero() }).Should(BeTrue())
 		successor := other(s.vms(ctx), mute.Name).Name
 		Expect(s.ask()).To(Equal("cp-1"))
 		Eventually(message(ctx, lb, capstanv1.InstancesReadyCondition)).Should(ContainSubstring("is silent"))
-		h.with(func() { Expect(s.guests[successor].running.Status().Generation).To(BeZero()) })
+		h.with(func() {
+			status := s.guests[successor].running.Status()
+			Expect(status.Generation).NotTo(BeZero(), "it showed that it can take a plan before the first one had to go")
+			Expect(status.VIPs).To(BeEmpty(), "the first one does not know of it")
+		})
 
 		By("letting the first one go")
 		h.with(func() { delete(h.dead, mute.Name) })

@@ -34,7 +34,7 @@ func (r *Reconciler) findUnfit(s *scope, now time.Time) []unfitness {
 		vm := &s.vms[i]
 		agent := r.agents.of(key, vm)
 		status := agent.observed()
-		idle := status == nil || s.lb.Status.PlanGeneration == 0 || !vm.DeletionTimestamp.IsZero() || isResigning(vm)
+		idle := status == nil || s.lb.Status.PlanGeneration == 0 || !vm.DeletionTimestamp.IsZero() || isResigning(vm) || hasRehearsed(s.lb, status)
 		unfit := !idle && whyUnfit(s.lb, status) != ""
 		since[i] = agent.unfitSince(now, unfit)
 		found[i].served = agent.hasServed(hasCarried(s.lb, vm), !idle && !unfit)
