@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -72,7 +73,7 @@ func (s *step) holdsNext() bool {
 	case s.addon.HoldsNext:
 		return !s.ready() && !s.wasWell()
 	default:
-		return !s.applied
+		return !s.applied && !s.wasWell()
 	}
 }
 
@@ -86,14 +87,14 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 		is, err := s.site.apply(ctx, one.addon, s.claims)
 		if err != nil {
 			r.applied.set(key, s.made(), one.name, applied{})
-			return s.failed(one, err, now)
+			return s.failed(ctx, one, err, now)
 		}
 		was, was.revision, was.at = is, one.addon.Revision, now
 		health, why = worst(was.unwell, func(*unstructured.Unstructured) bool { return true })
 	} else {
 		var err error
 		if was.unwell, health, why, err = s.site.judge(ctx, was.unwell); err != nil {
-			return s.failed(one, err, now)
+			return s.failed(ctx, one, err, now)
 		}
 	}
 	r.applied.set(key, s.made(), one.name, was)
@@ -112,13 +113,17 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 	return nil
 }
 
-// failed tells of an error that is the addon's own, and returns any other.
-func (s *scope) failed(one *step, err error, now time.Time) error {
+// failed tells of an error of one addon, which is no reason to leave the others. It
+// returns the error if all would meet with it.
+func (s *scope) failed(ctx context.Context, one *step, err error, now time.Time) error {
 	reason := reasonOf(err)
 	one.waits(reason, "%s", err)
 	switch reason {
 	case capstanv1.ReasonInternalError:
-		return err
+		if ctx.Err() != nil || isLost(err) || apierrors.IsConflict(err) {
+			return err
+		}
+		s.failures = append(s.failures, err)
 	case capstanv1.ReasonWaitingForKind, capstanv1.ReasonWaitingForHealth:
 		s.lookAgain(one.patience(now))
 	default:

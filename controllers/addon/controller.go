@@ -68,6 +68,8 @@ type scope struct {
 	// site is the workload cluster, nil while it cannot be reached; absent says why.
 	site   *site
 	absent string
+	// failures are errors that concern no more than one addon each.
+	failures []error
 	// due is when the cluster is looked at again, unless something happens.
 	due time.Duration
 }
@@ -104,9 +106,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		}
 	}
 	// That somebody else wrote first is no news: it is read and tried again.
-	if apierrors.IsConflict(reterr) {
+	if apierrors.IsConflict(reterr) && len(s.failures) == 0 {
 		return ctrl.Result{}, reterr
 	}
+	reterr = errors.Join(append(s.failures, reterr)...)
 	setStatus(s, reterr)
 	if err := r.writer.Write(ctx, before, wlc); err != nil {
 		return ctrl.Result{}, errors.Join(reterr, err)

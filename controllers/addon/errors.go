@@ -1,9 +1,15 @@
 package addon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/addons"
@@ -44,6 +50,36 @@ type rejectedError struct{ error }
 
 // Unwrap returns why.
 func (e *rejectedError) Unwrap() error { return e.error }
+
+// isLost tells an error of the connection: no answer came from the API server.
+func isLost(err error) bool {
+	var transport *url.Error
+	return errors.As(err, &transport)
+}
+
+// apiError returns what is told of an API server's answer about an object. Such answers
+// quote what they do not like: of a Secret only the fields' names are told.
+func apiError(object *unstructured.Unstructured, err error) error {
+	var answer apierrors.APIStatus
+	if object.GetKind() != "Secret" || !errors.As(err, &answer) || apierrors.IsNotFound(err) {
+		return err
+	}
+	is := answer.Status()
+	told := metav1.Status{Status: is.Status, Code: is.Code, Reason: is.Reason, Message: "the API server says " + string(cmp.Or(is.Reason, "Unknown"))}
+	var fields []string
+	if is.Details != nil {
+		for _, cause := range is.Details.Causes {
+			if cause.Field != "" {
+				fields = append(fields, cause.Field)
+			}
+		}
+	}
+	if len(fields) > 0 {
+		told.Message += " of " + strings.Join(fields, ", ")
+	}
+	told.Message += "; no more is told, for it may quote the Secret"
+	return &apierrors.StatusError{ErrStatus: told}
+}
 
 func reasonOf(err error) string {
 	var notOwned *notOwnedError

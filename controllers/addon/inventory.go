@@ -3,6 +3,7 @@ package addon
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,7 +25,7 @@ const (
 	inventoryLabel     = "capstan.dev/addon-inventory"
 )
 
-// inventory returns what an addon may have in the cluster.
+// inventory returns what an addon may have in the cluster, nil if it has none.
 func (s *site) inventory(ctx context.Context, addon string) (addons.Inventory, error) {
 	configMap := &corev1.ConfigMap{}
 	err := s.Get(ctx, client.ObjectKey{Namespace: inventoryNamespace, Name: inventoryPrefix + addon}, configMap)
@@ -34,31 +35,6 @@ func (s *site) inventory(ctx context.Context, addon string) (addons.Inventory, e
 	if err != nil {
 		return nil, fmt.Errorf("reading the inventory of addon %s: %w", addon, err)
 	}
-	return readInventory(configMap)
-}
-
-// inventories returns those of all addons, by their names. Whoever may write in
-// kube-system may write what looks like one: what no addon can be named is left alone.
-func (s *site) inventories(ctx context.Context) (map[string]*corev1.ConfigMap, error) {
-	list := &corev1.ConfigMapList{}
-	if err := s.List(ctx, list, client.InNamespace(inventoryNamespace), client.HasLabels{inventoryLabel}); err != nil {
-		return nil, fmt.Errorf("listing the inventories of addons: %w", err)
-	}
-	all := map[string]*corev1.ConfigMap{}
-	for i := range list.Items {
-		name := list.Items[i].Labels[inventoryLabel]
-		if list.Items[i].Name != inventoryPrefix+name || len(name) > longestName || len(validation.IsDNS1123Label(name)) > 0 {
-			continue
-		}
-		all[name] = &list.Items[i]
-	}
-	return all, nil
-}
-
-// longestName is that of an addon.
-const longestName = 40
-
-func readInventory(configMap *corev1.ConfigMap) (addons.Inventory, error) {
 	inventory, err := addons.ParseInventory(configMap.Data[inventoryKey])
 	if err != nil {
 		return nil, &rejectedError{fmt.Errorf("ConfigMap %s/%s: %w; deleting it lets everything be found anew, but for what has left the manifests since",
@@ -66,6 +42,34 @@ func readInventory(configMap *corev1.ConfigMap) (addons.Inventory, error) {
 	}
 	return inventory, nil
 }
+
+// inventories returns the names of the addons that have one. Whoever may write in
+// kube-system may write what looks like one, as many and as large as he likes: no more
+// than so many are looked at, without what is in them, and what no addon can be named is
+// left alone.
+func (s *site) inventories(ctx context.Context) ([]string, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
+	if err := s.List(ctx, list, client.InNamespace(inventoryNamespace), client.HasLabels{inventoryLabel}, client.Limit(mostInventories)); err != nil {
+		return nil, fmt.Errorf("listing the inventories of addons: %w", err)
+	}
+	var names []string
+	for i := range list.Items {
+		name := list.Items[i].Labels[inventoryLabel]
+		if list.Items[i].Name != inventoryPrefix+name || len(name) > longestName || len(validation.IsDNS1123Label(name)) > 0 {
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// mostInventories is how many are looked at.
+const mostInventories = 500
+
+// longestName is that of an addon.
+const longestName = 40
 
 // record writes down what an addon may have in the cluster, if that differs from what
 // is written there.

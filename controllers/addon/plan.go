@@ -27,6 +27,8 @@ type step struct {
 	// applied tells that all of it was applied.
 	applied bool
 	outcome outcome
+	// gone tells that nothing is left of it.
+	gone bool
 }
 
 // outcome is what a round has come to for one addon.

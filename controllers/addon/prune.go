@@ -3,10 +3,7 @@ package addon
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -49,30 +46,26 @@ func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
 			return nil
 		}
 	}
-	inventories, err := s.site.inventories(ctx)
+	found, err := s.site.inventories(ctx)
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(inventories)) {
-		one := s.step(name)
-		switch {
-		case one != nil && !one.leaves:
+	for _, name := range found {
+		if s.step(name) != nil {
 			continue
-		case one == nil && len(s.steps) >= mostSteps:
-			// The next round, which comes at once, has room for it.
-			s.lookAgain(soonest)
-			continue
-		case one == nil:
-			one = &step{name: name, leaves: true}
-			s.steps = append(s.steps, one)
 		}
-		if err := r.remove(ctx, s, one, inventories[name]); err != nil {
-			return err
+		if len(s.steps) >= mostSteps {
+			s.lookAgain(refused)
+			break
 		}
+		s.steps = append(s.steps, &step{name: name, leaves: true})
 	}
 	for _, one := range s.steps {
-		if _, has := inventories[one.name]; one.leaves && !has {
-			one.outcome = outcome{}
+		if !one.leaves {
+			continue
+		}
+		if err := r.remove(ctx, s, one); err != nil {
+			return err
 		}
 	}
 	r.applied.sweep(key, s.made(), now)
@@ -84,14 +77,14 @@ const mostSteps = 64
 
 // remove removes an addon that has left the spec. Once nothing is left of it there is
 // nothing more to tell.
-func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, written *corev1.ConfigMap) error {
-	inventory, err := readInventory(written)
+func (r *Reconciler) remove(ctx context.Context, s *scope, one *step) error {
+	inventory, err := s.site.inventory(ctx, one.name)
 	if err != nil {
-		return s.failed(one, err, r.Clock.Now())
+		return s.failed(ctx, one, err, r.Clock.Now())
 	}
 	rest, left, err := s.site.remove(ctx, one.name, inventory.Without(nil), s.claims)
 	if err != nil {
-		return err
+		return s.failed(ctx, one, err, r.Clock.Now())
 	}
 	if rest = rest.With(left); len(rest) > 0 {
 		one.waits(capstanv1.ReasonDeleting, "removing: waiting for %s to be gone; %s left", rest[0], counted(len(rest)))
@@ -99,10 +92,10 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step, written *c
 		return nil
 	}
 	if err := s.site.forget(ctx, one.name); err != nil {
-		return err
+		return s.failed(ctx, one, err, r.Clock.Now())
 	}
 	r.applied.drop(client.ObjectKeyFromObject(s.wlc), s.made(), one.name)
-	one.outcome = outcome{}
+	one.gone = true
 	return nil
 }
 

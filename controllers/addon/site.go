@@ -189,9 +189,9 @@ func (s *site) applyObject(ctx context.Context, addon string, object *unstructur
 	case meta.IsNoMatchError(err):
 		return &unknownKindError{[]string{object.GroupVersionKind().String()}}
 	case isRejection(err):
-		return &rejectedError{fmt.Errorf("applying %s: %w", id, err)}
+		return &rejectedError{fmt.Errorf("applying %s: %w", id, apiError(object, err))}
 	default:
-		return fmt.Errorf("applying %s: %w", id, err)
+		return fmt.Errorf("applying %s: %w", id, apiError(object, err))
 	}
 }
 

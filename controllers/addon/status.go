@@ -21,7 +21,7 @@ func setStatus(s *scope, err error) {
 	if s.planned {
 		s.wlc.Status.Addons = nil
 		for _, one := range s.steps {
-			if is := one.status(s.wlc.Generation, err); is != nil {
+			if is := one.status(s.wlc.Generation); is != nil {
 				s.wlc.Status.Addons = append(s.wlc.Status.Addons, *is)
 			}
 		}
@@ -34,16 +34,16 @@ func setStatus(s *scope, err error) {
 
 // status returns what is told of an addon, or nil if nothing is left of it. What a round
 // that failed did not come to stays as it was.
-func (s *step) status(generation int64, err error) *capstanv1.AddonStatus {
+func (s *step) status(generation int64) *capstanv1.AddonStatus {
 	is := &capstanv1.AddonStatus{Name: s.name}
 	if s.known != nil {
 		is = s.known.DeepCopy()
 	}
 	result := s.outcome
 	switch before := s.before(); {
-	case result.status != "":
-	case s.leaves && err == nil:
+	case s.gone:
 		return nil
+	case result.status != "":
 	case before != nil:
 		return is
 	default:
