@@ -12,10 +12,12 @@ import (
 )
 
 // validateCNIChange refuses another network plugin, or another way for it to carry
-// traffic, in a cluster where Capstan has applied one: the pods that run would lose
-// their network.
+// traffic, in a cluster where Capstan has applied one and found it well: the pods that
+// run would lose their network.
 func validateCNIChange(old, wlc *capstanv1.WorkloadCluster) field.ErrorList {
-	applied := slices.ContainsFunc(old.Status.Addons, func(a capstanv1.AddonStatus) bool { return a.Name == capstanv1.CNIAddon })
+	applied := slices.ContainsFunc(old.Status.Addons, func(a capstanv1.AddonStatus) bool {
+		return a.Name == capstanv1.CNIAddon && a.Revision != ""
+	})
 	if !applied || wlc.Annotations[capstanv1.AllowCNIChangeAnnotation] == "true" {
 		return nil
 	}
@@ -23,7 +25,7 @@ func validateCNIChange(old, wlc *capstanv1.WorkloadCluster) field.ErrorList {
 	was, is := &old.Spec.Addons.CNI, &wlc.Spec.Addons.CNI
 	refuse := func(at *field.Path, value any, what string) field.ErrorList {
 		return field.ErrorList{field.Invalid(at, value, fmt.Sprintf(
-			"%s, and the cluster's pods would lose their network: annotate the WorkloadCluster with %s=true to change it nevertheless, and restart all pods afterwards",
+			"%s, and the cluster's pods would lose their network: annotate the WorkloadCluster with %s=true to change it nevertheless, and restart all nodes afterwards",
 			what, capstanv1.AllowCNIChangeAnnotation))}
 	}
 	switch {

@@ -58,12 +58,15 @@ var _ = Describe("The addons of a WorkloadCluster", func() {
 			Expect(env.Client.Patch(ctx, changed(), client.MergeFrom(c), client.DryRunAll)).To(Succeed(), "nothing is applied yet")
 
 			testenv.UpdateStatus(ctx, env, c, func(c *cluster) { c.Status.Addons = []capstanv1.AddonStatus{{Name: capstanv1.CNIAddon}} })
+			Expect(env.Client.Patch(ctx, changed(), client.MergeFrom(c), client.DryRunAll)).To(Succeed(), "it waits, and was never well")
+
+			testenv.UpdateStatus(ctx, env, c, func(c *cluster) { c.Status.Addons[0].Revision = "0123456789abcdef" })
 			err := env.Client.Patch(ctx, changed(), client.MergeFrom(c), client.DryRunAll)
 			if refused == "" {
 				Expect(err).NotTo(HaveOccurred())
 				return
 			}
-			Expect(err).To(MatchError(And(ContainSubstring("spec.addons.cni."+refused), ContainSubstring("annotate the WorkloadCluster with capstan.dev/allow-cni-change=true"))))
+			Expect(err).To(MatchError(And(ContainSubstring("spec.addons.cni."+refused), ContainSubstring("annotate the WorkloadCluster with capstan.dev/allow-cni-change=true to change it nevertheless, and restart all nodes afterwards"))))
 			allowed := changed()
 			allowed.Annotations = map[string]string{capstanv1.AllowCNIChangeAnnotation: "true"}
 			Expect(env.Client.Patch(ctx, allowed, client.MergeFrom(c), client.DryRunAll)).To(Succeed())
