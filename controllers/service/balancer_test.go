@@ -16,8 +16,8 @@ func TestAServiceThatIsTornAwayMeanwhileIsStruckOut(t *testing.T) {
 	for name, tc := range map[string]struct {
 		gone, given, kept bool
 	}{
-		"it is there":                               {given: true, kept: true},
-		"it has gone":                               {gone: true, given: true},
+		"it is there": {given: true, kept: true},
+		"it has gone": {gone: true, given: true},
 		"it has gone, and there was no address yet": {gone: true},
 	} {
 		t.Run(name, func(t *testing.T) {

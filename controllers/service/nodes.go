@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -15,6 +16,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	servicecontroller "k8s.io/cloud-provider/controllers/service"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
@@ -22,38 +25,69 @@ import (
 // maxNodes is how many nodes the schema of LoadBalancers has room for.
 const maxNodes = 2000
 
+// machines are the addresses of the VMs that may be nodes of a cluster, by the provider
+// IDs of these.
+type machines map[string][]string
+
+// machinesOf are those of a LoadBalancer's cluster. Load-balancer VMs are none of them.
+func machinesOf(ctx context.Context, c client.Client, lb *capstanv1.LoadBalancer) (machines, error) {
+	list := &capstanv1.VirtualMachineList{}
+	if err := c.List(ctx, list, client.InNamespace(lb.Namespace), &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
+		return nil, fmt.Errorf("listing the VirtualMachines in %s: %w", lb.Namespace, err)
+	}
+	all := machines{}
+	for i := range list.Items {
+		vm := &list.Items[i]
+		if vm.Spec.ClusterName == lb.Spec.ClusterName && vm.Spec.Role != capstanv1.RoleLoadBalancer && vm.Spec.ID != "" {
+			all[capstanv1.ProviderIDScheme+vm.Spec.ID] = slices.Clone(vm.Status.Addresses)
+		}
+	}
+	return all, nil
+}
+
 // nodesOf returns the nodes that take connections to Services, in the order of their
 // names: those that are not excluded by label, by upstream's rule for load balancers.
 // Nodes whose machines leave, by name, are drained, and so are those that a cluster
 // autoscaler is about to delete.
-func nodesOf(lister corelisters.NodeLister, leaving map[string]bool) ([]capstanv1.LoadBalancerNode, error) {
+//
+// A Node says of itself what its cluster lets it say, and whoever may write Nodes could
+// have the load balancer connect anywhere. Those that are no VM of the cluster, or tell an
+// address that their VM does not have, are strangers, and take none.
+func nodesOf(lister corelisters.NodeLister, leaving map[string]bool, vms machines) (nodes []capstanv1.LoadBalancerNode, strangers []string, err error) {
 	all, err := lister.List(labels.Everything())
 	if err != nil {
-		return nil, fmt.Errorf("listing the nodes: %w", err)
+		return nil, nil, fmt.Errorf("listing the nodes: %w", err)
 	}
-	var nodes []capstanv1.LoadBalancerNode
+	slices.SortFunc(all, func(a, b *corev1.Node) int { return strings.Compare(a.Name, b.Name) })
+	taken := map[string]bool{}
 	for _, node := range all {
-		address, ok := addressOfNode(node)
-		if !ok || !node.DeletionTimestamp.IsZero() || isExcluded(node) || len(validation.IsDNS1123Subdomain(node.Name)) > 0 {
+		addresses := addressesOfNode(node)
+		if len(addresses) == 0 || !node.DeletionTimestamp.IsZero() || isExcluded(node) || len(validation.IsDNS1123Subdomain(node.Name)) > 0 {
 			continue
 		}
-		nodes = append(nodes, capstanv1.LoadBalancerNode{Name: node.Name, Address: address, Draining: leaving[node.Name] || isToBeDeleted(node)})
+		has := vms[node.Spec.ProviderID]
+		first := slices.IndexFunc(addresses, func(a string) bool { return slices.Contains(has, a) && !taken[a] })
+		if first < 0 {
+			strangers = append(strangers, node.Name)
+			continue
+		}
+		taken[addresses[first]] = true
+		nodes = append(nodes, capstanv1.LoadBalancerNode{Name: node.Name, Address: addresses[first], Draining: leaving[node.Name] || isToBeDeleted(node)})
 	}
-	slices.SortFunc(nodes, func(a, b capstanv1.LoadBalancerNode) int { return strings.Compare(a.Name, b.Name) })
-	return nodes[:min(len(nodes), maxNodes)], nil
+	return nodes[:min(len(nodes), maxNodes)], strangers, nil
 }
 
-// addressOfNode is the IPv4 address in the network that the load balancer is in, too.
-func addressOfNode(node *corev1.Node) (string, bool) {
+// addressesOfNode are the IPv4 addresses that a node tells of itself.
+func addressesOfNode(node *corev1.Node) (addresses []string) {
 	for _, a := range node.Status.Addresses {
 		if a.Type != corev1.NodeInternalIP {
 			continue
 		}
 		if address, err := netip.ParseAddr(a.Address); err == nil && address.Is4() {
-			return address.String(), true
+			addresses = append(addresses, address.String())
 		}
 	}
-	return "", false
+	return addresses
 }
 
 func isExcluded(node *corev1.Node) bool {

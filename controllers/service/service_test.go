@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv"
@@ -259,23 +261,59 @@ var _ = Describe("The nodes behind Services", func() {
 		testenv.Update(ctx, env, machine, func(m *clusterv1.Machine) { m.Finalizers = nil })
 	})
 
+	It("are VMs of the cluster, at an address that these have", func(ctx SpecContext) {
+		s := newSite(ctx)
+		is := func(id string) func(*corev1.Node) {
+			return func(n *corev1.Node) { n.Spec.ProviderID = id }
+		}
+		for name, of := range map[string]struct {
+			has, tells string
+			with       func(*capstanv1.VirtualMachine)
+		}{
+			"late":      {has: "10.20.0.20", tells: "10.20.0.30"},
+			"fake":      {has: "10.20.0.21", tells: "169.254.169.254"},
+			"balances":  {has: "10.20.0.22", tells: "10.20.0.22", with: func(vm *capstanv1.VirtualMachine) { vm.Spec.Role = capstanv1.RoleLoadBalancer }},
+			"elsewhere": {has: "10.20.0.23", tells: "10.20.0.23", with: func(vm *capstanv1.VirtualMachine) { vm.Spec.ClusterName = "other" }},
+		} {
+			id := uuid.NewString()
+			s.newVM(ctx, name, id, of.has, func(vm *capstanv1.VirtualMachine) {
+				if of.with != nil {
+					of.with(vm)
+				}
+			})
+			s.newNode(ctx, name, of.tells, is(capstanv1.ProviderIDScheme+id))
+		}
+		s.newNode(ctx, "nobodys", "10.20.0.31", is(""))
+		s.newNode(ctx, "theirs", "10.20.0.32", is("vsphere://1b4e28ba"))
+		s.newNode(ctx, "x-twin", "10.20.0.11", func(n *corev1.Node) {
+			worker, err := s.CoreV1().Nodes().Get(ctx, "worker-1", metav1.GetOptions{})
+			Expect(err).NotTo(HaveOccurred())
+			n.Spec.ProviderID = worker.Spec.ProviderID
+		})
+		s.expose(ctx, "web")
+		Eventually(s.published(ctx, "web")).ShouldNot(BeEmpty())
+		Expect(s.nodes(ctx)()).To(ConsistOf("worker-1 10.20.0.11"))
+
+		By("its VM getting the address")
+		late := &capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "late"}}
+		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(late), late)).To(Succeed())
+		testenv.UpdateStatus(ctx, env, late, func(vm *capstanv1.VirtualMachine) { vm.Status.Addresses = []string{"10.20.0.30"} })
+		Eventually(s.nodes(ctx)).Should(ConsistOf("late 10.20.0.30", "worker-1 10.20.0.11"))
+		Expect(env.Client.Delete(ctx, late)).To(Succeed())
+		Eventually(s.nodes(ctx)).Should(ConsistOf("worker-1 10.20.0.11"))
+	})
+
 	It("are deleted when they are not ready and their VM is gone, and no others", func(ctx SpecContext) {
 		s := newSite(ctx)
-		vm := &capstanv1.VirtualMachine{
-			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "alive"},
-			Spec: capstanv1.VirtualMachineSpec{
-				ID: "1b4e28ba-2fa1-11d2-883f-0016d3cca427", Role: capstanv1.RoleWorker, ClusterName: "shop", OS: capstanv1.OSLinux, Image: "linux",
-				Size: testenv.NewSize(2, "2Gi", "20Gi"), Networks: []capstanv1.VMNetwork{{LogicalNetwork: s.network.Name}}, BootstrapSecret: "alive",
-			},
-		}
-		env.Create(ctx, vm)
+		const id = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+		s.newVM(ctx, "alive", id, "10.20.0.21")
 		of := func(providerID string) func(*corev1.Node) {
 			return func(n *corev1.Node) {
 				n.Spec.ProviderID = providerID
 				n.Status.Conditions[0].Status = corev1.ConditionUnknown
 			}
 		}
-		s.newNode(ctx, "alive", "10.20.0.21", of(capstanv1.ProviderIDScheme+vm.Spec.ID))
+		s.newNode(ctx, "alive", "10.20.0.21", of(capstanv1.ProviderIDScheme+id))
 		s.newNode(ctx, "theirs", "10.20.0.22", of("vsphere://1b4e28ba"))
 		s.newNode(ctx, "nobodys", "10.20.0.23", of(""))
 		s.newNode(ctx, "gone", "10.20.0.24", of(capstanv1.ProviderIDScheme+"00000000-0000-0000-0000-000000000000"))

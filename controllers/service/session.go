@@ -16,7 +16,6 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -56,8 +55,8 @@ type session struct {
 	claims, gone bell
 	// latest is the LoadBalancer as it was last seen, which is the cache's own.
 	latest atomic.Pointer[capstanv1.LoadBalancer]
-	// leaving are the nodes whose machines are being deleted, by name.
-	leaving atomic.Pointer[map[string]bool]
+	seen   seen
+	log    logr.Logger
 
 	cancel context.CancelFunc
 	// ended is closed when nothing of it runs any more.
@@ -67,9 +66,8 @@ type session struct {
 // newSession prepares a session. It asks nobody anything.
 func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer, config *rest.Config) (*session, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{config: config, lb: lb, client: r.Client, cancel: cancel, ended: make(chan struct{})}
+	s := &session{config: config, lb: lb, client: r.Client, log: ctrllog.FromContext(ctx), cancel: cancel, ended: make(chan struct{})}
 	s.latest.Store(lb)
-	s.leaving.Store(&map[string]bool{})
 	kube, err := s.connect()
 	if err != nil {
 		cancel()
@@ -77,7 +75,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 	}
 	s.services, s.nodes = s.informers.Core().V1().Services().Lister(), s.informers.Core().V1().Nodes().Lister()
 	s.book = newBook(lb)
-	s.writer = newWriter(r.Client, lb, s.book, func() ([]capstanv1.LoadBalancerNode, error) { return nodesOf(s.nodes, *s.leaving.Load()) })
+	s.writer = newWriter(r.Client, lb, s.book, s.taking)
 	s.vips = &vips{
 		client: r.Client, live: r.Live, applier: &apply.Applier{Client: r.Client, Live: r.Live}, clock: r.Clock,
 		lb: lb, book: s.book, changed: &s.claims, wanted: map[string]claimed{},
@@ -233,6 +231,9 @@ func (s *session) ours() ([]string, error) {
 // write tells the LoadBalancer, and gives back the addresses that it is no longer told
 // of.
 func (s *session) write(ctx context.Context) error {
+	if vms, _ := s.seen.get(); vms == nil {
+		s.machinesChanged(ctx)
+	}
 	err := s.writer.write(ctx)
 	if err == nil {
 		s.publisher.changed.ring()
@@ -261,23 +262,6 @@ func (s *session) nodesChanged() {
 	if s.writer.nodesChanged() {
 		s.batch.soon()
 	}
-}
-
-// machinesChanged reads anew which machines leave.
-func (s *session) machinesChanged(ctx context.Context) {
-	machines := &clusterv1.MachineList{}
-	if err := s.client.List(ctx, machines, client.InNamespace(s.lb.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: s.lb.Spec.ClusterName}); err != nil {
-		ctrllog.FromContext(ctx).Error(err, "Machines could not be listed")
-		return
-	}
-	leaving := map[string]bool{}
-	for i := range machines.Items {
-		if m := &machines.Items[i]; !m.DeletionTimestamp.IsZero() && m.Status.NodeRef.Name != "" {
-			leaving[m.Status.NodeRef.Name] = true
-		}
-	}
-	s.leaving.Store(&leaving)
-	s.nodesChanged()
 }
 
 // carries tells whether a Service that is in the spec since a generation is carried by

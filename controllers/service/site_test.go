@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/go-logr/logr"
+	"github.com/google/uuid"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -116,10 +117,13 @@ func (s *site) startAPI() {
 	}
 }
 
+// newNode makes a node, and the VM that it is unless it says that it is another one.
 func (s *site) newNode(ctx context.Context, name, address string, with ...func(*corev1.Node)) {
 	GinkgoHelper()
+	id := uuid.NewString()
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.NodeSpec{ProviderID: capstanv1.ProviderIDScheme + id},
 		Status: corev1.NodeStatus{
 			Addresses:  []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: name}, {Type: corev1.NodeInternalIP, Address: address}},
 			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
@@ -128,12 +132,31 @@ func (s *site) newNode(ctx context.Context, name, address string, with ...func(*
 	for _, f := range with {
 		f(node)
 	}
+	if node.Spec.ProviderID == capstanv1.ProviderIDScheme+id {
+		s.newVM(ctx, name, id, address)
+	}
 	status := node.Status
 	made, err := s.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 	Expect(err).NotTo(HaveOccurred())
 	made.Status = status
 	_, err = s.CoreV1().Nodes().UpdateStatus(ctx, made, metav1.UpdateOptions{})
 	Expect(err).NotTo(HaveOccurred())
+}
+
+func (s *site) newVM(ctx context.Context, name, id, address string, with ...func(*capstanv1.VirtualMachine)) {
+	GinkgoHelper()
+	vm := &capstanv1.VirtualMachine{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name},
+		Spec: capstanv1.VirtualMachineSpec{
+			ID: id, Role: capstanv1.RoleWorker, ClusterName: "shop", OS: capstanv1.OSLinux, Image: "linux",
+			Size: testenv.NewSize(2, "2Gi", "20Gi"), Networks: []capstanv1.VMNetwork{{LogicalNetwork: s.network.Name}}, BootstrapSecret: name,
+		},
+	}
+	for _, f := range with {
+		f(vm)
+	}
+	env.Create(ctx, vm)
+	testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) { vm.Status.Addresses = []string{address} })
 }
 
 // expose makes a Service of type LoadBalancer in namespace default.

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/client-go/util/workqueue"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -33,6 +34,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&capstanv1.LoadBalancer{}, toldOf(r.loadBalancerChanged)).
 		Watches(&ipamv1.IPAddressClaim{}, toldOf(r.claimChanged)).
 		Watches(&clusterv1.Machine{}, toldOf(r.machineChanged), builder.WithPredicates(onlyLeaving())).
+		Watches(&capstanv1.VirtualMachine{}, toldOf(r.virtualMachineChanged), builder.WithPredicates(onlyAddressed())).
 		WatchesRawSource(r.Connections.GetClusterSource("service", func(_ context.Context, cluster client.Object) []ctrl.Request {
 			return []ctrl.Request{{NamespacedName: client.ObjectKeyFromObject(cluster)}}
 		})).
@@ -105,6 +107,29 @@ func (r *Reconciler) machineChanged(ctx context.Context, obj client.Object, _ bo
 		s.machinesChanged(ctx)
 	}
 	return nil
+}
+
+func (r *Reconciler) virtualMachineChanged(ctx context.Context, obj client.Object, _ bool) *client.ObjectKey {
+	vm, ok := obj.(*capstanv1.VirtualMachine)
+	if !ok {
+		return nil
+	}
+	if s := r.sessions.of(client.ObjectKey{Namespace: vm.Namespace, Name: vm.Spec.ClusterName}); s != nil {
+		s.machinesChanged(ctx)
+	}
+	return nil
+}
+
+// onlyAddressed lets through that VMs get, or lose, what nodes are known by.
+func onlyAddressed() predicate.Predicate {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			was, ok := e.ObjectOld.(*capstanv1.VirtualMachine)
+			is, also := e.ObjectNew.(*capstanv1.VirtualMachine)
+			return !ok || !also || was.Spec.ID != is.Spec.ID || !slices.Equal(was.Status.Addresses, is.Status.Addresses)
+		},
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
 }
 
 // onlyLeaving lets through that machines are about to go, and are gone.
