@@ -1,10 +1,13 @@
 package haproxy_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,8 +32,11 @@ func TestAnHAProxyThatStandsStillIsNotWaitedFor(t *testing.T) {
 			l := newLab(t)
 			l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(Succeed())
 			pid := stopped(l)
+			worker := l.workerPID()
 			l.Expect(haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)).To(Succeed())
 			l.Expect(syscall.Kill(pid, syscall.SIGSTOP)).To(Succeed())
+			// The signal is sent; a thread that runs on another processor may answer yet.
+			l.eventually(func() ([]string, error) { return statesOf(worker) }).Should(HaveEach("T"))
 			began := time.Now()
 			err := haproxy.Await(t.Context(), l.path("haproxy.sock"), patience)
 			l.Expect(err).To(MatchError(ContainSubstring("HAProxy is there, and does nothing")))
@@ -48,6 +54,20 @@ func (l *lab) workerPID() int {
 	l.Expect(err).NotTo(HaveOccurred())
 	l.Expect(pid).To(BeNumerically(">", 1))
 	return pid
+}
+
+// statesOf returns the states of a process's threads, as ps has them.
+func statesOf(pid int) ([]string, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	var states []string
+	for _, thread := range threads {
+		text, readErr := os.ReadFile(thread)
+		err = errors.Join(err, readErr)
+		if fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])); len(fields) > 0 {
+			states = append(states, fields[0])
+		}
+	}
+	return states, err
 }
 
 // reload makes a worker whose forerunner lives on, and does nothing.
