@@ -34,13 +34,29 @@ func (s Server) checkedAs(r Running) bool {
 	return r.ID == s.ID && (r.Address == s.Address || s.CheckPort != 0 && r.Address.Addr() == s.Address.Addr())
 }
 
+// byID finds what runs. There may be tens of thousands.
+func byID(running []Running) map[ID]Running {
+	found := make(map[ID]Running, len(running))
+	for _, r := range running {
+		found[r.ID] = r
+	}
+	return found
+}
+
+func idsOf(servers []Server) map[ID]bool {
+	ids := make(map[ID]bool, len(servers))
+	for _, s := range servers {
+		ids[s.ID] = true
+	}
+	return ids
+}
+
 // Diff returns the steps from what runs to what shall be.
 func Diff(running []Running, next []Server) []Step {
 	var add, move, enable, weigh, remove []Step
-	now := map[ID]Running{}
+	now, stays := byID(running), idsOf(next)
 	for _, r := range running {
-		now[r.ID] = r
-		if !slices.ContainsFunc(next, func(s Server) bool { return s.ID == r.ID }) {
+		if !stays[r.ID] {
 			remove = append(remove, Step{Remove, Server{ID: r.ID, Address: r.Address}})
 		}
 	}

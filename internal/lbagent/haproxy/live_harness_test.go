@@ -32,6 +32,8 @@ type lab struct {
 	process *exec.Cmd
 	log     string
 	vipPort int32
+	// carries is how many connections HAProxy may have.
+	carries int
 }
 
 // labs are next to each other in a network that others will hardly choose, too.
@@ -40,7 +42,7 @@ var (
 	networks atomic.Uint32
 )
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, with ...func(*lab)) *lab {
 	t.Helper()
 	t.Parallel()
 	program, err := exec.LookPath("haproxy")
@@ -51,7 +53,10 @@ func newLab(t *testing.T) *lab {
 	dir, err := os.MkdirTemp("", "lb")
 	l := &lab{
 		WithT: NewWithT(t), t: t, dir: dir, log: filepath.Join(dir, "log"),
-		network: fmt.Sprintf("127.%d.%d", labs, networks.Add(1)%256),
+		network: fmt.Sprintf("127.%d.%d", labs, networks.Add(1)%256), carries: 1000,
+	}
+	for _, f := range with {
+		f(l)
 	}
 	l.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { l.Expect(os.RemoveAll(dir)).To(Succeed()) })
@@ -74,7 +79,7 @@ func (l *lab) options(program string) haproxy.Options {
 	return haproxy.Options{
 		Settings: haproxy.Settings{
 			Socket: l.path("haproxy.sock"), StateFile: l.path("haproxy.state"), CADir: l.path("ca"),
-			MaxConnections: 1000, HardStopAfter: time.Minute, MaxReloads: 200,
+			MaxConnections: l.carries, HardStopAfter: time.Minute, MaxReloads: 200,
 		},
 		Program: program, ConfigFile: l.path("haproxy.cfg"), MasterSocket: l.path("master.sock"),
 		Patience: 10 * time.Second, Grace: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/daemon"
@@ -102,9 +100,9 @@ func (h *HAProxy) awaitWorker(ctx context.Context, before processes, shape strin
 // whole keeps its connections.
 func (h *HAProxy) release(ctx context.Context, running []Running, next Rendering) error {
 	var leaving []ID
+	stays := idsOf(next.Servers)
 	for _, r := range running {
-		same := func(s Server) bool { return s.ID == r.ID }
-		if !slices.ContainsFunc(next.Servers, same) && strings.Contains(string(next.Config), "\nbackend "+r.Backend+"\n") {
+		if !stays[r.ID] && next.Backends[r.Backend] {
 			leaving = append(leaving, r.ID)
 		}
 	}

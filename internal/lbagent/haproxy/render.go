@@ -45,6 +45,8 @@ type Rendering struct {
 	// Shape identifies all that it says but its servers. HAProxies of one shape
 	// differ only in what the runtime API can change.
 	Shape string
+	// Backends are the names of its backends.
+	Backends map[string]bool
 	// Servers are in the order of the file.
 	Servers []Server
 }
@@ -90,10 +92,11 @@ func Render(s Settings, plan lbapi.Plan) (Rendering, error) {
 		}
 	}
 	plan = lbapi.Canonical(plan)
-	r := Rendering{CAs: map[string]string{}}
+	r := Rendering{CAs: map[string]string{}, Backends: map[string]bool{}}
 	p := &page{}
 	writeGlobal(p, s)
 	writeDefaults(p)
+	writeShare(p)
 	for _, f := range plan.Frontends {
 		ca := ""
 		if f.Check.Kind == lbapi.CheckTLSReadyz {
@@ -174,12 +177,18 @@ func (r *Rendering) writeFrontend(p *page, s Settings, f lbapi.Frontend, ca stri
 	}
 	if s.Listening == nil || s.Listening(vip.Addr()) {
 		p.section("frontend", "fe:"+f.Name)
+		if !isAPIServer(f) {
+			p.line("maxconn", strconv.Itoa(s.mostOfOne()))
+		}
 		p.line("bind", written(vip))
 		for _, source := range f.AllowedSources {
 			p.line("acl", "allowed", "src", source)
 		}
 		if len(f.AllowedSources) > 0 {
 			p.line("tcp-request", "connection", "reject", "unless", "allowed")
+		}
+		if !isAPIServer(f) {
+			writeShared(p, s)
 		}
 		p.line("default_backend", backendName(f))
 	}
@@ -190,6 +199,7 @@ func (r *Rendering) writeBackend(p *page, f lbapi.Frontend, ca string) error {
 	// A server that is marked down keeps the connections that it has: its check may
 	// be wrong about them.
 	p.section("backend", backendName(f))
+	r.Backends[backendName(f)] = true
 	options := checkOptions(f.Check, ca)
 	switch f.Check.Kind {
 	case lbapi.CheckTLSReadyz:

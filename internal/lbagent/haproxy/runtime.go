@@ -3,7 +3,6 @@ package haproxy
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,13 +168,25 @@ func (h *HAProxy) cutOld(ctx context.Context, leaving []ID) error {
 // sessionsOf reads the answer to "show sess" and returns the sessions to the given
 // servers.
 func sessionsOf(text string, servers []ID) []string {
+	wanted := make(map[ID]bool, len(servers))
+	for _, id := range servers {
+		wanted[id] = true
+	}
 	var sessions []string
 	for line := range strings.Lines(text) {
 		name, rest, ok := strings.Cut(line, ": ")
-		fields := strings.Fields(rest)
-		if ok && slices.ContainsFunc(servers, func(id ID) bool {
-			return slices.Contains(fields, "be="+id.Backend) && slices.Contains(fields, "srv="+id.Name)
-		}) {
+		if !ok {
+			continue
+		}
+		var to ID
+		for field := range strings.FieldsSeq(rest) {
+			if backend, ok := strings.CutPrefix(field, "be="); ok {
+				to.Backend = backend
+			} else if server, ok := strings.CutPrefix(field, "srv="); ok {
+				to.Name = server
+			}
+		}
+		if wanted[to] {
 			sessions = append(sessions, name)
 		}
 	}

@@ -81,12 +81,13 @@ func parseState(text string) ([]Running, error) {
 func stateFor(running []Running, next []Server) (string, error) {
 	var text strings.Builder
 	text.WriteString(stateHeader)
+	now := byID(running)
 	for _, s := range next {
 		line := strings.Fields(unchecked)
-		i := slices.IndexFunc(running, func(r Running) bool { return s.checkedAs(r) && !r.Maintenance })
+		r, runs := now[s.ID]
 		switch {
-		case i >= 0:
-			line = slices.Clone(running[i].line)
+		case runs && s.checkedAs(r) && !r.Maintenance:
+			line = slices.Clone(r.line)
 		case !s.Doubtful:
 			continue
 		}
