@@ -75,7 +75,7 @@ func (s Status) WithFewBackends() Status {
 			s.Backends = append(s.Backends, b)
 		}
 	}
-	s.BackendsLeftOut += int32(len(all) - len(s.Backends)) //nolint:gosec // far fewer
+	s.BackendsLeftOut += int32(len(all) - len(s.Backends))
 	return s
 }
 

@@ -1,7 +1,6 @@
 package lbplan
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,6 +17,12 @@ import (
 const (
 	MaxServiceVIPs  = 255
 	MaxServicePorts = 4000
+	// MaxServiceBackends bounds the ports times the nodes. Each takes 11 KiB of HAProxy's
+	// memory, in every worker that a reload leaves behind, and a check of its own.
+	MaxServiceBackends = 10000
+	// MaxServiceSources bounds the ports times the source ranges of their Services, each
+	// of which is a line of HAProxy's configuration.
+	MaxServiceSources = 50000
 )
 
 // healthzPath is asked on a Service's health-check port: kube-proxy answers there.
@@ -111,6 +116,8 @@ type adder struct {
 	names map[string]bool
 	// taken are the ports that are in use, with who uses them.
 	taken map[endpoint]string
+	// sources are the source ranges of all their frontends.
+	sources int
 }
 
 // add adds one Service, or says why it does not.
@@ -127,6 +134,9 @@ func (a *adder) add(service Service) string {
 	}
 	if len(a.taken)+len(service.Ports) > MaxServicePorts {
 		return fmt.Sprintf("the load balancer carries %d ports for Services already, of at most %d", len(a.taken), MaxServicePorts)
+	}
+	if why := a.tooMuch(service); why != "" {
+		return why
 	}
 	// Judged without the other Services: they are valid, and there may be many.
 	alone := a.plan
@@ -145,9 +155,24 @@ func (a *adder) add(service Service) string {
 		a.added[vip.Address] = true
 	}
 	a.names[service.Name] = true
+	a.sources += len(service.Ports) * len(service.AllowedSources)
 	a.plan.Frontends = append(a.plan.Frontends, alone.Frontends...)
 	for _, port := range service.Ports {
 		a.taken[endpoint{vip.Address, port.Port}] = service.Name
+	}
+	return ""
+}
+
+// tooMuch says what of one more Service is out of proportion, or "".
+func (a *adder) tooMuch(service Service) string {
+	ports, nodes, sources := len(service.Ports), len(a.nodes), len(service.AllowedSources)
+	if (len(a.taken)+ports)*nodes > MaxServiceBackends {
+		return fmt.Sprintf("with its %d ports the load balancer would carry %d ports for Services on %d nodes: the product may be %d at most",
+			ports, len(a.taken)+ports, nodes, MaxServiceBackends)
+	}
+	if a.sources+ports*sources > MaxServiceSources {
+		return fmt.Sprintf("with its %d source ranges on %d ports the load balancer would have %d for Services, of at most %d",
+			sources, ports, a.sources+ports*sources, MaxServiceSources)
 	}
 	return ""
 }
@@ -198,54 +223,6 @@ func (a *adder) frontendOf(service Service, port Port) lbapi.Frontend {
 		})
 	}
 	return f
-}
-
-// usableNodes are those that a backend can be made of, each address once.
-func usableNodes(plan lbapi.Plan, services []Service, nodes []Node) (usable []Node, refused []Refusal) {
-	sorted := slices.Clone(nodes)
-	slices.SortStableFunc(sorted, func(a, b Node) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Address, b.Address))
-	})
-	vips := map[string]bool{}
-	for _, vip := range plan.VIPs {
-		vips[vip.Address] = true
-	}
-	for _, service := range services {
-		vips[service.VIP] = true
-	}
-	names, addresses := map[string]bool{}, map[string]bool{}
-	for _, node := range sorted {
-		why := whyUnusable(node.Address)
-		switch {
-		case why != "":
-		case vips[node.Address]:
-			why = node.Address + " is a virtual address of the load balancer"
-		case names[plainName(node.Name)]:
-			why = "another node has its name"
-		case addresses[node.Address]:
-			why = "another node has its address " + node.Address
-		}
-		if why != "" {
-			refused = append(refused, Refusal{IsNode: true, Name: node.Name, Why: why})
-			continue
-		}
-		names[plainName(node.Name)], addresses[node.Address] = true, true
-		usable = append(usable, node)
-	}
-	return usable, refused
-}
-
-// whyUnusable says why nothing can be at an address, or "". Virtual addresses are of
-// IPv4, and a load-balancer VM has no other.
-func whyUnusable(s string) string {
-	address, err := netip.ParseAddr(s)
-	switch {
-	case err != nil || !address.Is4():
-		return quote(s) + " is not an IPv4 address"
-	case address.IsUnspecified() || address.IsMulticast() || address == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return s + " is not the address of one host"
-	}
-	return ""
 }
 
 // frontendName is "namespace.name.port" wherever that is a name, since people read it

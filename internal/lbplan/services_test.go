@@ -128,7 +128,11 @@ func TestWhatCannotBeCarriedIsLeftOutAlone(t *testing.T) {
 		"node of another family":  {withNodes(other, lbplan.Node{Name: "six", Address: "2001:db8::1"}), `node "six": "2001:db8::1" is not an IPv4 address`},
 		"node that is a VIP":      {withNodes(other, lbplan.Node{Name: "loop", Address: other.VIP}), "virtual address"},
 		"node of another's place": {withNodes(other, lbplan.Node{Name: "z", Address: "192.0.2.30"}), "another node has its address"},
-		"node without a name":     {withNodes(other, lbplan.Node{Name: "x", Address: "0.0.0.0"}), "one host"},
+		"node without an address": {withNodes(other, lbplan.Node{Name: "x", Address: "0.0.0.0"}), "one host"},
+		"node that is the VM":     {withNodes(other, lbplan.Node{Name: "x", Address: "127.0.0.1"}), "each machine"},
+		"node on the link":        {withNodes(other, lbplan.Node{Name: "x", Address: "169.254.169.254"}), "each machine"},
+		"node that is no network": {withNodes(other, lbplan.Node{Name: "x", Address: "0.0.0.1"}), "each machine"},
+		"node that is a peer":     {withNodes(other, lbplan.Node{Name: "x", Address: "192.0.2.2"}), "load-balancer VM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -178,6 +182,63 @@ func TestMoreThanAVMCarriesIsRefused(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(plans.Refused).To(HaveLen(1))
 	g.Expect(plans.VMs[0].Frontends).To(HaveLen(lbplan.MaxServicePorts + 1))
+}
+
+// TestPortsTimesNodesAreBounded has each of the numbers well within its own bound.
+func TestPortsTimesNodesAreBounded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		nodes, ports, sources, carried int
+		why                            string
+	}{
+		"as much as can be": {nodes: 100, ports: 10, carried: 10},
+		"too many backends": {nodes: 101, ports: 10, carried: 9,
+			why: "with its 10 ports the load balancer would carry 100 ports for Services on 101 nodes: the product may be 10000 at most"},
+		"as many sources as can be": {nodes: 1, ports: 50, sources: 100, carried: 10},
+		"too many sources": {nodes: 1, ports: 50, sources: 101, carried: 9,
+			why: "with its 101 source ranges on 50 ports the load balancer would have 50500 for Services, of at most 50000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			plans := compute(t, func(in *lbplan.Input) {
+				for i := range tt.nodes {
+					in.Nodes = append(in.Nodes, lbplan.Node{Name: fmt.Sprintf("n%03d", i), Address: fmt.Sprintf("198.51.100.%d", i+1)})
+				}
+				for i := range 10 {
+					in.Services = append(in.Services, newService(func(s *lbplan.Service) {
+						s.Name, s.Ports = fmt.Sprintf("default/s%d", i), nil
+						for j := range tt.ports {
+							s.Ports = append(s.Ports, lbplan.Port{Port: int32(1000 + 100*i + j), NodePort: int32(30000 + j)})
+						}
+						for j := range tt.sources {
+							s.AllowedSources = append(s.AllowedSources, fmt.Sprintf("10.0.%d.0/24", j))
+						}
+					}))
+				}
+			})
+			g.Expect(plans.VMs[0].Frontends).To(HaveLen(1 + tt.carried*tt.ports))
+			g.Expect(frontendNamed(plans.VMs[0], lbplan.APIFrontend)).NotTo(BeNil())
+			if tt.why == "" {
+				g.Expect(plans.Refused).To(BeEmpty())
+				return
+			}
+			g.Expect(plans.Refused).To(ConsistOf(lbplan.Refusal{Name: "default/s9", Why: tt.why}))
+		})
+	}
+}
+
+func TestSimulatedNodesHaveAddressesOfTheSimulatedNetwork(t *testing.T) {
+	g := NewWithT(t)
+	plans := compute(t, func(in *lbplan.Input) {
+		*in = lbplan.Input{
+			Generation: 1, Cluster: in.Cluster, API: in.API, VIPs: []lbapi.VIP{{Address: "127.64.100.1", Network: "127.64.0.0/16", VRID: 5}},
+			VMs:      []lbplan.VM{{Name: "shop-lb-a", Address: "127.64.1.2"}},
+			Services: []lbplan.Service{newService(func(s *lbplan.Service) { s.VIP = "127.64.100.2" })},
+			Nodes:    []lbplan.Node{{Name: "inside", Address: "127.64.1.3"}, {Name: "outside", Address: "127.0.0.1"}},
+		}
+		in.API.VIP = "127.64.100.1"
+	})
+	g.Expect(frontendNamed(plans.VMs[0], "default.web.80").Backends).To(ConsistOf(HaveField("Name", "inside")))
+	g.Expect(plans.Refused).To(ConsistOf(HaveField("Name", "outside")))
 }
 
 // hostile draws text as somebody may put it anywhere.
