@@ -72,7 +72,7 @@ func IsTimeout(err error) bool {
 // off, has not answered.
 func IsAnswer(err error) bool {
 	switch lbapi.ClassOf(err) {
-	case lbapi.Incompatible:
+	case lbapi.Incompatible, lbapi.TooLarge:
 		return true
 	case lbapi.Unreachable, lbapi.Untrusted, lbapi.NotEnrolled, lbapi.Expired:
 		return false
