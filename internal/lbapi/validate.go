@@ -14,6 +14,9 @@ const (
 	maxFrontends = 4096
 	maxBackends  = 2048
 	maxSources   = 1024
+	// Of all frontends together.
+	maxAllBackends = 16384
+	maxAllSources  = 65536
 )
 
 // Validate returns everything that is wrong with the plan, or nil. A plan without
@@ -120,6 +123,7 @@ func (v *validator) validateFrontends() {
 		vip  string
 		port int32
 	}
+	v.validateSums()
 	names, endpoints := unique[string]{}, unique[endpoint]{}
 	for i, f := range v.plan.Frontends {
 		at := fmt.Sprintf("frontends[%d]", i)
@@ -143,6 +147,17 @@ func (v *validator) validateFrontends() {
 		v.validateBackends(at, f)
 		v.validateCheck(at+".check", f.Check)
 	}
+}
+
+// validateSums bounds what frontends have together: each may be within its own bounds.
+func (v *validator) validateSums() {
+	backends, sources := 0, 0
+	for _, f := range v.plan.Frontends {
+		backends += len(f.Backends)
+		sources += len(f.AllowedSources)
+	}
+	v.count("frontends[*].backends", backends, maxAllBackends)
+	v.count("frontends[*].allowedSources", sources, maxAllSources)
 }
 
 func (v *validator) validateBackends(at string, f Frontend) {

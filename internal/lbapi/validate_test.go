@@ -1,6 +1,7 @@
 package lbapi_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -116,6 +117,30 @@ func TestValidateListsEveryFault(t *testing.T) {
 	}))
 	g.Expect(faults).To(HaveLen(3))
 	g.Expect(faults.String()).To(And(ContainSubstring("70000"), ContainSubstring("nowhere"), ContainSubstring("300")))
+}
+
+func TestFrontendsAreBoundedTogether(t *testing.T) {
+	sums := func(frontends, backends, sources int) lbapi.Faults {
+		return lbapi.Validate(newPlan(func(p *lbapi.Plan) {
+			one := p.Frontends[0]
+			one.Backends, one.AllowedSources, p.Frontends = nil, nil, nil
+			for i := range backends {
+				one.Backends = append(one.Backends, lbapi.Backend{Name: fmt.Sprint("b", i), Address: fmt.Sprintf("198.51.%d.%d", i/250, 1+i%250), Port: 80})
+			}
+			for i := range sources {
+				one.AllowedSources = append(one.AllowedSources, fmt.Sprintf("10.%d.%d.0/24", i/250, i%250))
+			}
+			for i := range frontends {
+				one.Name, one.Port = fmt.Sprint("f", i), int32(1000+i)
+				p.Frontends = append(p.Frontends, one)
+			}
+		}))
+	}
+	g := NewWithT(t)
+	g.Expect(sums(16, 1024, 0)).To(BeEmpty())
+	g.Expect(sums(17, 1024, 0)).To(ConsistOf(HaveField("Field", "frontends[*].backends")))
+	g.Expect(sums(64, 0, 1024)).To(BeEmpty())
+	g.Expect(sums(65, 0, 1024)).To(ConsistOf(HaveField("Field", "frontends[*].allowedSources")))
 }
 
 func TestValidateBoundsItsAnswer(t *testing.T) {
