@@ -29,10 +29,12 @@ func (r *Reconciler) bringAll(ctx context.Context, s *scope) error {
 	for _, one := range s.steps {
 		switch {
 		case one.leaves:
-		case one.addon == nil:
-			// Why is told already.
+		case s.site == nil && one.addon == nil && one.wasApplied():
+			// It stays as it was told of: what is to be now was not read.
 		case s.site == nil:
 			one.keep(capstanv1.ReasonWaitingForControlPlane, s.absent)
+		case one.addon == nil:
+			// Why is told already.
 		case held != "":
 			one.keep(capstanv1.ReasonWaitingForAddons, "waiting for addon "+held)
 		default:
@@ -62,6 +64,11 @@ func (s *step) before() *metav1.Condition {
 		return nil
 	}
 	return meta.FindStatusCondition(s.known.Conditions, capstanv1.ReadyCondition)
+}
+
+// wasApplied tells whether any manifests were applied and found well before.
+func (s *step) wasApplied() bool {
+	return s.known != nil && s.known.Revision != "" && s.before() != nil
 }
 
 // holdsNext tells whether the next addon has to wait. One that was well once, and is not

@@ -47,6 +47,7 @@ type Reconciler struct {
 
 	writer  *conditions.Writer
 	applied memory
+	parsed  parsed
 }
 
 // DefaultResync is how often drift is mended.
@@ -59,6 +60,8 @@ const longest = 5 * time.Minute
 type scope struct {
 	wlc   *capstanv1.WorkloadCluster
 	steps []*step
+	// bytes is how large the manifests are that were read.
+	bytes int
 	// claims are what the addons of the spec want.
 	claims claims
 	// planned tells that the steps are all there are.

@@ -3,12 +3,12 @@ package addon
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -102,37 +102,99 @@ func (r *Reconciler) add(ctx context.Context, s *scope, spec *capstanv1.AddonMan
 		}
 	}
 	s.steps = append(s.steps, one)
-	objects, err := r.manifests(ctx, s.wlc, spec, one)
-	if err != nil || objects == nil {
-		return err
-	}
-	one.addon, err = addons.New(spec.Name, spec.Namespace, objects, spec.NextWhen)
-	return err
-}
-
-// manifests returns the objects of an addon; none if the step tells why there are none.
-func (r *Reconciler) manifests(ctx context.Context, wlc *capstanv1.WorkloadCluster, spec *capstanv1.AddonManifests, one *step) ([]*unstructured.Unstructured, error) {
 	if len(spec.ConfigMapRefs) == 0 {
 		// Admission lets no cluster be without a network for pods.
-		return addons.Flannel(wlc.Spec.Addons.CNI.Flannel, wlc.Spec.ClusterNetwork.PodCIDRs[0])
+		objects, err := addons.Flannel(s.wlc.Spec.Addons.CNI.Flannel, s.wlc.Spec.ClusterNetwork.PodCIDRs[0])
+		if err != nil {
+			return err
+		}
+		one.addon, err = addons.New(spec.Name, spec.Namespace, objects, spec.NextWhen)
+		return err
 	}
-	configMaps := make([]*corev1.ConfigMap, 0, len(spec.ConfigMapRefs))
+	if s.site == nil {
+		// What is in the ConfigMaps is of no use now.
+		return nil
+	}
+	read, err := r.read(ctx, s, spec, one)
+	if err != nil || read == nil {
+		return err
+	}
+	one.addon = read.addon
+	return nil
+}
+
+// read reads an addon from its ConfigMaps, if that was not done before; nil if the step
+// tells why it cannot be.
+func (r *Reconciler) read(ctx context.Context, s *scope, spec *capstanv1.AddonManifests, one *step) (*readAddon, error) {
+	heads := make([]metav1.Object, 0, len(spec.ConfigMapRefs))
 	for _, ref := range spec.ConfigMapRefs {
-		configMap := &corev1.ConfigMap{}
-		err := r.Live.Get(ctx, client.ObjectKey{Namespace: wlc.Namespace, Name: ref.Name}, configMap)
-		if apierrors.IsNotFound(err) {
-			one.waits(capstanv1.ReasonWaitingForConfigMap, "waiting for ConfigMap %s; what was applied stays", ref.Name)
+		head := &metav1.PartialObjectMetadata{}
+		head.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+		if there, err := r.get(ctx, s.wlc.Namespace, ref.Name, head, one); !there {
+			return nil, err
+		}
+		heads = append(heads, head)
+	}
+	if read := r.parsed.get(keyOf(spec, heads)); read != nil {
+		if s.bytes += read.bytes; s.bytes > mostBytes {
+			one.tooLarge()
 			return nil, nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading ConfigMap %s/%s: %w", wlc.Namespace, ref.Name, err)
-		}
-		configMaps = append(configMaps, configMap)
+		return read, nil
 	}
-	objects, err := addons.Parse(configMaps...)
-	if err != nil {
+	configMaps := make([]*corev1.ConfigMap, 0, len(spec.ConfigMapRefs))
+	read, before := &readAddon{}, s.bytes
+	for i, ref := range spec.ConfigMapRefs {
+		configMap := &corev1.ConfigMap{}
+		if there, err := r.get(ctx, s.wlc.Namespace, ref.Name, configMap, one); !there {
+			return nil, err
+		}
+		if s.bytes += addons.Size(configMap); s.bytes > mostBytes {
+			one.tooLarge()
+			return nil, nil
+		}
+		configMaps, heads[i] = append(configMaps, configMap), configMap
+	}
+	objects, err := addons.Parse(ctx, configMaps...)
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("reading the manifests of addon %s: %w", spec.Name, ctx.Err())
+	case err != nil:
 		one.waits(capstanv1.ReasonInvalidManifests, "%s", err)
 		return nil, nil
 	}
-	return objects, nil
+	read.key, read.bytes = keyOf(spec, heads), s.bytes-before
+	if read.addon, err = addons.New(spec.Name, spec.Namespace, objects, spec.NextWhen); err != nil {
+		return nil, err
+	}
+	r.parsed.put(read)
+	return read, nil
+}
+
+// get reads a ConfigMap, or what is asked for of it, and tells whether it is there.
+func (r *Reconciler) get(ctx context.Context, namespace, name string, into client.Object, one *step) (there bool, err error) {
+	err = r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
+	switch {
+	case apierrors.IsNotFound(err):
+		one.waits(capstanv1.ReasonWaitingForConfigMap, "waiting for ConfigMap %s; what was applied stays", name)
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading ConfigMap %s/%s: %w", namespace, name, err)
+	}
+	return true, nil
+}
+
+// tooLarge tells that the addons up to this one are too large together.
+func (s *step) tooLarge() {
+	s.waits(capstanv1.ReasonInvalidManifests, "with it the addons of the cluster have manifests of more than %d MiB in all", mostBytes>>20)
+}
+
+// keyOf says all that an addon is made from.
+func keyOf(spec *capstanv1.AddonManifests, configMaps []metav1.Object) string {
+	var key strings.Builder
+	fmt.Fprintf(&key, "%s %s %s", spec.Name, spec.Namespace, spec.NextWhen)
+	for _, configMap := range configMaps {
+		fmt.Fprintf(&key, " %s/%s", configMap.GetUID(), configMap.GetResourceVersion())
+	}
+	return key.String()
 }

@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/controllers/clustercache"
@@ -35,16 +36,45 @@ var (
 	env    *testenv.Env
 	remote = &connections{clients: map[client.ObjectKey]client.Client{}, changed: make(chan event.GenericEvent, 64)}
 	heard  = &testenv.Recorder{}
+	read   = &readings{of: map[client.ObjectKey]int{}}
 )
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
 		return (&addon.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: heard, Connections: remote, Clock: clock.RealClock{}, Resync: resync,
+			Client: mgr.GetClient(), Live: read.from(mgr.GetAPIReader()), Events: heard, Connections: remote, Clock: clock.RealClock{}, Resync: resync,
 		}).SetupWithManager(ctx, mgr, testenv.Controller())
 	})
 })
+
+// readings counts how often which ConfigMap was read whole.
+type readings struct {
+	client.Reader
+	mu sync.Mutex
+	of map[client.ObjectKey]int
+}
+
+func (r *readings) from(reader client.Reader) client.Reader {
+	r.Reader = reader
+	return r
+}
+
+// Get implements client.Reader.
+func (r *readings) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if _, whole := obj.(*corev1.ConfigMap); whole {
+		r.mu.Lock()
+		r.of[key]++
+		r.mu.Unlock()
+	}
+	return r.Reader.Get(ctx, key, obj, opts...)
+}
+
+func (r *readings) times(namespace, name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of[client.ObjectKey{Namespace: namespace, Name: name}]
+}
 
 // connections are those to the workload clusters, as a ClusterCache has them.
 type connections struct {

@@ -3,6 +3,7 @@ package addons
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ const (
 
 // Parse reads all keys of ConfigMaps, each of which is a YAML file, in the order of
 // their names. An error names ConfigMap, key and document.
-func Parse(configMaps ...*corev1.ConfigMap) ([]*unstructured.Unstructured, error) {
+func Parse(ctx context.Context, configMaps ...*corev1.ConfigMap) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	size := 0
 	seen := map[ID]string{}
@@ -40,6 +41,9 @@ func Parse(configMaps ...*corev1.ConfigMap) ([]*unstructured.Unstructured, error
 				return nil, fmt.Errorf("ConfigMap %s, key %s: manifests of more than %d MiB in all", configMap.Name, key, maxBytes>>20)
 			}
 			err := eachDocument(text, func(number int, document []byte) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				where := fmt.Sprintf("ConfigMap %s, key %s, document %d", configMap.Name, key, number)
 				object, err := parseDocument(document)
 				if err != nil {
@@ -66,6 +70,15 @@ func Parse(configMaps ...*corev1.ConfigMap) ([]*unstructured.Unstructured, error
 		return nil, errors.New("there is no object in the ConfigMaps")
 	}
 	return objects, nil
+}
+
+// Size is how large the manifests in a ConfigMap are, as text.
+func Size(configMap *corev1.ConfigMap) int {
+	size := 0
+	for _, text := range configMap.Data {
+		size += len(text)
+	}
+	return size
 }
 
 func sortedKeys(data map[string]string) []string {

@@ -1,6 +1,7 @@
 package addons_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ const account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n"
 
 func TestEveryDocumentOfEveryKeyIsRead(t *testing.T) {
 	g := NewWithT(t)
-	objects, err := addons.Parse(
+	objects, err := addons.Parse(t.Context(),
 		configMap("one", map[string]string{
 			"b.yaml": "# only words\n---\n" + account + "---\n\n---\n" + strings.ReplaceAll(account, "web", "db"),
 			"a.yaml": "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, creationTimestamp: null}\nspec: {replicas: 3}\nstatus: {replicas: 1}\n",
@@ -70,7 +71,7 @@ func TestWhatIsNoManifestIsRefusedWithItsPlace(t *testing.T) {
 		"too much":                   {"# " + strings.Repeat("x", 9<<20), "more than 8 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := addons.Parse(configMap("app", map[string]string{"all.yaml": c.text}))
+			_, err := addons.Parse(t.Context(), configMap("app", map[string]string{"all.yaml": c.text}))
 			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(c.says)))
 		})
 	}
@@ -86,7 +87,7 @@ func TestErrorsDoNotQuoteWhatMayBeSecret(t *testing.T) {
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: hunter2\n",
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: hunter2, password: hunter2}\n",
 	} {
-		_, err := addons.Parse(configMap("app", map[string]string{"all.yaml": text}))
+		_, err := addons.Parse(t.Context(), configMap("app", map[string]string{"all.yaml": text}))
 		g.Expect(err).To(MatchError(Not(ContainSubstring("hunter2"))))
 	}
 }
@@ -94,8 +95,15 @@ func TestErrorsDoNotQuoteWhatMayBeSecret(t *testing.T) {
 func TestBinaryDataIsRefused(t *testing.T) {
 	packed := configMap("app", map[string]string{"all.yaml": account})
 	packed.BinaryData = map[string][]byte{"more": {1}}
-	_, err := addons.Parse(packed)
+	_, err := addons.Parse(t.Context(), packed)
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("ConfigMap app: has binaryData")))
+}
+
+func TestNothingIsReadOnceTheTimeIsUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := addons.Parse(ctx, configMap("app", map[string]string{"all.yaml": account}))
+	NewWithT(t).Expect(err).To(MatchError(context.Canceled))
 }
 
 func manyAccounts(count int) string {
