@@ -59,9 +59,10 @@ type agent struct {
 	// everServed is whether it ever did, which is taken for granted of one that had a plan
 	// when it was first judged.
 	judged, everServed bool
-	// held is since when it waits for a first plan, and resigning since when it is to hand
-	// the VIP over.
-	held, resigning since
+	// held is since when it waits for a first plan.
+	held since
+	// handover is how it fares if it is to hand the VIP over.
+	handover handover
 	// met is whether it has answered since the manager started.
 	met bool
 	// taken is whether it refused a generation because it has another plan of that
@@ -261,7 +262,14 @@ func (a *agent) heldBack(now time.Time) time.Time {
 func (a *agent) resignsSince(now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.resigning.goesOn(true, now)
+	return a.handover.began.goesOn(true, now)
+}
+
+// keepsVIP returns until when the agent keeps the VIP that it was to hand over, or zero.
+func (a *agent) keepsVIP(vacant bool, now time.Time) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.handover.keepsVIP(vacant, now)
 }
 
 // silence returns since when the agent does not answer, and why not. It begins anew

@@ -47,6 +47,8 @@ type candidate struct {
 	// resigns tells that it is to hand the VIP over before it goes, and released that it
 	// has, or had the time for it.
 	resigns, released bool
+	// keptUntil is until when it has the VIP back that nobody took from it, or zero.
+	keptUntil time.Time
 }
 
 // step is the next thing to do about the number of VMs.
@@ -97,11 +99,10 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		c.rehearsed = c.isNew && hasRehearsed(s.lb, status)
 		c.rising = !c.carried && !c.answers && !c.isDead() && now.Sub(vm.CreationTimestamp.Time) < limits.Boot
 		c.giveUpOutdated()
-		if c.resigns = isResigning(vm); c.resigns {
-			c.released = r.hadTimeToResign(s, agent) || c.role != roleActive
-		}
+		c.resigns = isResigning(vm)
 		all[i] = c
 	}
+	r.followHandovers(s, all)
 	return all
 }
 

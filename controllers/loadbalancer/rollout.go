@@ -170,6 +170,9 @@ func progress(all []candidate, wanted int) (line string, stopped, done bool) {
 			waits = "waiting for " + c.vm.Name + " to take its share"
 		}
 	}
+	if kept := slices.IndexFunc(all, func(c candidate) bool { return !c.keptUntil.IsZero() }); kept >= 0 {
+		return all[kept].whyKept(), true, false
+	}
 	if len(old) == 0 {
 		return "", false, true
 	}
