@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,10 @@ func TestAGuestOfTheNodeImageTakesItsSeedAndKeepsWhatItWasGiven(t *testing.T) {
 	began := time.Now()
 	comesUp()
 	t.Logf("up %s after it was made", time.Since(began).Round(time.Second))
+
+	for line := range strings.Lines(h.inGuest(id, "systemd-analyze", "cat-config", "sysctl.d")) {
+		g.Expect(line).To(Or(HavePrefix("net."), HavePrefix("#"), Equal("\n")), "the rest is the machine's")
+	}
 
 	// Without its seed, and after a boot, it is who it was.
 	h.inGuest(id, "cloud-init", "status", "--wait")

@@ -36,6 +36,7 @@ func TestADiskIsOneGuestsAlone(t *testing.T) {
 	req.Power = hostapi.PowerOn
 	_, err = h.driver.EnsureVM(t.Context(), req)
 	g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.Conflict), "%v", err)
+	g.Expect(filepath.Join(h.options.RunDir, "guests", string(id))).NotTo(BeADirectory(), "another guest may be in it")
 	g.Expect(h.power(string(id))).To(Equal("off"))
 
 	g.Expect(theirs.Close()).To(Succeed())

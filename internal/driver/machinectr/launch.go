@@ -20,24 +20,20 @@ const abandonTime = 10 * time.Second
 //go:embed launch.sh
 var launcher []byte
 
-// launch starts the guest and returns once it boots. The guest is no child that
-// would end with the agent: it is a session of its own, in its own control
-// groups.
-func (d *Driver) launch(ctx context.Context, p *parts) error {
-	lock, err := lockDisk(ctx, p.id, p.disk(p.config.Disks[0].Name, p.config.Disks[0].Volume))
-	if err != nil {
-		return err
-	}
+// launch starts the guest, hands it the lock of its disk, and returns once it
+// boots. The guest is no child that would end with the agent: it is a session of
+// its own, in its own control groups.
+func (d *Driver) launch(ctx context.Context, p *parts, lock *os.File) error {
 	// A guest that ended by itself may still hold its disks for a moment.
 	if err := d.awaitRelease(ctx, p); err != nil {
-		return errors.Join(err, lock.Close())
+		return err
 	}
 	told, tell, err := os.Pipe()
 	if err != nil {
-		return errors.Join(err, lock.Close())
+		return err
 	}
 	cmd, err := d.startLauncher(p, tell, lock)
-	if err := errors.Join(err, tell.Close(), lock.Close()); err != nil {
+	if err := errors.Join(err, tell.Close()); err != nil {
 		return errors.Join(err, told.Close())
 	}
 	ended := make(chan struct{})

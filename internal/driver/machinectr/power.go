@@ -70,6 +70,12 @@ func (d *Driver) powerOn(ctx context.Context, op string, p *parts) error {
 			return typed(op, "", "start VM "+string(p.id), err)
 		}
 	}
+	lock, err := lockDisk(ctx, p.id, p.disk(p.config.Disks[0].Name, p.config.Disks[0].Volume))
+	if err != nil {
+		return typed(op, "", "start VM "+string(p.id), err)
+	}
+	// The guest has it, too, once it has begun.
+	defer lock.Close()
 	if err := step("make the control groups of", func() error {
 		return d.groups.create(p.id, p.config.Processors, p.config.MemoryMiB)
 	}); err != nil {
@@ -78,7 +84,7 @@ func (d *Driver) powerOn(ctx context.Context, op string, p *parts) error {
 	if err := step("make the folder of", func() error { return d.makeRunFolder(p) }); err != nil {
 		return err
 	}
-	return step("start", func() error { return d.launch(ctx, p) })
+	return step("start", func() error { return d.launch(ctx, p, lock) })
 }
 
 // checkDisks refuses to start a VM that lacks a disk.

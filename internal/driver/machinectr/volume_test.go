@@ -43,6 +43,17 @@ func TestAVolumeThatIsNotBackAfterABootIsFaultedAndTheHostComesUp(t *testing.T) 
 			backing := v.Path + ".img"
 			command(t, "umount", v.Path)
 			g.Expect(os.Rename(backing, backing+".kept")).To(Succeed())
+			bringBack := func() {
+				if h.isMounted(v.Path) {
+					command(t, "umount", v.Path)
+				}
+				g.Expect(os.Rename(backing+".kept", backing)).To(Succeed())
+			}
+			t.Cleanup(func() {
+				if _, err := os.Stat(backing + ".kept"); err == nil {
+					bringBack()
+				}
+			})
 			lose(h, backing)
 
 			h.Restart()
@@ -50,10 +61,7 @@ func TestAVolumeThatIsNotBackAfterABootIsFaultedAndTheHostComesUp(t *testing.T) 
 			_, err = h.driver.EnsureVM(t.Context(), req)
 			g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.VolumeFaulted), "%v", err)
 
-			if h.isMounted(v.Path) {
-				command(t, "umount", v.Path)
-			}
-			g.Expect(os.Rename(backing+".kept", backing)).To(Succeed())
+			bringBack()
 			h.Restart()
 			g.Expect(h.faults()).To(HaveKeyWithValue("csv1", hostapi.VolumeHealthy))
 			_, err = h.driver.EnsureVM(t.Context(), req)
