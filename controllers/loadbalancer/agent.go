@@ -173,8 +173,8 @@ func (a *agent) failed(err error, now time.Time) time.Duration {
 	case a.status != nil && a.unfollow != nil && lbclient.IsTimeout(err):
 		// It is at work for longer than it is waited for. Whoever follows it knows at once
 		// if it is gone, and hears how it ends.
-	case class == lbapi.ApplyFailed, class == lbapi.InvalidPlan, class == lbapi.TooLarge:
-		// It answers, and what it carries is known.
+	case class == lbapi.ApplyFailed, class == lbapi.InvalidPlan, lbclient.IsAnswer(err):
+		// It answers, and what it carries is known, or is told to whoever follows it.
 		a.met = true
 		a.follow()
 	default:
@@ -234,15 +234,14 @@ func (a *agent) observe(ctx context.Context, status *lbapi.Status, err error) {
 		a.mu.Unlock()
 		return
 	}
-	// Who says more than can be read is not silent.
-	answers := err == nil || lbapi.ClassOf(err) == lbapi.TooLarge
-	if status != nil || !answers {
+	if status != nil || lbapi.ClassOf(err) != lbapi.TooLarge {
 		a.status = status
 	}
 	if err != nil {
 		a.err = err
 	}
-	a.silent.goesOn(!answers, a.all.clock.Now())
+	// Who says more than can be read, or what nobody understands, is not silent.
+	a.silent.goesOn(err != nil && !lbclient.IsAnswer(err), a.all.clock.Now())
 	a.mu.Unlock()
 	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: a.lb.Namespace, Name: a.lb.Name}}
 	select {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
@@ -47,6 +49,10 @@ func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
 		"nobody follows it":                                {status: &lbapi.Status{Generation: 1}, err: tooLate, silent: true},
 		"nobody follows it, and its answer cannot be read": {status: &lbapi.Status{Generation: 1}, err: &lbapi.Error{Class: lbapi.TooLarge}},
 		"it is followed, and cannot be reached":            {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Unreachable}, silent: true},
+		"it says what nobody can read":                     {err: &lbapi.Error{Class: lbapi.Transient, Err: status.Error(codes.Internal, "failed to unmarshal")}, unread: true},
+		"it speaks another protocol":                       {err: &lbapi.Error{Class: lbapi.Incompatible}, unread: true},
+		"it was silent, and its answer is no":              {quiet: true, err: &lbapi.Error{Class: lbapi.ApplyFailed, Err: status.Error(codes.Aborted, "no")}, unread: true},
+		"it was silent, and nobody asked it":               {quiet: true, err: &lbapi.Error{Class: lbapi.InvalidPlan}, silent: true},
 		"it is followed, and cannot be believed":           {status: &lbapi.Status{Generation: 1}, followed: true, err: &lbapi.Error{Class: lbapi.Untrusted}, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +71,9 @@ func TestAnAgentThatIsFollowedIsNotSilentWhileItIsAtWork(t *testing.T) {
 }
 
 func TestAnAgentThatSaysMoreThanCanBeReadIsNotSilent(t *testing.T) {
-	for class, silent := range map[lbapi.Class]bool{lbapi.TooLarge: false, lbapi.Unreachable: true} {
+	for class, tc := range map[lbapi.Class]struct{ silent, unknown bool }{
+		lbapi.TooLarge: {}, lbapi.Incompatible: {unknown: true}, lbapi.Unreachable: {silent: true, unknown: true},
+	} {
 		t.Run(string(class), func(t *testing.T) {
 			g := NewWithT(t)
 			a := &agent{
@@ -73,9 +81,9 @@ func TestAnAgentThatSaysMoreThanCanBeReadIsNotSilent(t *testing.T) {
 				status: &lbapi.Status{Generation: 1},
 			}
 			a.observe(t.Context(), nil, &lbapi.Error{Class: class})
-			g.Expect(a.observed() == nil).To(Equal(silent))
+			g.Expect(a.observed() == nil).To(Equal(tc.unknown))
 			since, _ := a.silence()
-			g.Expect(!since.IsZero()).To(Equal(silent))
+			g.Expect(!since.IsZero()).To(Equal(tc.silent))
 		})
 	}
 }
