@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
 const (
@@ -26,7 +28,8 @@ const (
 )
 
 // publisher writes the addresses of Services into their status as soon as these are
-// carried, and whenever somebody takes them out again.
+// carried, and whenever somebody takes them out again. It tells owners of those that are
+// not what they wait for.
 type publisher struct {
 	kube     kubernetes.Interface
 	services corelisters.ServiceLister
@@ -34,6 +37,10 @@ type publisher struct {
 	clock    clock.WithTicker
 	// changed rings when something may be publishable.
 	changed bell
+	// latest returns the LoadBalancer as it was last seen.
+	latest func() *capstanv1.LoadBalancer
+	// waits are the Services that wait, by name.
+	waits map[string]*waiting
 }
 
 func (p *publisher) run(ctx context.Context) {
@@ -41,8 +48,15 @@ func (p *publisher) run(ctx context.Context) {
 		changed := p.changed.heard()
 		var again <-chan time.Time
 		stop := func() bool { return true }
+		wait := time.Duration(0)
 		if !p.publish(ctx) {
-			timer := p.clock.NewTimer(publishRetry)
+			wait = publishRetry
+		}
+		if next := p.tell(ctx); wait == 0 || next > 0 && next < wait {
+			wait = next
+		}
+		if wait > 0 {
+			timer := p.clock.NewTimer(wait)
 			again, stop = timer.C(), timer.Stop
 		}
 		select {

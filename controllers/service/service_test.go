@@ -69,6 +69,13 @@ var _ = Describe("A Service of type LoadBalancer", func() {
 		Expect(s.nodes(ctx)()).To(BeEmpty(), "nobody needs nodes to which nothing is sent")
 	})
 
+	It("is told what it waits for", func(ctx SpecContext) {
+		s := newSite(ctx)
+		loads.pause(s.namespace, true)
+		s.expose(ctx, "web")
+		Eventually(s.notes(ctx, "web"), "15s").Should(ContainElement("WaitingForLoadBalancer: Waiting for the load balancer to plan this Service"))
+	})
+
 	It("leaves alone what others apply to the LoadBalancer, and is left alone", func(ctx SpecContext) {
 		s := newSite(ctx)
 		s.expose(ctx, "web")

@@ -84,7 +84,7 @@ func (r *Reconciler) newSession(ctx context.Context, lb *capstanv1.LoadBalancer,
 	s.batch = newBatcher(r.Clock, s.write, s.isCarriedOut)
 	s.vips.allMet = s.batch.soon
 	balancer := &balancer{book: s.book, vips: s.vips, batch: s.batch, writer: s.writer, carried: s.carries, isGone: s.isGone}
-	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock}
+	s.publisher = &publisher{kube: kube, services: s.services, balancer: balancer, clock: r.Clock, latest: s.latest.Load}
 	s.keeper = &keeper{services: s.services, balancer: balancer, clock: r.Clock, changed: &s.gone}
 	s.upstream = upstream{
 		cluster: lb.Spec.ClusterName, kube: kube, informers: s.informers, asked: make(chan struct{}),

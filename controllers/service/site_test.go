@@ -266,12 +266,21 @@ func (s *site) purposes(ctx context.Context) []string {
 
 // warnings are what the events of a Service say that are not Normal.
 func (s *site) warnings(ctx context.Context, name string) func() []string {
+	return s.events(ctx, name, corev1.EventTypeWarning)
+}
+
+// notes are what the other ones say.
+func (s *site) notes(ctx context.Context, name string) func() []string {
+	return s.events(ctx, name, corev1.EventTypeNormal)
+}
+
+func (s *site) events(ctx context.Context, name, kind string) func() []string {
 	return func() []string {
 		list, err := s.CoreV1().Events("default").List(ctx, metav1.ListOptions{})
 		Expect(err).NotTo(HaveOccurred())
 		var notes []string
 		for _, e := range list.Items {
-			if e.InvolvedObject.Name == name && e.Type == corev1.EventTypeWarning {
+			if e.InvolvedObject.Name == name && e.Type == kind {
 				notes = append(notes, fmt.Sprintf("%s: %s", e.Reason, e.Message))
 			}
 		}
