@@ -2,28 +2,17 @@ package addon_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"errors"
-	"net"
-	"net/http"
-	"net/http/httptest"
 
-	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/fabric/guest/kubeapi"
 	"github.com/capstan-k8s/capstan/internal/testenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/workloadapi"
 )
 
 // site is a WorkloadCluster in a namespace of its own, and its workload cluster.
@@ -86,30 +75,8 @@ func (s *site) connect(to client.Client) {
 // simulatedAPI starts an API server as simulated guests have it.
 func simulatedAPI() client.Client {
 	GinkgoHelper()
-	handler := kubeapi.NewServer(kubeapi.Options{
-		Store: kubeapi.NewStore(clock.RealClock{}, nil), Clock: clock.RealClock{}, Log: logr.Discard(), Version: testenv.Version,
-		Available: func() error { return nil },
-		Sign: func(*x509.CertificateRequest, *certificatesv1.CertificateSigningRequest) ([]byte, error) {
-			return nil, errors.New("nothing is signed here")
-		},
-		DialPod: func(context.Context, string, string, string) (net.Conn, error) {
-			return nil, errors.New("there are no pods")
-		},
-	})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// An administrator's certificate without the trouble of TLS.
-		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{Subject: pkix.Name{CommonName: "kubernetes-admin"}}}}}
-		handler.ServeHTTP(w, r)
-	}))
-	DeferCleanup(func() {
-		web.CloseClientConnections()
-		web.Close()
-	})
-	c, err := client.New(&rest.Config{Host: web.URL, QPS: -1}, client.Options{})
+	c, err := client.New(workloadapi.Start(GinkgoTB(), "default", "kube-system"), client.Options{})
 	Expect(err).NotTo(HaveOccurred())
-	for _, name := range []string{"default", "kube-system"} {
-		Expect(c.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
-	}
 	return c
 }
 

@@ -2,35 +2,25 @@ package service_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/http/httptest"
 
-	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/fabric/guest/kubeapi"
 	"github.com/capstan-k8s/capstan/internal/testenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/workloadapi"
 )
 
 // site is a workload cluster with an API server of its own, and what it has in the
@@ -90,31 +80,8 @@ func (s *site) apply(ctx context.Context, replicas int32) {
 // startAPI starts the cluster's API server.
 func (s *site) startAPI() {
 	GinkgoHelper()
-	handler := kubeapi.NewServer(kubeapi.Options{
-		Store: kubeapi.NewStore(clock.RealClock{}, nil), Clock: clock.RealClock{}, Log: logr.Discard(), Version: testenv.Version,
-		Available: func() error { return nil },
-		Sign: func(*x509.CertificateRequest, *certificatesv1.CertificateSigningRequest) ([]byte, error) {
-			return nil, errors.New("nothing is signed here")
-		},
-		DialPod: func(context.Context, string, string, string) (net.Conn, error) {
-			return nil, errors.New("there are no pods")
-		},
-	})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// An administrator's certificate without the trouble of TLS.
-		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{Subject: pkix.Name{CommonName: "kubernetes-admin"}}}}}
-		handler.ServeHTTP(w, r)
-	}))
-	DeferCleanup(func() {
-		web.CloseClientConnections()
-		web.Close()
-	})
-	s.config = &rest.Config{Host: web.URL, QPS: -1}
+	s.config = workloadapi.Start(GinkgoTB(), "default", "team")
 	s.Interface = kubernetes.NewForConfigOrDie(s.config)
-	for _, name := range []string{"default", "team"} {
-		_, err := s.CoreV1().Namespaces().Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-		Expect(err).NotTo(HaveOccurred())
-	}
 }
 
 // newNode makes a node, and the VM that it is unless it says that it is another one.

@@ -18,7 +18,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/bootstrap"
-	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660/isotest"
+	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -107,10 +107,11 @@ mbLGQUYnAiEAyn07Lzs0UAwly/+7wZSgaPGOzTHgLCPFsJS45x1Nmzg=
 
 // read reads a seed back.
 func read(g Gomega, seed []byte) map[string][]byte {
-	label, files, err := isotest.Read(seed)
+	disc, err := iso9660.Read(seed, 1<<20)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(label).To(Equal("cidata"))
-	return files
+	g.Expect(disc.Label).To(Equal("cidata"))
+	g.Expect(disc.TooLarge).To(BeEmpty())
+	return disc.Files
 }
 
 type part struct {

@@ -10,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660"
-	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660/isotest"
 )
 
 func TestPropertyWhatWasWrittenIsReadBack(t *testing.T) {
@@ -28,7 +27,8 @@ func TestPropertyWhatWasWrittenIsReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		label, got, err := isotest.Read(image)
+		disc, err := iso9660.Read(image, int64(len(image)))
+		label, got := disc.Label, disc.Files
 		if err != nil || label != "cidata" || len(got) != len(want) {
 			t.Fatalf("label %q, %d files, want %d: %v", label, len(got), len(want), err)
 		}

@@ -1,20 +1,16 @@
 package machinectr
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/iso9660"
+	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660"
 )
 
 const (
@@ -160,69 +156,21 @@ func empty(folder string) error {
 	return err
 }
 
-// readSeed returns the files of a NoCloud disc. A malformed one must not take
-// the agent down.
-func readSeed(disc []byte) (files map[string][]byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			files, err = nil, fmt.Errorf("the disc cannot be read: %v", r)
-		}
-	}()
-	fs, err := iso9660.Read(file.New(&memory{Reader: bytes.NewReader(disc)}, true), int64(len(disc)), 0, 0)
+// readSeed returns the files of a NoCloud disc.
+func readSeed(disc []byte) (map[string][]byte, error) {
+	is, err := iso9660.Read(disc, maxSeedFile)
 	if err != nil {
-		return nil, fmt.Errorf("the disc is not of ISO 9660: %w", err)
+		return nil, err
 	}
-	if label := strings.TrimRight(fs.Label(), " \x00"); !strings.EqualFold(label, seedLabel) {
-		return nil, fmt.Errorf("the disc's label is %q, not %q", label, seedLabel)
+	if !strings.EqualFold(is.Label, seedLabel) {
+		return nil, fmt.Errorf("the disc's label is %q, not %q", is.Label, seedLabel)
 	}
-	entries, err := fs.ReadDir(".")
-	if err != nil {
-		return nil, fmt.Errorf("read the disc's folder: %w", err)
-	}
-	files = map[string][]byte{}
-	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil {
-			return nil, fmt.Errorf("read what the disc says of a file: %w", err)
-		}
+	files := map[string][]byte{}
+	for name, content := range is.Files {
 		// Without Rock Ridge, Linux shows names in lower case.
-		name := strings.ToLower(entry.Name())
-		if entry.IsDir() || info.Size() > maxSeedFile || name != filepath.Base(name) {
-			continue
-		}
-		if files[name], err = fs.ReadFile(entry.Name()); err != nil {
-			return nil, fmt.Errorf("read a file of the disc: %w", err)
+		if name = strings.ToLower(name); name == filepath.Base(name) {
+			files[name] = content
 		}
 	}
 	return files, nil
 }
-
-// memory is a disc in memory, in the form that the library reads.
-type memory struct{ *bytes.Reader }
-
-// Stat implements fs.File.
-func (m *memory) Stat() (fs.FileInfo, error) { return discInfo{size: m.Size()}, nil }
-
-// Close implements fs.File.
-func (m *memory) Close() error { return nil }
-
-// discInfo tells of a disc that is no file.
-type discInfo struct{ size int64 }
-
-// Name implements fs.FileInfo, as the methods below do.
-func (i discInfo) Name() string { return seedLabel }
-
-// Size is the size of the disc.
-func (i discInfo) Size() int64 { return i.size }
-
-// Mode is that of a file nobody writes to.
-func (i discInfo) Mode() fs.FileMode { return 0o400 }
-
-// ModTime is not known.
-func (i discInfo) ModTime() time.Time { return time.Time{} }
-
-// IsDir tells that it is a file.
-func (i discInfo) IsDir() bool { return false }
-
-// Sys has nothing to tell.
-func (i discInfo) Sys() any { return nil }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/bootstrap"
 	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660"
-	"github.com/capstan-k8s/capstan/internal/bootstrap/iso9660/isotest"
 	"github.com/capstan-k8s/capstan/internal/fabric/guest"
 )
 
@@ -90,16 +89,16 @@ func TestAKubeletThatNobodyStartsStaysDown(t *testing.T) {
 
 // altered is a seed one of whose files was changed by hand.
 func altered(g *WithT, seed []byte, name string, change func(string) string) []byte {
-	label, contents, err := isotest.Read(seed)
+	disc, err := iso9660.Read(seed, 1<<20)
 	g.Expect(err).NotTo(HaveOccurred())
 	var files []iso9660.File
-	for file, content := range contents {
+	for file, content := range disc.Files {
 		if file == name {
 			content = []byte(change(string(content)))
 		}
 		files = append(files, iso9660.File{Name: file, Content: content})
 	}
-	image, err := iso9660.Image(label, files)
+	image, err := iso9660.Image(disc.Label, files)
 	g.Expect(err).NotTo(HaveOccurred())
 	return image
 }
