@@ -44,6 +44,8 @@ type Reconciler struct {
 	// Resync is how often everything is applied again, so that what others changed or
 	// deleted is mended.
 	Resync time.Duration
+	// MostBytes bounds the manifests of all addons of a cluster together, as text.
+	MostBytes int
 
 	writer  *conditions.Writer
 	applied memory
@@ -52,6 +54,9 @@ type Reconciler struct {
 
 // DefaultResync is how often drift is mended.
 const DefaultResync = 10 * time.Minute
+
+// DefaultMostBytes is far more than any known set of addons has.
+const DefaultMostBytes = 16 << 20
 
 // longest bounds one round with a workload cluster.
 const longest = 5 * time.Minute

@@ -7,13 +7,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/addons"
 )
 
-// Bounds of manifests as text. What is read of one takes several times as much.
-const (
-	// mostBytes are those of all addons of a cluster.
-	mostBytes = 16 << 20
-	// keptBytes are those of which is kept what was read, for all clusters.
-	keptBytes = 16 << 20
-)
+// keptBytes are the bytes of manifests of which is kept what was read, for all
+// clusters. What is read of one takes several times as much.
+const keptBytes = 16 << 20
 
 // parsed keeps addons as they were read from ConfigMaps, those used last. They are
 // shared: nobody changes them. It is safe for concurrent use.

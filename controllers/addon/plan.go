@@ -136,8 +136,8 @@ func (r *Reconciler) read(ctx context.Context, s *scope, spec *capstanv1.AddonMa
 		heads = append(heads, head)
 	}
 	if read := r.parsed.get(keyOf(spec, heads)); read != nil {
-		if s.bytes += read.bytes; s.bytes > mostBytes {
-			one.tooLarge()
+		if s.bytes += read.bytes; s.bytes > r.MostBytes {
+			one.tooLarge(r.MostBytes)
 			return nil, nil
 		}
 		return read, nil
@@ -149,8 +149,8 @@ func (r *Reconciler) read(ctx context.Context, s *scope, spec *capstanv1.AddonMa
 		if there, err := r.get(ctx, s.wlc.Namespace, ref.Name, configMap, one); !there {
 			return nil, err
 		}
-		if s.bytes += addons.Size(configMap); s.bytes > mostBytes {
-			one.tooLarge()
+		if s.bytes += addons.Size(configMap); s.bytes > r.MostBytes {
+			one.tooLarge(r.MostBytes)
 			return nil, nil
 		}
 		configMaps, heads[i] = append(configMaps, configMap), configMap
@@ -185,8 +185,8 @@ func (r *Reconciler) get(ctx context.Context, namespace, name string, into clien
 }
 
 // tooLarge tells that the addons up to this one are too large together.
-func (s *step) tooLarge() {
-	s.waits(capstanv1.ReasonInvalidManifests, "with it the addons of the cluster have manifests of more than %d MiB in all", mostBytes>>20)
+func (s *step) tooLarge(most int) {
+	s.waits(capstanv1.ReasonInvalidManifests, "with it the addons of the cluster have manifests of more than %d MiB in all", most>>20)
 }
 
 // keyOf says all that an addon is made from.

@@ -32,16 +32,16 @@ var _ = Describe("The manifests of addons", func() {
 
 	It("are bounded for all addons of a cluster together", func(ctx SpecContext) {
 		s := newSite(ctx, func(c *cluster) {
-			for i := range 20 {
+			for i := range 6 {
 				c.Spec.Addons.Manifests = append(c.Spec.Addons.Manifests, capstanv1.AddonManifests{
 					Name: fmt.Sprintf("app-%02d", i), ConfigMapRefs: []capstanv1.ConfigMapReference{{Name: "large"}},
 				})
 			}
 		})
-		s.manifests(ctx, "large", settings+"# "+strings.Repeat("x", 1000<<10)+"\n")
+		s.manifests(ctx, "large", settings+"# "+strings.Repeat("x", 200<<10)+"\n")
 		s.expectAddon(ctx, "app-00", metav1.ConditionTrue, "Ready", "1 object")
-		s.expectAddon(ctx, "app-15", metav1.ConditionFalse, "WaitingForAddons", "waiting for addon app-01")
-		s.expectAddon(ctx, "app-19", metav1.ConditionFalse, "InvalidManifests", "with it the addons of the cluster have manifests of more than 16 MiB in all")
+		s.expectAddon(ctx, "app-04", metav1.ConditionFalse, "WaitingForAddons", "waiting for addon app-01")
+		s.expectAddon(ctx, "app-05", metav1.ConditionFalse, "InvalidManifests", "with it the addons of the cluster have manifests of more than 1 MiB in all")
 		testenv.Update(ctx, env, s.wlc, withManifests())
 		s.expectNoAddons(ctx)
 	})

@@ -31,6 +31,10 @@ func TestAddon(t *testing.T) {
 // resync is short enough for a spec to see that drift is mended.
 const resync = 2 * time.Second
 
+// mostBytes is little enough for a spec to go beyond it soon: under the race detector
+// the deployed bound takes a minute to read.
+const mostBytes = 1 << 20
+
 // The management API server and the manager that all specs share.
 var (
 	env    *testenv.Env
@@ -43,7 +47,7 @@ var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
 		return (&addon.Reconciler{
-			Client: mgr.GetClient(), Live: read.from(mgr.GetAPIReader()), Events: heard, Connections: remote, Clock: clock.RealClock{}, Resync: resync,
+			Client: mgr.GetClient(), Live: read.from(mgr.GetAPIReader()), Events: heard, Connections: remote, Clock: clock.RealClock{}, Resync: resync, MostBytes: mostBytes,
 		}).SetupWithManager(ctx, mgr, testenv.Controller())
 	})
 })
