@@ -54,7 +54,7 @@ bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts,
 
 .PHONY: bench-lb
 bench-lb: build ## Measure takeovers of a VIP, planned changes under 5,000 connections a second, and Services
-	hack/lb-packages.sh; assets=$$(hack/kube-assets.sh); exec bin/lb -assets "$$assets" $(LB_FLAGS)
+	hack/packages.sh lb; assets=$$(hack/kube-assets.sh); exec bin/lb -assets "$$assets" $(LB_FLAGS)
 
 .PHONY: image
 image: ## Make the Linux node image, from Debian packages and Go modules (needs root)

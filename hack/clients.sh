@@ -6,7 +6,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-hack/lb-packages.sh curl
+hack/packages.sh lb curl
 # Where Debian has HAProxy, which is not in every root's PATH.
 PATH=$PATH:/usr/sbin:/sbin
 KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-hack/image-packages.sh check
+hack/packages.sh image-check
 source hack/env.sh
 
 mkdir -p bin .cache/image

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-hack/image-packages.sh
+hack/packages.sh image
 source hack/env.sh
 # Where Debian has sfdisk and its like, which is not in every root's PATH.
 export PATH=$PATH:/usr/sbin:/sbin

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-hack/lb-packages.sh
+hack/packages.sh lb
 
 # The race detector needs cgo.
 export CGO_ENABLED=1

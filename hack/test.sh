@@ -7,8 +7,8 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-hack/lb-packages.sh
-hack/machinectr-packages.sh
+hack/packages.sh --root-only lb
+hack/packages.sh --root-only machinectr
 KUBEBUILDER_ASSETS=$(hack/kube-assets.sh)
 export KUBEBUILDER_ASSETS
 

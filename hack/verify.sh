@@ -92,9 +92,7 @@ boundaries() {
 
 shell() {
   local files
-  if ! command -v shellcheck >/dev/null; then
-    apt-get install -qq -y shellcheck >/dev/null || { apt-get update -qq && apt-get install -qq -y shellcheck >/dev/null; }
-  fi
+  hack/packages.sh shell
   mapfile -t files < <(git grep --untracked -l -E '^#!(/usr/bin/env bash|/bin/(ba)?sh)' -- . ':!*.go')
   shellcheck -x "${files[@]}"
 }
@@ -104,11 +102,9 @@ shell() {
 settings() {
   local image=$root/images/lb guest=$work/guest program setting faults=0
   local -a units
-  if ! command -v systemd-analyze >/dev/null || ! command -v systemd-tmpfiles >/dev/null; then
-    apt-get install -qq -y --no-install-recommends systemd >/dev/null || {
-      echo "SKIPPED: there is no systemd-analyze here, and it cannot be installed"
-      return 0
-    }
+  if ! hack/packages.sh units; then
+    echo "SKIPPED: there is no systemd-analyze here, and it cannot be installed"
+    return 0
   fi
   mkdir -p "$guest"/etc/{systemd/system,tmpfiles.d} "$guest/usr/lib/systemd"
   cp -a /usr/lib/systemd/system "$guest/usr/lib/systemd/"

@@ -39,7 +39,7 @@ func start(t *testing.T) *cluster {
 	t.Helper()
 	g := NewWithT(t)
 	haproxy, err := exec.LookPath("haproxy")
-	g.Expect(err).NotTo(HaveOccurred(), "there is no HAProxy, and this test is of nothing else: hack/lb-packages.sh installs it")
+	g.Expect(err).NotTo(HaveOccurred(), "there is no HAProxy, and this test is of nothing else: hack/packages.sh lb installs it")
 	o := *options
 	o.Manifests, o.Hosts, o.Patience = manifests, hosts, patience
 	// The fabric says what it lacks, and does not start.
@@ -56,7 +56,7 @@ func start(t *testing.T) *cluster {
 func (c *cluster) users() (users [][]command, names []string) {
 	g := NewWithT(c.t)
 	curl, err := exec.LookPath("curl")
-	g.Expect(err).NotTo(HaveOccurred(), "there is no curl: hack/lb-packages.sh curl installs it")
+	g.Expect(err).NotTo(HaveOccurred(), "there is no curl: hack/packages.sh lb curl installs it")
 	text, err := os.ReadFile(c.kubeconfig)
 	g.Expect(err).NotTo(HaveOccurred())
 	config, trust, err := curlFiles(c.t.TempDir(), text)

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 func build() (lblab.Programs, error) {
 	for _, program := range []string{"haproxy", "keepalived", "nft"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return lblab.Programs{}, fmt.Errorf("%w: hack/lb-packages.sh installs it", err)
+			return lblab.Programs{}, fmt.Errorf("%w: hack/packages.sh lb installs it", err)
 		}
 	}
 	// Here it goes with the laboratory.

@@ -34,7 +34,7 @@ func needsMachine(t *testing.T) {
 	}
 	for _, program := range []string{"systemd-nspawn", "mksquashfs"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%v: run hack/machinectr-packages.sh, which installs what machine containers need", err)
+			t.Fatalf("%v: run hack/packages.sh machinectr, which installs what machine containers need", err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (s suite) Run() int {
 func build() error {
 	for _, program := range []string{"haproxy", "keepalived"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: hack/lb-packages.sh installs it", err)
+			return fmt.Errorf("%w: hack/packages.sh lb installs it", err)
 		}
 	}
 	var err error

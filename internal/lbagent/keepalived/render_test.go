@@ -91,7 +91,7 @@ func TestRenderedFiles(t *testing.T) {
 func TestKeepalivedFindsNoFaultWithWhatIsRendered(t *testing.T) {
 	program, err := exec.LookPath("keepalived")
 	if err != nil {
-		t.Skip("there is no keepalived here: hack/lb-packages.sh installs it")
+		t.Skip("there is no keepalived here: hack/packages.sh lb installs it")
 	}
 	cards, err := net.Interfaces()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
