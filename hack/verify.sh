@@ -53,7 +53,7 @@ modules() {
 # Everything of ours that the Windows agent links, tests included.
 windows() {
   export GOOS=windows GOARCH=amd64
-  go build -o "$work/capstan-agent.exe" ./cmd/capstan-agent
+  hack/build-agent.sh "$work/capstan-agent.exe"
   go list -deps ./cmd/capstan-agent | grep "^$module/" | xargs go vet
 }
 

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := agentcmd.Main(ctx, "capstan-agent", os.Args[1:], os.Stdout, os.Stderr)
+	code := agentcmd.Main(ctx, "capstan-agent", os.Args[1:], os.Stdout, os.Stderr, drivers()...)
 	stop()
 	os.Exit(code)
 }

@@ -23,6 +23,13 @@ func (l *Log) AddFlags(flags *flag.FlagSet) {
 	flags.StringVar(&l.format, "log-format", "text", "`format` of log lines: text or json")
 }
 
+// Level returns the least level that is logged, which New has judged.
+func (l *Log) Level() slog.Level {
+	var least slog.Level
+	_ = least.UnmarshalText([]byte(l.level))
+	return least
+}
+
 // New returns a logger that writes to w. An error names the flag and its values.
 func (l *Log) New(w io.Writer) (*slog.Logger, error) {
 	var least slog.Level

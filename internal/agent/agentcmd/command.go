@@ -8,14 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/capstan-k8s/capstan/internal/agent"
+	"github.com/capstan-k8s/capstan/internal/buildinfo"
 	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
-	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
 // Driver is a driver that a build of the agent has.
@@ -30,39 +27,84 @@ type Driver struct {
 	Open func(context.Context, *slog.Logger) (hostapi.Driver, error)
 }
 
+// Command is the agent as a program. Its zero value logs to standard error and
+// tells nobody that it listens.
+type Command struct {
+	// Program is the name that it was started under.
+	Program string
+	// Drivers are those that the build has.
+	Drivers []Driver
+	// Service is told by --help, where the agent can be a service of its host.
+	Service string
+	// Log makes the handler of log lines from the least level that is logged; nil
+	// means lines on standard error.
+	Log func(slog.Leveler) slog.Handler
+	// Guard keeps others out of the state folder, where the file system's mode bits
+	// cannot. It may be nil.
+	Guard func(dir string) error
+	// Listening is called once the manager can reach the agent. It may be nil.
+	Listening func()
+}
+
 // Main runs the command until ctx ends and returns its exit code. program is
 // the name it was started under.
 func Main(ctx context.Context, program string, args []string, stdout, stderr io.Writer, drivers ...Driver) int {
-	o, flags := newFlags(program, drivers)
-	flags.SetOutput(stderr)
-	switch err := flags.Parse(args); {
+	return Command{Program: program, Drivers: drivers}.Run(ctx, args, stdout, stderr)
+}
+
+// Run runs the command until ctx ends and returns its exit code.
+func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, flags, err := c.parse(args, stderr)
+	switch {
 	case errors.Is(err, flag.ErrHelp):
-		usage(stdout, program, flags, drivers)
+		c.usage(stdout, flags)
 		return cmdline.OK
 	case err != nil:
-		return cmdline.Misused(stderr, program, nil)
+		return c.misused(stderr, nil)
 	}
 	if flags.Arg(0) == "version" && flags.NArg() == 1 {
-		fmt.Fprintln(stdout, program, version())
+		fmt.Fprintln(stdout, c.Program, buildinfo.Version())
 		return cmdline.OK
 	}
 	if flags.NArg() > 0 {
-		return cmdline.Misused(stderr, program, fmt.Errorf("unknown command %q", flags.Arg(0)))
+		return c.misused(stderr, fmt.Errorf("unknown command %q", flags.Arg(0)))
 	}
 	log, err := o.log.New(stderr)
 	if err != nil {
-		return cmdline.Misused(stderr, program, err)
+		return c.misused(stderr, err)
 	}
-	driver, err := choose(o.driver, drivers)
+	if c.Log != nil {
+		log = slog.New(c.Log(o.log.Level()))
+	}
+	driver, err := choose(o.driver, c.Drivers)
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", program, err)
+		if c.Log != nil {
+			log.Error("agent ends", EventDriver.attr(), "error", err)
+		}
+		fmt.Fprintf(stderr, "%s: %v\n", c.Program, err)
 		return cmdline.Failure
 	}
-	if err := run(ctx, o, driver, log.With("host", o.name)); err != nil {
-		log.Error("agent ends", "error", err)
+	if err := c.serve(ctx, o, driver, log.With("host", o.name)); err != nil {
+		log.Error("agent ends", eventOf(err).attr(), "error", err)
 		return cmdline.Failure
 	}
 	return cmdline.OK
+}
+
+// parse reads the command line; the flag package has said on stderr what is wrong
+// with it.
+func (c Command) parse(args []string, stderr io.Writer) (*options, *flag.FlagSet, error) {
+	o, flags := newFlags(c.Program, c.Drivers)
+	flags.SetOutput(stderr)
+	return o, flags, flags.Parse(args)
+}
+
+// misused also tells the log, where that is not standard error.
+func (c Command) misused(stderr io.Writer, err error) int {
+	if c.Log != nil {
+		slog.New(c.Log(slog.LevelInfo)).Error("agent ends: its command line is wrong", EventUsage.attr(), "error", err)
+	}
+	return cmdline.Misused(stderr, c.Program, err)
 }
 
 func choose(name string, drivers []Driver) (Driver, error) {
@@ -85,54 +127,46 @@ func choose(name string, drivers []Driver) (Driver, error) {
 	return Driver{}, fmt.Errorf("this build has no driver %q: it has %q", name, names)
 }
 
-func run(ctx context.Context, o *options, chosen Driver, log *slog.Logger) error {
-	identity, err := pki.OpenAgent(pki.AgentOptions{StateDir: filepath.Join(o.stateDir, "identity"), Now: time.Now})
+func (c Command) serve(ctx context.Context, o *options, chosen Driver, log *slog.Logger) (err error) {
+	if c.Guard != nil {
+		if err := c.Guard(o.stateDir); err != nil {
+			return at(EventState, err)
+		}
+	}
+	release, err := claim(o.stateDir)
 	if err != nil {
-		return err
+		return at(EventState, err)
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	identity, err := openIdentity(o.stateDir)
+	if err != nil {
+		return at(EventState, err)
 	}
 	if err := arm(identity, o.tokenFile, log); err != nil {
-		return err
+		return at(EventToken, err)
 	}
 	driver, err := chosen.Open(ctx, log)
 	if err != nil {
-		return fmt.Errorf("open driver %s: %w", chosen.Name, err)
+		return at(EventDriver, fmt.Errorf("open driver %s: %w", chosen.Name, err))
 	}
 	a, err := agent.New(agent.Config{
-		Driver: driver, DriverName: chosen.Name, StateDir: o.stateDir, Version: version(), Log: log,
+		Driver: driver, DriverName: chosen.Name, StateDir: o.stateDir, Version: buildinfo.Version(), Log: log,
 	})
 	if err != nil {
-		return err
+		return at(EventJournal, err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen on %s: %w", o.listen, err), a.Close(ctx))
+		return at(EventListen, errors.Join(fmt.Errorf("listen on %s: %w", o.listen, err), a.Close(ctx)))
 	}
-	log.Info("agent listens", "address", listener.Addr().String(), "driver", chosen.Name,
-		"version", version(), "enrolled", identity.Enrolled(), "pin", identity.Pin().String())
-	return agent.Serve(ctx, listener, a, identity, log)
-}
-
-// arm makes an agent that is not enrolled wait for the manager that knows the
-// token. The file of a token that was used is not needed any more.
-func arm(identity *pki.Agent, file string, log *slog.Logger) error {
-	if identity.Enrolled() {
-		return nil
+	log.Info("agent listens", EventListens.attr(), "address", listener.Addr().String(), "driver", chosen.Name,
+		"version", buildinfo.Version(), "enrolled", identity.Enrolled(), "pin", identity.Pin().String())
+	if c.Listening != nil {
+		c.Listening()
 	}
-	if file == "" {
-		log.Warn("agent is not enrolled: unless it was given a token before, it needs --enrol-token-file")
-		return nil
+	err = agent.Serve(ctx, listener, a, identity, log)
+	if ctx.Err() != nil {
+		log.Info("agent has stopped", EventStops.attr())
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("read enrolment token: %w", err)
-	}
-	token, err := pki.ParseToken(string(text))
-	if err != nil {
-		return fmt.Errorf("read enrolment token from %s: %w", file, err)
-	}
-	if err := identity.Arm(token); err != nil {
-		return err
-	}
-	log.Info("agent waits for the manager that knows its enrolment token", "token", token.ID())
-	return nil
+	return at(EventServing, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -149,4 +150,78 @@ func TestAnAgentIsEnrolledServesAndStopsWithoutLosingItsIdentity(t *testing.T) {
 	g.Expect(hello().Host).To(Equal("hv-1"))
 	code, _ = stop()
 	g.Expect(code).To(Equal(0))
+}
+
+func TestTwoAgentsDoNotShareAStateFolder(t *testing.T) {
+	g := NewWithT(t)
+	state := filepath.Join(t.TempDir(), "state")
+	_, stop := agentProcess(t, agenttest.NewDriver("hv-1"), "--listen", "127.0.0.1:0", "--state-dir", state)
+	var stdout, stderr logtest.Text
+	second := []string{"--listen", "127.0.0.1:0", "--state-dir", state}
+	g.Expect(agentcmd.Main(t.Context(), "dev-agent", second, &stdout, &stderr, driver(agenttest.NewDriver("hv-1")))).To(Equal(1))
+	g.Expect(stderr.String()).To(And(ContainSubstring("is used by another agent on this host"), ContainSubstring("event=201")))
+	code, _ := stop()
+	g.Expect(code).To(Equal(0))
+
+	_, stop = agentProcess(t, agenttest.NewDriver("hv-1"), second...)
+	code, log := stop()
+	g.Expect(code).To(Equal(0), "the first has given it back")
+	g.Expect(log).To(And(ContainSubstring("event=200"), ContainSubstring("event=101")))
+}
+
+func TestWhatEndsAnAgentHasItsNumber(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("no token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		args  []string
+		guard error
+		want  agentcmd.Event
+	}{
+		"an open state folder":   {nil, errors.New("everybody may read it"), agentcmd.EventState},
+		"a damaged token":        {[]string{"--enrol-token-file", token}, nil, agentcmd.EventToken},
+		"an address in no form":  {[]string{"--listen", "nowhere"}, nil, agentcmd.EventListen},
+		"a driver it lacks":      {[]string{"--driver", "vmware"}, nil, agentcmd.EventDriver},
+		"a flag it lacks":        {[]string{"--lisen", ":1"}, nil, agentcmd.EventUsage},
+		"a command it lacks":     {[]string{"enrol"}, nil, agentcmd.EventUsage},
+		"a log level of its own": {[]string{"--log-level", "loud"}, nil, agentcmd.EventUsage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			var stdout, stderr, log logtest.Text
+			command := agentcmd.Command{
+				Program: "capstan-agent", Drivers: []agentcmd.Driver{driver(agenttest.NewDriver("hv-1"))},
+				Log:   func(slog.Leveler) slog.Handler { return slog.NewTextHandler(&log, nil) },
+				Guard: func(string) error { return test.guard },
+			}
+			g.Expect(command.Run(t.Context(), append([]string{"--state-dir", filepath.Join(t.TempDir(), "state")}, test.args...), &stdout, &stderr)).NotTo(Equal(0))
+			g.Expect(log.String()).To(ContainSubstring(fmt.Sprintf("event=%d ", int(test.want))))
+			g.Expect(agentcmd.Events()).To(ContainElement(test.want))
+		})
+	}
+}
+
+func TestATokenIsHandedOverOnceAndLeavesNothing(t *testing.T) {
+	g := NewWithT(t)
+	state, file := filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "token")
+	token := pki.NewToken()
+	g.Expect(os.WriteFile(file, []byte(token.Reveal()), 0o600)).To(Succeed())
+	done, err := agentcmd.TakeToken(state, file)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(done).To(ContainSubstring("token " + token.ID()))
+	g.Expect(file).NotTo(BeAnExistingFile())
+
+	manager := agenttest.NewManager(t, time.Now)
+	target := hostclient.Target{Name: "host-1"}
+	address, stop := agentProcess(t, agenttest.NewDriver("hv-1"), "--listen", "127.0.0.1:0", "--state-dir", state)
+	target.Address = address
+	g.Expect(hostclient.Enrol(t.Context(), target, manager, token, func(context.Context, pki.Pin) error { return nil })).To(Succeed())
+	g.Expect(os.WriteFile(file, []byte(token.Reveal()), 0o600)).To(Succeed())
+	_, err = agentcmd.TakeToken(state, file)
+	g.Expect(err).To(MatchError(ContainSubstring("is used by another agent")))
+	g.Expect(file).To(BeAnExistingFile(), "nobody has taken it")
+	stop()
+	g.Expect(agentcmd.TakeToken(state, file)).To(ContainSubstring("enrolled already"))
+	g.Expect(file).NotTo(BeAnExistingFile())
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/capstan-k8s/capstan/internal/cmdline"
@@ -26,7 +24,7 @@ func newFlags(program string, drivers []Driver) (*options, *flag.FlagSet) {
 	// Main prints the usage, to where it belongs.
 	flags.Usage = func() {}
 	flags.StringVar(&o.listen, "listen", ":7443", "`address` to listen on for the manager")
-	flags.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`folder` for the agent's identity and journal, for it alone")
+	flags.StringVar(&o.stateDir, "state-dir", DefaultStateDir(), "`folder` for the agent's identity and journal, for it alone")
 	flags.StringVar(&o.name, "name", hostName(), "`name` of this host in log lines")
 	flags.StringVar(&o.tokenFile, "enrol-token-file", "", "`file` with the one-time enrolment token; needed until the agent is enrolled")
 	flags.StringVar(&o.driver, "driver", "", "`name` of the driver; may be left out where the build has one")
@@ -39,7 +37,7 @@ func newFlags(program string, drivers []Driver) (*options, *flag.FlagSet) {
 	return o, flags
 }
 
-func usage(w io.Writer, program string, flags *flag.FlagSet, drivers []Driver) {
+func (c Command) usage(w io.Writer, flags *flag.FlagSet) {
 	fmt.Fprintf(w, `%[1]s stands between Capstan's manager and the hypervisor of this host.
 
 It listens for the manager, which dials it over mutual TLS 1.3, and remembers in
@@ -48,25 +46,30 @@ enrolment token that the manager was given for this host.
 
 Usage:
   %[1]s [flags]
-  %[1]s version
+%[2]s  %[1]s version
 
 Drivers:
-`, program)
-	for _, d := range drivers {
+`, c.Program, c.Service)
+	for _, d := range c.Drivers {
 		fmt.Fprintf(w, "  %-12s %s\n", d.Name, d.Summary)
 	}
-	if len(drivers) == 0 {
+	if len(c.Drivers) == 0 {
 		fmt.Fprintln(w, "  none: this build cannot serve a host and ends at once")
 	}
 	fmt.Fprintln(w, "\nFlags:")
 	cmdline.PrintFlags(w, flags, 26)
 }
 
-func defaultStateDir() string {
-	if runtime.GOOS == "windows" {
-		return filepath.Join(os.Getenv("ProgramData"), "Capstan", "agent")
+// DefaultStateDir is where the agent's state lies unless it is told otherwise.
+func DefaultStateDir() string {
+	if runtime.GOOS != "windows" {
+		return "/var/lib/capstan-agent"
 	}
-	return "/var/lib/capstan-agent"
+	data := os.Getenv("ProgramData")
+	if data == "" {
+		data = `C:\ProgramData`
+	}
+	return data + `\Capstan`
 }
 
 func hostName() string {
@@ -75,12 +78,4 @@ func hostName() string {
 		return ""
 	}
 	return strings.ToLower(name)
-}
-
-// version is the module's, as the build recorded it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

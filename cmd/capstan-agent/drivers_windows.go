@@ -1,0 +1,6 @@
+package main
+
+import "github.com/capstan-k8s/capstan/internal/agent/agentcmd"
+
+// drivers are those of the shipped agent.
+func drivers() []agentcmd.Driver { return nil }
