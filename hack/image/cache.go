@@ -3,13 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,8 +17,12 @@ import (
 // cache keeps what steps made, each in a folder named by step and key.
 type cache struct {
 	dir string
-	// mounts is the kernel's list of what is mounted; empty is that of this process.
+	// mounts is a pattern of the kernel's lists of what is mounted; empty is those of all processes.
 	mounts string
+	// used are the folders that this run asked for.
+	used map[string]bool
+	// names are what stays for others to find, and what each means after this run.
+	names map[string]string
 }
 
 // partial is how the names of folders begin that a step is filling.
@@ -31,6 +34,7 @@ func (c *cache) open(ctx context.Context) (release func(), err error) {
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return nil, fmt.Errorf("find cache: %w", err)
 	}
+	c.used, c.names = map[string]bool{}, map[string]string{}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make cache: %w", err)
 	}
@@ -82,6 +86,7 @@ func wait(ctx context.Context, file *os.File) error {
 // step returns the folder of a step and key, which make fills if it is not there.
 func (c *cache) step(ctx context.Context, name, key string, fill func(ctx context.Context, dir string) error) (string, error) {
 	dir := filepath.Join(c.dir, name+"-"+key)
+	c.used[dir] = true
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -102,31 +107,23 @@ func (c *cache) step(ctx context.Context, name, key string, fill func(ctx contex
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	fmt.Printf("image: %s, %.0f s\n", name, time.Since(began).Seconds())
-	return dir, c.prune(name, dir)
+	return dir, nil
 }
 
-// prune removes what a step made of other input, but for what is mounted.
-func (c *cache) prune(name, keep string) error {
-	old, err := filepath.Glob(filepath.Join(c.dir, name+"-"+strings.Repeat("?", keyLength)))
-	if err != nil {
-		return err
-	}
-	mounts, err := os.ReadFile(cmp.Or(c.mounts, "/proc/self/mountinfo"))
-	if err != nil {
-		return fmt.Errorf("see what is in use: %w", err)
-	}
-	for _, dir := range old {
-		if dir == keep || strings.Contains(string(mounts), filepath.Base(dir)) {
-			continue
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove what is outdated: %w", err)
+// name has a step's result found by a name that stays, once the run has come to its end.
+func (c *cache) name(name, target string) { c.names[name] = target }
+
+// finish gives the results their names, and removes what earlier runs made and nobody
+// needs any more. Until then whoever uses the results before has them whole.
+func (c *cache) finish() error {
+	for _, name := range slices.Sorted(maps.Keys(c.names)) {
+		if err := c.link(name, c.names[name]); err != nil {
+			return err
 		}
 	}
-	return nil
+	return c.prune()
 }
 
-// link gives a step's result a name that stays.
 func (c *cache) link(name, target string) error {
 	aside := filepath.Join(c.dir, partial+name)
 	relative, err := filepath.Rel(c.dir, target)
@@ -142,50 +139,45 @@ func (c *cache) link(name, target string) error {
 	return nil
 }
 
-const keyLength = 12
+// stepFolder is how folders of steps are called, also of those that are no longer taken.
+var stepFolder = regexp.MustCompile(fmt.Sprintf(`^[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{%d}$`, keyLength))
 
-// key is a hash over parts, each apart from the next.
-func key(parts ...string) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return hex.EncodeToString(h.Sum(nil))[:keyLength]
-}
-
-// digest is the SHA-256 of a file.
-func digest(file string) (string, error) {
-	f, err := os.Open(file)
+// prune removes the folders of steps that this run did not ask for, but for what has a
+// name, as disks have after a run that made none, and for what is mounted.
+func (c *cache) prune() error {
+	entries, err := os.ReadDir(c.dir)
 	if err != nil {
-		return "", err
+		return fmt.Errorf("see what is outdated: %w", err)
 	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", file, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// digestTree is a hash over the names, modes and content of the files below folders.
-func digestTree(dirs ...string) (string, error) {
-	var parts []string
-	for _, dir := range dirs {
-		err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			info, err := entry.Info()
-			if err != nil {
-				return err
-			}
-			sum, err := digest(file)
-			parts = append(parts, file, info.Mode().String(), sum)
-			return err
-		})
-		if err != nil {
-			return "", fmt.Errorf("read %s: %w", dir, err)
+	var named []string
+	for _, e := range entries {
+		if target, err := os.Readlink(filepath.Join(c.dir, e.Name())); err == nil {
+			named = append(named, strings.Split(target, "/")[0])
 		}
 	}
-	return key(parts...), nil
+	mounted := c.mounted()
+	for _, e := range entries {
+		dir := filepath.Join(c.dir, e.Name())
+		if !e.IsDir() || !stepFolder.MatchString(e.Name()) || c.used[dir] || slices.Contains(named, e.Name()) || strings.Contains(mounted, e.Name()) {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove what is outdated: %w", err)
+		}
+	}
+	return nil
+}
+
+// mounted is what the kernel says is mounted, for any process: containers have lists of
+// their own. A process that has gone meanwhile has nothing mounted.
+func (c *cache) mounted() string {
+	var all strings.Builder
+	// The one fault there is would be in the pattern.
+	lists, _ := filepath.Glob(cmp.Or(c.mounts, "/proc/[0-9]*/mountinfo"))
+	for _, list := range lists {
+		if text, err := os.ReadFile(list); err == nil {
+			all.Write(text)
+		}
+	}
+	return all.String()
 }

@@ -40,36 +40,90 @@ func TestAStepOfTheSameInputIsDoneOnce(t *testing.T) {
 	g.Expect(times).To(Equal(1))
 }
 
-func TestAStepOfOtherInputReplacesItsFormerResultAndNoOther(t *testing.T) {
+// run opens the folder of a cache, as each run does, and lets go of it.
+func run(t *testing.T, dir string, does func(c *cache)) {
+	t.Helper()
+	c := &cache{dir: dir}
+	release, err := c.open(t.Context())
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	defer release()
+	does(c)
+}
+
+// made is the folder of a step.
+func made(t *testing.T, c *cache, step, input string) string {
+	t.Helper()
+	times := 0
+	dir, err := c.step(t.Context(), step, key(input), writing(&times))
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return dir
+}
+
+func TestARunThatIsAtItsEndLeavesWhatItAskedFor(t *testing.T) {
 	g := NewWithT(t)
-	c, times := newCache(t), 0
-	former, err := c.step(t.Context(), "debian", key("1"), writing(&times))
-	g.Expect(err).NotTo(HaveOccurred())
-	other, err := c.step(t.Context(), "debian-of-another", key("1"), writing(&times))
-	g.Expect(err).NotTo(HaveOccurred())
-	current, err := c.step(t.Context(), "debian", key("2"), writing(&times))
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(times).To(Equal(3))
-	g.Expect(former).NotTo(BeAnExistingFile())
-	g.Expect(other).To(BeADirectory())
-	g.Expect(current).To(BeADirectory())
+	dir := t.TempDir()
+	var former, renamed, same string
+	run(t, dir, func(c *cache) {
+		former, same = made(t, c, "debian", "1"), made(t, c, "tree", "1")
+		renamed = made(t, c, "libraries-"+key("packages"), "1")
+		g.Expect(c.finish()).To(Succeed())
+	})
+	foreign := filepath.Join(dir, "mine-of-yesterday")
+	g.Expect(os.Mkdir(foreign, 0o700)).To(Succeed())
+	run(t, dir, func(c *cache) {
+		current := made(t, c, "debian", "2")
+		g.Expect(made(t, c, "tree", "1")).To(Equal(same))
+		g.Expect(former).To(BeADirectory(), "the run may fail yet, and somebody may use what it would replace")
+		g.Expect(c.finish()).To(Succeed())
+		g.Expect(former).NotTo(BeAnExistingFile())
+		g.Expect(renamed).NotTo(BeAnExistingFile(), "no step is called so any more")
+		for _, left := range []string{current, same, foreign} {
+			g.Expect(left).To(BeADirectory())
+		}
+	})
+}
+
+func TestAResultWithANameStaysUntilTheNameIsAnothers(t *testing.T) {
+	g := NewWithT(t)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "node.vhdx")
+	var disk string
+	run(t, dir, func(c *cache) {
+		disk = made(t, c, "disk", "1")
+		c.name("node.vhdx", filepath.Join(disk, "file"))
+		g.Expect(name).NotTo(BeAnExistingFile(), "the run is not at its end")
+		g.Expect(c.finish()).To(Succeed())
+	})
+	run(t, dir, func(c *cache) { g.Expect(c.finish()).To(Succeed()) })
+	g.Expect(filepath.EvalSymlinks(name)).To(Equal(filepath.Join(disk, "file")))
+	run(t, dir, func(c *cache) {
+		next := made(t, c, "disk", "2")
+		c.name("node.vhdx", filepath.Join(next, "file"))
+		g.Expect(filepath.EvalSymlinks(name)).To(Equal(filepath.Join(disk, "file")))
+		g.Expect(c.finish()).To(Succeed())
+		g.Expect(filepath.EvalSymlinks(name)).To(Equal(filepath.Join(next, "file")))
+		g.Expect(disk).NotTo(BeAnExistingFile())
+	})
 }
 
 func TestAResultThatMachinesRunOnStays(t *testing.T) {
 	g := NewWithT(t)
-	c, times := newCache(t), 0
-	used, err := c.step(t.Context(), "tree", key("1"), writing(&times))
-	g.Expect(err).NotTo(HaveOccurred())
-	c.mounts = filepath.Join(t.TempDir(), "mountinfo")
+	dir, kernel := t.TempDir(), t.TempDir()
+	var used string
+	run(t, dir, func(c *cache) { used = made(t, c, "tree", "1") })
 	line := "36 35 98:0 / /mnt rw - overlay overlay rw,lowerdir=" + used + ",upperdir=/tmp/upper,workdir=/tmp/work\n"
-	g.Expect(os.WriteFile(c.mounts, []byte(line), 0o600)).To(Succeed())
-	_, err = c.step(t.Context(), "tree", key("2"), writing(&times))
-	g.Expect(err).NotTo(HaveOccurred())
+	for process, mounts := range map[string]string{"1": "", "2": line} {
+		g.Expect(os.WriteFile(filepath.Join(kernel, process), []byte(mounts), 0o600)).To(Succeed())
+	}
+	finish := func(c *cache) {
+		c.mounts = filepath.Join(kernel, "*")
+		g.Expect(c.finish()).To(Succeed())
+	}
+	run(t, dir, finish)
 	g.Expect(used).To(BeADirectory())
 
-	g.Expect(os.WriteFile(c.mounts, nil, 0o600)).To(Succeed())
-	_, err = c.step(t.Context(), "tree", key("3"), writing(&times))
-	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(os.Remove(filepath.Join(kernel, "2"))).To(Succeed())
+	run(t, dir, finish)
 	g.Expect(used).NotTo(BeAnExistingFile())
 }
 
@@ -105,21 +159,4 @@ func TestASecondRunWaitsForTheFirst(t *testing.T) {
 	cancel()
 	_, err := (&cache{dir: c.dir}).open(ctx)
 	g.Expect(err).To(MatchError(context.Canceled))
-}
-
-func TestANameIsMovedToTheNewResult(t *testing.T) {
-	g := NewWithT(t)
-	c, times := newCache(t), 0
-	for _, input := range []string{"1", "2"} {
-		dir, err := c.step(t.Context(), "tree", key(input), writing(&times))
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(c.link("tree", dir)).To(Succeed())
-		g.Expect(filepath.EvalSymlinks(filepath.Join(c.dir, "tree"))).To(Equal(dir))
-	}
-}
-
-func TestPartsOfAKeyDoNotRunTogether(t *testing.T) {
-	g := NewWithT(t)
-	g.Expect(key("ab", "c")).NotTo(Equal(key("a", "bc")))
-	g.Expect(key("a")).To(HaveLen(keyLength))
 }

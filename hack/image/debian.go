@@ -59,18 +59,23 @@ func (b *builder) libraries(ctx context.Context, i containerImage) (string, erro
 // packages makes an archive of a file system with these packages and all that they need.
 func (b *builder) packages(ctx context.Context, step string, names []string, options ...string) (string, error) {
 	d := b.description.Debian
-	inputs := key(debianRecipe, d.Suite, strings.Join(names, ","), strings.Join(options, " "))
-	return b.cache.step(ctx, step, inputs, func(ctx context.Context, dir string) error {
+	sources := d.sources(b.mirror, b.securityMirror)
+	return b.cache.step(ctx, step, packagesKey(sources, names, options), func(ctx context.Context, dir string) error {
 		args := append([]string{"mmdebstrap", "--mode=root", "--architectures=amd64", "--include=" + strings.Join(names, ",")}, options...)
 		args = append(args, d.Suite, filepath.Join(dir, packagesFile), "-")
 		_, err := command{
 			// What it unpacks goes with the step's folder, also when it is killed.
 			env:   []string{"TMPDIR=" + dir, "SOURCE_DATE_EPOCH=0", "CAPSTAN_PACKAGE_LIST=" + filepath.Join(dir, packageList)},
-			stdin: strings.NewReader(d.sources(b.mirror, b.securityMirror)),
+			stdin: strings.NewReader(sources),
 			args:  append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}, args...),
 		}.run(ctx)
 		return err
 	})
+}
+
+// packagesKey also has where packages come from: a mirror may have those of another day.
+func packagesKey(sources string, names, options []string) string {
+	return key(debianRecipe, sources, strings.Join(names, ","), strings.Join(options, " "))
 }
 
 // sources is a sources.list. Mirrors may be left empty.

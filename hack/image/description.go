@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -94,11 +93,10 @@ func load(file string) (*description, error) {
 	return d, nil
 }
 
-// imageOf is the preloaded image of a repository's last element.
+// imageOf is the preloaded image of a short name.
 func (d *description) imageOf(name string) (containerImage, bool) {
 	for _, i := range d.ContainerImages {
-		repository, _, _ := strings.Cut(i.Name[strings.LastIndex(i.Name, "/")+1:], ":")
-		if repository == name {
+		if i.shortName() == name {
 			return i, true
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,7 +101,9 @@ func (b *builder) disks(ctx context.Context, tree string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, errors.Join(b.publish(dir, "node.qcow2"), b.publish(dir, "node.vhdx"))
+	b.publish(dir, "node.qcow2")
+	b.publish(dir, "node.vhdx")
+	return dir, nil
 }
 
 // writeDigest puts the checksum of a file beside it, as sha256sum writes and checks it.
@@ -115,8 +116,9 @@ func writeDigest(dir, file string) error {
 }
 
 // publish gives a file and its checksum names that stay.
-func (b *builder) publish(dir, file string) error {
-	return errors.Join(b.cache.link(file, filepath.Join(dir, file)), b.cache.link(file+".sha256", filepath.Join(dir, file+".sha256")))
+func (b *builder) publish(dir, file string) {
+	b.cache.name(file, filepath.Join(dir, file))
+	b.cache.name(file+".sha256", filepath.Join(dir, file+".sha256"))
 }
 
 // report says what came of it; the last line is for programs to read.

@@ -71,13 +71,18 @@ func (b *builder) run(ctx context.Context, path string, treeOnly bool) error {
 	if err != nil {
 		return err
 	}
+	var disks string
+	if !treeOnly {
+		if disks, err = b.disks(ctx, tree); err != nil {
+			return err
+		}
+	}
+	if err := b.cache.finish(); err != nil {
+		return err
+	}
 	if treeOnly {
 		fmt.Printf("RESULT tree=%s squashfs=%s seconds=%.0f\n", tree, packed, time.Since(began).Seconds())
 		return nil
-	}
-	disks, err := b.disks(ctx, tree)
-	if err != nil {
-		return err
 	}
 	return b.report(disks, time.Since(began))
 }

@@ -26,5 +26,6 @@ func (b *builder) squashfs(ctx context.Context, tree string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, squashfsFile), b.publish(dir, squashfsFile)
+	b.publish(dir, squashfsFile)
+	return filepath.Join(dir, squashfsFile), nil
 }

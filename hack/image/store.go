@@ -99,7 +99,7 @@ func (b *builder) store(ctx context.Context, programs []program) (store, error) 
 				if made.libraries[i.shortName()], err = b.libraries(ctx, i); err != nil {
 					return store{}, err
 				}
-				inputs = append(inputs, made.libraries[i.shortName()])
+				inputs = append(inputs, filepath.Base(made.libraries[i.shortName()]))
 			}
 		}
 	}

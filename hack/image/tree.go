@@ -13,20 +13,14 @@ import (
 //go:embed tree.go
 var treeRecipe string
 
-// fillTree unpacks the archive $2 to $1 and makes of it what every guest begins with:
-// nobody's, with the files of the folders from $4 on laid over it, and the units $3 on.
-const fillTree = `
-tree=$1 archive=$2 units=$3
-shift 3
-tar --extract --file "$archive" --directory "$tree" --numeric-owner --xattrs --xattrs-include='*'
-for files in "$@"; do
-	(cd "$files" && find . -type f -printf '%P\n') | while IFS= read -r file; do
-		mode=0644
-		[ ! -x "$files/$file" ] || mode=0755
-		install -D --owner=0 --group=0 --mode="$mode" "$files/$file" "$tree/$file"
-	done
-done
+// unpackTree unpacks the archive $2 to $1.
+const unpackTree = `tar --extract --file "$2" --directory "$1" --numeric-owner --xattrs --xattrs-include='*'`
 
+// finishTree makes of the tree $1 what every guest begins with: nobody's, with the
+// units $2 on.
+const finishTree = `
+umask 022
+tree=$1 units=$2
 chroot "$tree" systemctl --quiet enable $units
 # The load balancer has units of its own for these two; the rest is for machines that live long.
 chroot "$tree" systemctl --quiet mask haproxy.service keepalived.service apt-daily.timer apt-daily-upgrade.timer
@@ -61,7 +55,7 @@ var loadBalancerFiles = map[string]string{
 	"README.md":                   "usr/share/doc/capstan-lb/README.md",
 }
 
-// tree makes the root file system, and gives the stable names of what came of it.
+// tree makes the root file system.
 func (b *builder) tree(ctx context.Context) (string, error) {
 	programs, err := b.programs(ctx)
 	if err != nil {
@@ -83,12 +77,13 @@ func (b *builder) tree(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	overlay, lb := filepath.Join(b.description.dir, "files"), filepath.Join(b.root, "images", "lb")
-	files, err := digestTree(overlay, lb)
+	settings, lb := filepath.Join(b.description.dir, "files"), filepath.Join(b.root, "images", "lb")
+	files, err := digestTree(settings, lb)
 	if err != nil {
 		return "", err
 	}
-	inputs := key(treeRecipe, contentsRecipe, system, store.dir, built, files, fmt.Sprint(b.description.Debian), b.description.fstab())
+	inputs := key(treeRecipe, overlayRecipe, contentsRecipe, filepath.Base(system), filepath.Base(store.dir), built, files,
+		fmt.Sprint(b.description.Debian), b.description.fstab())
 	dir, err := b.cache.step(ctx, "tree", inputs, func(ctx context.Context, dir string) error {
 		// Beside the tree, under a name that the next run would clear away.
 		added := dir + ".files"
@@ -99,7 +94,13 @@ func (b *builder) tree(ctx context.Context) (string, error) {
 		if err := b.writeContents(filepath.Join(added, contentsFile), system, store, programs); err != nil {
 			return err
 		}
-		if _, err := isolated(ctx, nil, fillTree, dir, filepath.Join(system, packagesFile), strings.Join(enabled, " "), overlay, added); err != nil {
+		if _, err := isolated(ctx, nil, unpackTree, dir, filepath.Join(system, packagesFile)); err != nil {
+			return err
+		}
+		if err := overlay(ctx, dir, settings, added); err != nil {
+			return err
+		}
+		if _, err := isolated(ctx, nil, finishTree, dir, strings.Join(enabled, " ")); err != nil {
 			return err
 		}
 		return preload(ctx, store.dir, filepath.Join(dir, "var", "lib", "containerd"))
@@ -107,13 +108,9 @@ func (b *builder) tree(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for name, target := range map[string]string{
-		"tree": dir, "store": filepath.Join(store.dir, "containerd"), "contents.tsv": filepath.Join(dir, contentsFile),
-	} {
-		if err := b.cache.link(name, target); err != nil {
-			return "", err
-		}
-	}
+	b.cache.name("tree", dir)
+	b.cache.name("store", filepath.Join(store.dir, "containerd"))
+	b.cache.name("contents.tsv", filepath.Join(dir, contentsFile))
 	return dir, nil
 }
 
