@@ -58,7 +58,7 @@ func (c *check) run(ctx context.Context) (took time.Duration, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("first boot: %w", err)
 	}
-	if err := first.expected(); err != nil {
+	if err := first.expected(true); err != nil {
 		return 0, fmt.Errorf("first boot: %w", err)
 	}
 	fmt.Printf("first boot, with the seed: %.0f s to cloud-init's end: %v\n", took.Seconds(), first)
@@ -66,7 +66,7 @@ func (c *check) run(ctx context.Context) (took time.Duration, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("second boot: %w", err)
 	}
-	if err := second.expected(); err != nil {
+	if err := second.expected(false); err != nil {
 		return 0, fmt.Errorf("second boot, without the seed: %w", err)
 	}
 	fmt.Printf("second boot, without the seed: %.0f s: %v\n", again.Seconds(), second)

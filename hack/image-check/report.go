@@ -29,16 +29,23 @@ func (r report) String() string {
 		strings.Join(r["name"], " "), strings.Join(r["address"], " "), strings.Join(r["containerd"], " "), len(r["preloaded"]))
 }
 
-// expected says what is not as the seed asked for and the image promises.
-func (r report) expected() error {
-	var errs []error
-	for what, want := range map[string]string{
-		"name": guestName, "instance": guestID, "address": guestAddress, "gateway": guestGateway,
-		"containerd": "active", "swap": "0", "root": "ext4", "grown": "yes",
+// expected says what is not as the seed asked for and the image promises, in a boot with
+// the seed or without.
+func (r report) expected(seeded bool) error {
+	wanted := map[string][]string{
+		"name": {guestName}, "instance": {guestID}, "address": {guestAddress}, "gateway": {guestGateway},
+		"containerd": {"active"}, "crictl": {"answered"}, "swap": {"0"}, "root": {"ext4"}, "grown": {"yes"},
 		// No unit of the image may fail, whatever the seed makes of the guest.
-		"failed": "",
-	} {
-		if got := r[what]; !slices.Equal(got, []string{want}) {
+		"failed": {""},
+		// Without a seed there is nothing that cloud-init could have filled in.
+		"template": nil,
+	}
+	if seeded {
+		wanted["template"] = []string{guestID}
+	}
+	var errs []error
+	for what, want := range wanted {
+		if got := r[what]; !slices.Equal(got, want) {
 			errs = append(errs, fmt.Errorf("%s is %q, not %q", what, got, want))
 		}
 	}

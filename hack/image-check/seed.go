@@ -19,20 +19,25 @@ const (
 )
 
 // userData has the guest report on every boot, after cloud-init if that runs at all,
-// and switch itself off.
+// and switch itself off. What cloud-init made of the template is gone with the boot in
+// which it did; who it takes the guest for is asked of cloud-init itself.
 const userData = `## template: jinja
 #cloud-config
 write_files:
+- path: /run/image-check-template
+  content: "{{ ds.meta_data.instance_id }}"
 - path: /usr/local/sbin/image-check
   permissions: "0755"
   content: |
     #!/bin/sh
     say() { echo "image-check: $*" >/dev/ttyS0; }
     say "name $(hostname)"
-    say "instance {{ ds.meta_data.instance_id }}"
+    [ ! -e /run/image-check-template ] || say "template $(cat /run/image-check-template)"
+    say "instance $(cat /var/lib/cloud/data/instance-id)"
     say "address $(ip -4 -o address show dev eth0 | awk '{print $4}')"
     say "gateway $(ip -4 route show default | awk '{print $3}')"
     say "containerd $(systemctl is-active containerd)"
+    say "crictl $(crictl images --quiet >/dev/null 2>&1 && echo answered || echo unanswered)"
     for image in $(ctr --namespace k8s.io images list -q | grep -v ^sha256:); do say "preloaded $image"; done
     say "sshkey $(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)"
     say "failed $(systemctl list-units --failed --plain --no-legend | awk '{print $1}' | xargs)"
