@@ -7,7 +7,9 @@ require (
 	github.com/diskfs/go-diskfs v1.9.4
 	github.com/evanphx/json-patch/v5 v5.9.11
 	github.com/go-logr/logr v1.4.4
+	github.com/go-ole/go-ole v1.2.6
 	github.com/google/uuid v1.6.0
+	github.com/microsoft/wmi v0.34.0
 	github.com/onsi/ginkgo/v2 v2.32.0
 	github.com/onsi/gomega v1.42.1
 	github.com/prometheus/client_golang v1.23.2

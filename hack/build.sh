@@ -15,7 +15,7 @@ stamp=''
 [ -z "${VERSION:-}" ] || stamp="-X $module/internal/buildinfo.version=$VERSION"
 
 # Generators run from source, by hack/generate.sh.
-commands=$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./... | grep -v '/hack/capi-manifests$')
+commands=$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./... | grep -vE '/hack/(capi-manifests|wmi-schema)$')
 
 mkdir -p bin
 xargs go build -ldflags "-s -w $stamp" -o bin/ <<<"$commands"

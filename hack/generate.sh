@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes every generated file of the tree: deep copies, CRDs, RBAC and webhook manifests, protobuf code,
-# and Cluster API's manifests.
+# Cluster API's manifests, and the schemas of Windows' WMI classes.
 #
 #   hack/generate.sh [DIR]
 #
@@ -34,3 +34,4 @@ BUF_CACHE_DIR=$root/.cache/buf "$buf" generate --path internal --template "{
   output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 
 go run ./hack/capi-manifests
+go run ./hack/wmi-schema
