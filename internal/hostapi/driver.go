@@ -10,6 +10,13 @@ import "context"
 // verify the stamp of what they find and return a NotOwned error rather than
 // touch what is not theirs. All errors are of type *Error (see ClassOf).
 //
+// Of a guest's console a driver gives what it has without waiting for the guest,
+// the last 16 KiB or so, and nothing where its host has none: VM.Console explains
+// faults and decides nothing. A Hyper-V host has the console of a VM whose COM port
+// is a named pipe, as long as somebody reads that pipe; Linux writes to it with
+// console=ttyS0, and cloudbase-init with logging_serial_port_settings. KVP items
+// could carry VM.Init, but no service that images have today writes such an item.
+//
 // On a failover cluster every answer is for the whole cluster: NotFound means
 // that no node has it, and if the cluster could not be asked the error is
 // HostUnreachable.

@@ -60,6 +60,30 @@ const (
 	HeartbeatUnknown Heartbeat = "Unknown"
 )
 
+// InitState is how a guest's first configuration, the work of cloud-init or
+// cloudbase-init, stands.
+type InitState string
+
+// States of a first configuration.
+const (
+	// InitUnknown means that nothing tells: the host has no console of the guest,
+	// or nothing on it speaks of this.
+	InitUnknown InitState = ""
+	InitRunning InitState = "Running"
+	InitDone    InitState = "Done"
+	// InitFailed means that it has ended without what the seed asks for, which is
+	// not tried again.
+	InitFailed InitState = "Failed"
+)
+
+// GuestInit is how far a guest's first configuration is.
+type GuestInit struct {
+	State InitState `json:"state,omitempty"`
+	// Stage is the stage that it is in or failed in, by cloud-init's own name:
+	// init-local, init, modules:config, modules:final.
+	Stage string `json:"stage,omitempty"`
+}
+
 // VolumeFault is what is wrong with a cluster shared volume.
 type VolumeFault string
 
@@ -177,8 +201,13 @@ type VM struct {
 	// SeedAttached tells whether a seed DVD is attached or its file exists.
 	SeedAttached bool      `json:"seedAttached"`
 	Heartbeat    Heartbeat `json:"heartbeat"`
-	// Console is the last lines of the guest's console, where the host has them.
+	// Console is what the guest wrote to its console last. A driver gives the lines
+	// as they were written, where its host has them; an agent tells only those that
+	// explain something, without secrets. Of VMs in a list it tells none.
 	Console []string `json:"console,omitempty"`
+	// Init is how far the guest's first configuration is. Agents read it from the
+	// console; drivers leave it empty, unless their host can tell without.
+	Init GuestInit `json:"init,omitzero"`
 	// Operation is set while the agent works on the VM.
 	Operation *Operation `json:"operation,omitempty"`
 }

@@ -9,7 +9,7 @@ func VMToProto(vm VM) *hostpb.VM {
 		Processors: vm.Processors, MemoryMib: vm.MemoryMiB,
 		Disks: each(vm.Disks, diskStatusToProto), Nics: each(vm.NICs, nicStatusToProto),
 		SeedAttached: vm.SeedAttached, Heartbeat: string(vm.Heartbeat), Console: each(vm.Console, text),
-		Operation: OperationToProto(vm.Operation),
+		Init: initToProto(vm.Init), Operation: OperationToProto(vm.Operation),
 	}
 }
 
@@ -20,8 +20,17 @@ func VMFromProto(vm *hostpb.VM) VM {
 		State: State(vm.GetState()), Processors: vm.GetProcessors(), MemoryMiB: vm.GetMemoryMib(),
 		Disks: each(vm.GetDisks(), diskStatusFromProto), NICs: each(vm.GetNics(), nicStatusFromProto),
 		SeedAttached: vm.GetSeedAttached(), Heartbeat: Heartbeat(vm.GetHeartbeat()), Console: words(vm.GetConsole()),
+		Init:      GuestInit{State: InitState(vm.GetInit().GetState()), Stage: vm.GetInit().GetStage()},
 		Operation: OperationFromProto(vm.GetOperation()),
 	}
+}
+
+// initToProto leaves out what nothing is known of.
+func initToProto(i GuestInit) *hostpb.GuestInit {
+	if i == (GuestInit{}) {
+		return nil
+	}
+	return &hostpb.GuestInit{State: string(i.State), Stage: text(i.Stage)}
 }
 
 func stampToProto(s Stamp) *hostpb.Stamp {

@@ -474,6 +474,7 @@ type VM struct {
 	Heartbeat     string                 `protobuf:"bytes,11,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
 	Console       []string               `protobuf:"bytes,12,rep,name=console,proto3" json:"console,omitempty"`
 	Operation     *Operation             `protobuf:"bytes,13,opt,name=operation,proto3" json:"operation,omitempty"`
+	Init          *GuestInit             `protobuf:"bytes,14,opt,name=init,proto3" json:"init,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +600,65 @@ func (x *VM) GetOperation() *Operation {
 	return nil
 }
 
+func (x *VM) GetInit() *GuestInit {
+	if x != nil {
+		return x.Init
+	}
+	return nil
+}
+
+type GuestInit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	Stage         string                 `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestInit) Reset() {
+	*x = GuestInit{}
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestInit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestInit) ProtoMessage() {}
+
+func (x *GuestInit) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestInit.ProtoReflect.Descriptor instead.
+func (*GuestInit) Descriptor() ([]byte, []int) {
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GuestInit) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *GuestInit) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
 type Operation struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ref           string                 `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
@@ -613,7 +673,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[8]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +685,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[8]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +698,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{8}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Operation) GetRef() string {
@@ -696,7 +756,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[9]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +768,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[9]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +781,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{9}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ErrorDetail) GetClass() string {
@@ -762,7 +822,7 @@ type Tombstone struct {
 
 func (x *Tombstone) Reset() {
 	*x = Tombstone{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[10]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +834,7 @@ func (x *Tombstone) String() string {
 func (*Tombstone) ProtoMessage() {}
 
 func (x *Tombstone) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[10]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +847,7 @@ func (x *Tombstone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tombstone.ProtoReflect.Descriptor instead.
 func (*Tombstone) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{10}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Tombstone) GetStamp() *Stamp {
@@ -817,7 +877,7 @@ type Volume struct {
 
 func (x *Volume) Reset() {
 	*x = Volume{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[11]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +889,7 @@ func (x *Volume) String() string {
 func (*Volume) ProtoMessage() {}
 
 func (x *Volume) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[11]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +902,7 @@ func (x *Volume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume.ProtoReflect.Descriptor instead.
 func (*Volume) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{11}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Volume) GetName() string {
@@ -888,7 +948,7 @@ type HelloRequest struct {
 
 func (x *HelloRequest) Reset() {
 	*x = HelloRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[12]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +960,7 @@ func (x *HelloRequest) String() string {
 func (*HelloRequest) ProtoMessage() {}
 
 func (x *HelloRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[12]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +973,7 @@ func (x *HelloRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
 func (*HelloRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{12}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{13}
 }
 
 type HelloResponse struct {
@@ -930,7 +990,7 @@ type HelloResponse struct {
 
 func (x *HelloResponse) Reset() {
 	*x = HelloResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[13]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1002,7 @@ func (x *HelloResponse) String() string {
 func (*HelloResponse) ProtoMessage() {}
 
 func (x *HelloResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[13]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1015,7 @@ func (x *HelloResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
 func (*HelloResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{13}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HelloResponse) GetHost() string {
@@ -1008,7 +1068,7 @@ type InventoryRequest struct {
 
 func (x *InventoryRequest) Reset() {
 	*x = InventoryRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[14]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1080,7 @@ func (x *InventoryRequest) String() string {
 func (*InventoryRequest) ProtoMessage() {}
 
 func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[14]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1093,7 @@ func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryRequest.ProtoReflect.Descriptor instead.
 func (*InventoryRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{14}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{15}
 }
 
 type InventoryResponse struct {
@@ -1055,7 +1115,7 @@ type InventoryResponse struct {
 
 func (x *InventoryResponse) Reset() {
 	*x = InventoryResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[15]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1127,7 @@ func (x *InventoryResponse) String() string {
 func (*InventoryResponse) ProtoMessage() {}
 
 func (x *InventoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[15]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1140,7 @@ func (x *InventoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryResponse.ProtoReflect.Descriptor instead.
 func (*InventoryResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{15}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InventoryResponse) GetHost() string {
@@ -1171,7 +1231,7 @@ type StageImageRequest struct {
 
 func (x *StageImageRequest) Reset() {
 	*x = StageImageRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[16]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1243,7 @@ func (x *StageImageRequest) String() string {
 func (*StageImageRequest) ProtoMessage() {}
 
 func (x *StageImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[16]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1256,7 @@ func (x *StageImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageImageRequest.ProtoReflect.Descriptor instead.
 func (*StageImageRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{16}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StageImageRequest) GetImage() *ImageRef {
@@ -1229,7 +1289,7 @@ type StageImageResponse struct {
 
 func (x *StageImageResponse) Reset() {
 	*x = StageImageResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[17]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1301,7 @@ func (x *StageImageResponse) String() string {
 func (*StageImageResponse) ProtoMessage() {}
 
 func (x *StageImageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[17]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1314,7 @@ func (x *StageImageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageImageResponse.ProtoReflect.Descriptor instead.
 func (*StageImageResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{17}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StageImageResponse) GetImage() *Image {
@@ -1284,7 +1344,7 @@ type EnsureVMRequest struct {
 
 func (x *EnsureVMRequest) Reset() {
 	*x = EnsureVMRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[18]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1356,7 @@ func (x *EnsureVMRequest) String() string {
 func (*EnsureVMRequest) ProtoMessage() {}
 
 func (x *EnsureVMRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[18]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1369,7 @@ func (x *EnsureVMRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnsureVMRequest.ProtoReflect.Descriptor instead.
 func (*EnsureVMRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{18}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EnsureVMRequest) GetStamp() *Stamp {
@@ -1398,7 +1458,7 @@ type EnsureVMResponse struct {
 
 func (x *EnsureVMResponse) Reset() {
 	*x = EnsureVMResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[19]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1470,7 @@ func (x *EnsureVMResponse) String() string {
 func (*EnsureVMResponse) ProtoMessage() {}
 
 func (x *EnsureVMResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[19]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1483,7 @@ func (x *EnsureVMResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnsureVMResponse.ProtoReflect.Descriptor instead.
 func (*EnsureVMResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{19}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EnsureVMResponse) GetVm() *VM {
@@ -1442,7 +1502,7 @@ type GetVMRequest struct {
 
 func (x *GetVMRequest) Reset() {
 	*x = GetVMRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[20]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1514,7 @@ func (x *GetVMRequest) String() string {
 func (*GetVMRequest) ProtoMessage() {}
 
 func (x *GetVMRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[20]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1527,7 @@ func (x *GetVMRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVMRequest.ProtoReflect.Descriptor instead.
 func (*GetVMRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{20}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetVMRequest) GetId() string {
@@ -1486,7 +1546,7 @@ type GetVMResponse struct {
 
 func (x *GetVMResponse) Reset() {
 	*x = GetVMResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[21]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1558,7 @@ func (x *GetVMResponse) String() string {
 func (*GetVMResponse) ProtoMessage() {}
 
 func (x *GetVMResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[21]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1571,7 @@ func (x *GetVMResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVMResponse.ProtoReflect.Descriptor instead.
 func (*GetVMResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{21}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetVMResponse) GetVm() *VM {
@@ -1529,7 +1589,7 @@ type ListVMsRequest struct {
 
 func (x *ListVMsRequest) Reset() {
 	*x = ListVMsRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[22]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1601,7 @@ func (x *ListVMsRequest) String() string {
 func (*ListVMsRequest) ProtoMessage() {}
 
 func (x *ListVMsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[22]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1614,7 @@ func (x *ListVMsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVMsRequest.ProtoReflect.Descriptor instead.
 func (*ListVMsRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{22}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{23}
 }
 
 type ListVMsResponse struct {
@@ -1566,7 +1626,7 @@ type ListVMsResponse struct {
 
 func (x *ListVMsResponse) Reset() {
 	*x = ListVMsResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[23]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1638,7 @@ func (x *ListVMsResponse) String() string {
 func (*ListVMsResponse) ProtoMessage() {}
 
 func (x *ListVMsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[23]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1651,7 @@ func (x *ListVMsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVMsResponse.ProtoReflect.Descriptor instead.
 func (*ListVMsResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{23}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListVMsResponse) GetVms() []*VM {
@@ -1613,7 +1673,7 @@ type SetPowerRequest struct {
 
 func (x *SetPowerRequest) Reset() {
 	*x = SetPowerRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[24]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1685,7 @@ func (x *SetPowerRequest) String() string {
 func (*SetPowerRequest) ProtoMessage() {}
 
 func (x *SetPowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[24]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1698,7 @@ func (x *SetPowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPowerRequest.ProtoReflect.Descriptor instead.
 func (*SetPowerRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{24}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetPowerRequest) GetStamp() *Stamp {
@@ -1678,7 +1738,7 @@ type SetPowerResponse struct {
 
 func (x *SetPowerResponse) Reset() {
 	*x = SetPowerResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[25]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1750,7 @@ func (x *SetPowerResponse) String() string {
 func (*SetPowerResponse) ProtoMessage() {}
 
 func (x *SetPowerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[25]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1763,7 @@ func (x *SetPowerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPowerResponse.ProtoReflect.Descriptor instead.
 func (*SetPowerResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{25}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetPowerResponse) GetVm() *VM {
@@ -1722,7 +1782,7 @@ type DeleteVMRequest struct {
 
 func (x *DeleteVMRequest) Reset() {
 	*x = DeleteVMRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[26]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1794,7 @@ func (x *DeleteVMRequest) String() string {
 func (*DeleteVMRequest) ProtoMessage() {}
 
 func (x *DeleteVMRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[26]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1807,7 @@ func (x *DeleteVMRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVMRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVMRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{26}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteVMRequest) GetStamp() *Stamp {
@@ -1765,7 +1825,7 @@ type DeleteVMResponse struct {
 
 func (x *DeleteVMResponse) Reset() {
 	*x = DeleteVMResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[27]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1837,7 @@ func (x *DeleteVMResponse) String() string {
 func (*DeleteVMResponse) ProtoMessage() {}
 
 func (x *DeleteVMResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[27]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1850,7 @@ func (x *DeleteVMResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVMResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVMResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{27}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{28}
 }
 
 type GetOperationRequest struct {
@@ -1802,7 +1862,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[28]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1874,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[28]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1887,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{28}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetOperationRequest) GetRef() string {
@@ -1846,7 +1906,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[29]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +1918,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[29]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +1931,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{29}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -1890,7 +1950,7 @@ type BuryRequest struct {
 
 func (x *BuryRequest) Reset() {
 	*x = BuryRequest{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[30]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +1962,7 @@ func (x *BuryRequest) String() string {
 func (*BuryRequest) ProtoMessage() {}
 
 func (x *BuryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[30]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +1975,7 @@ func (x *BuryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuryRequest.ProtoReflect.Descriptor instead.
 func (*BuryRequest) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{30}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BuryRequest) GetTombstones() []*Tombstone {
@@ -1934,7 +1994,7 @@ type BuryResponse struct {
 
 func (x *BuryResponse) Reset() {
 	*x = BuryResponse{}
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[31]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2006,7 @@ func (x *BuryResponse) String() string {
 func (*BuryResponse) ProtoMessage() {}
 
 func (x *BuryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[31]
+	mi := &file_internal_hostapi_hostpb_host_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2019,7 @@ func (x *BuryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuryResponse.ProtoReflect.Descriptor instead.
 func (*BuryResponse) Descriptor() ([]byte, []int) {
-	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{31}
+	return file_internal_hostapi_hostpb_host_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BuryResponse) GetGone() []string {
@@ -2004,7 +2064,7 @@ const file_internal_hostapi_hostpb_host_proto_rawDesc = "" +
 	"file_bytes\x18\x05 \x01(\x03R\tfileBytes\";\n" +
 	"\tNICStatus\x12\x10\n" +
 	"\x03mac\x18\x01 \x01(\tR\x03mac\x12\x1c\n" +
-	"\taddresses\x18\x02 \x03(\tR\taddresses\"\xbf\x03\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"\xef\x03\n" +
 	"\x02VM\x12,\n" +
 	"\x05stamp\x18\x01 \x01(\v2\x16.capstan.host.v1.StampR\x05stamp\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -2022,7 +2082,11 @@ const file_internal_hostapi_hostpb_host_proto_rawDesc = "" +
 	" \x01(\bR\fseedAttached\x12\x1c\n" +
 	"\theartbeat\x18\v \x01(\tR\theartbeat\x12\x18\n" +
 	"\aconsole\x18\f \x03(\tR\aconsole\x128\n" +
-	"\toperation\x18\r \x01(\v2\x1a.capstan.host.v1.OperationR\toperation\"\xc5\x01\n" +
+	"\toperation\x18\r \x01(\v2\x1a.capstan.host.v1.OperationR\toperation\x12.\n" +
+	"\x04init\x18\x0e \x01(\v2\x1a.capstan.host.v1.GuestInitR\x04init\"7\n" +
+	"\tGuestInit\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\tR\x05stage\"\xc5\x01\n" +
 	"\tOperation\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\tR\x03ref\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x124\n" +
@@ -2147,7 +2211,7 @@ func file_internal_hostapi_hostpb_host_proto_rawDescGZIP() []byte {
 	return file_internal_hostapi_hostpb_host_proto_rawDescData
 }
 
-var file_internal_hostapi_hostpb_host_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_internal_hostapi_hostpb_host_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_internal_hostapi_hostpb_host_proto_goTypes = []any{
 	(*Stamp)(nil),                 // 0: capstan.host.v1.Stamp
 	(*ImageRef)(nil),              // 1: capstan.host.v1.ImageRef
@@ -2157,85 +2221,87 @@ var file_internal_hostapi_hostpb_host_proto_goTypes = []any{
 	(*DiskStatus)(nil),            // 5: capstan.host.v1.DiskStatus
 	(*NICStatus)(nil),             // 6: capstan.host.v1.NICStatus
 	(*VM)(nil),                    // 7: capstan.host.v1.VM
-	(*Operation)(nil),             // 8: capstan.host.v1.Operation
-	(*ErrorDetail)(nil),           // 9: capstan.host.v1.ErrorDetail
-	(*Tombstone)(nil),             // 10: capstan.host.v1.Tombstone
-	(*Volume)(nil),                // 11: capstan.host.v1.Volume
-	(*HelloRequest)(nil),          // 12: capstan.host.v1.HelloRequest
-	(*HelloResponse)(nil),         // 13: capstan.host.v1.HelloResponse
-	(*InventoryRequest)(nil),      // 14: capstan.host.v1.InventoryRequest
-	(*InventoryResponse)(nil),     // 15: capstan.host.v1.InventoryResponse
-	(*StageImageRequest)(nil),     // 16: capstan.host.v1.StageImageRequest
-	(*StageImageResponse)(nil),    // 17: capstan.host.v1.StageImageResponse
-	(*EnsureVMRequest)(nil),       // 18: capstan.host.v1.EnsureVMRequest
-	(*EnsureVMResponse)(nil),      // 19: capstan.host.v1.EnsureVMResponse
-	(*GetVMRequest)(nil),          // 20: capstan.host.v1.GetVMRequest
-	(*GetVMResponse)(nil),         // 21: capstan.host.v1.GetVMResponse
-	(*ListVMsRequest)(nil),        // 22: capstan.host.v1.ListVMsRequest
-	(*ListVMsResponse)(nil),       // 23: capstan.host.v1.ListVMsResponse
-	(*SetPowerRequest)(nil),       // 24: capstan.host.v1.SetPowerRequest
-	(*SetPowerResponse)(nil),      // 25: capstan.host.v1.SetPowerResponse
-	(*DeleteVMRequest)(nil),       // 26: capstan.host.v1.DeleteVMRequest
-	(*DeleteVMResponse)(nil),      // 27: capstan.host.v1.DeleteVMResponse
-	(*GetOperationRequest)(nil),   // 28: capstan.host.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),  // 29: capstan.host.v1.GetOperationResponse
-	(*BuryRequest)(nil),           // 30: capstan.host.v1.BuryRequest
-	(*BuryResponse)(nil),          // 31: capstan.host.v1.BuryResponse
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*GuestInit)(nil),             // 8: capstan.host.v1.GuestInit
+	(*Operation)(nil),             // 9: capstan.host.v1.Operation
+	(*ErrorDetail)(nil),           // 10: capstan.host.v1.ErrorDetail
+	(*Tombstone)(nil),             // 11: capstan.host.v1.Tombstone
+	(*Volume)(nil),                // 12: capstan.host.v1.Volume
+	(*HelloRequest)(nil),          // 13: capstan.host.v1.HelloRequest
+	(*HelloResponse)(nil),         // 14: capstan.host.v1.HelloResponse
+	(*InventoryRequest)(nil),      // 15: capstan.host.v1.InventoryRequest
+	(*InventoryResponse)(nil),     // 16: capstan.host.v1.InventoryResponse
+	(*StageImageRequest)(nil),     // 17: capstan.host.v1.StageImageRequest
+	(*StageImageResponse)(nil),    // 18: capstan.host.v1.StageImageResponse
+	(*EnsureVMRequest)(nil),       // 19: capstan.host.v1.EnsureVMRequest
+	(*EnsureVMResponse)(nil),      // 20: capstan.host.v1.EnsureVMResponse
+	(*GetVMRequest)(nil),          // 21: capstan.host.v1.GetVMRequest
+	(*GetVMResponse)(nil),         // 22: capstan.host.v1.GetVMResponse
+	(*ListVMsRequest)(nil),        // 23: capstan.host.v1.ListVMsRequest
+	(*ListVMsResponse)(nil),       // 24: capstan.host.v1.ListVMsResponse
+	(*SetPowerRequest)(nil),       // 25: capstan.host.v1.SetPowerRequest
+	(*SetPowerResponse)(nil),      // 26: capstan.host.v1.SetPowerResponse
+	(*DeleteVMRequest)(nil),       // 27: capstan.host.v1.DeleteVMRequest
+	(*DeleteVMResponse)(nil),      // 28: capstan.host.v1.DeleteVMResponse
+	(*GetOperationRequest)(nil),   // 29: capstan.host.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),  // 30: capstan.host.v1.GetOperationResponse
+	(*BuryRequest)(nil),           // 31: capstan.host.v1.BuryRequest
+	(*BuryResponse)(nil),          // 32: capstan.host.v1.BuryResponse
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
 }
 var file_internal_hostapi_hostpb_host_proto_depIdxs = []int32{
 	1,  // 0: capstan.host.v1.Image.ref:type_name -> capstan.host.v1.ImageRef
-	8,  // 1: capstan.host.v1.Image.operation:type_name -> capstan.host.v1.Operation
+	9,  // 1: capstan.host.v1.Image.operation:type_name -> capstan.host.v1.Operation
 	1,  // 2: capstan.host.v1.Disk.image:type_name -> capstan.host.v1.ImageRef
 	0,  // 3: capstan.host.v1.VM.stamp:type_name -> capstan.host.v1.Stamp
 	5,  // 4: capstan.host.v1.VM.disks:type_name -> capstan.host.v1.DiskStatus
 	6,  // 5: capstan.host.v1.VM.nics:type_name -> capstan.host.v1.NICStatus
-	8,  // 6: capstan.host.v1.VM.operation:type_name -> capstan.host.v1.Operation
-	32, // 7: capstan.host.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	9,  // 8: capstan.host.v1.Operation.err:type_name -> capstan.host.v1.ErrorDetail
-	0,  // 9: capstan.host.v1.Tombstone.stamp:type_name -> capstan.host.v1.Stamp
-	11, // 10: capstan.host.v1.InventoryResponse.volumes:type_name -> capstan.host.v1.Volume
-	2,  // 11: capstan.host.v1.InventoryResponse.images:type_name -> capstan.host.v1.Image
-	1,  // 12: capstan.host.v1.StageImageRequest.image:type_name -> capstan.host.v1.ImageRef
-	2,  // 13: capstan.host.v1.StageImageResponse.image:type_name -> capstan.host.v1.Image
-	0,  // 14: capstan.host.v1.EnsureVMRequest.stamp:type_name -> capstan.host.v1.Stamp
-	3,  // 15: capstan.host.v1.EnsureVMRequest.disks:type_name -> capstan.host.v1.Disk
-	4,  // 16: capstan.host.v1.EnsureVMRequest.nics:type_name -> capstan.host.v1.NIC
-	7,  // 17: capstan.host.v1.EnsureVMResponse.vm:type_name -> capstan.host.v1.VM
-	7,  // 18: capstan.host.v1.GetVMResponse.vm:type_name -> capstan.host.v1.VM
-	7,  // 19: capstan.host.v1.ListVMsResponse.vms:type_name -> capstan.host.v1.VM
-	0,  // 20: capstan.host.v1.SetPowerRequest.stamp:type_name -> capstan.host.v1.Stamp
-	33, // 21: capstan.host.v1.SetPowerRequest.timeout:type_name -> google.protobuf.Duration
-	7,  // 22: capstan.host.v1.SetPowerResponse.vm:type_name -> capstan.host.v1.VM
-	0,  // 23: capstan.host.v1.DeleteVMRequest.stamp:type_name -> capstan.host.v1.Stamp
-	8,  // 24: capstan.host.v1.GetOperationResponse.operation:type_name -> capstan.host.v1.Operation
-	10, // 25: capstan.host.v1.BuryRequest.tombstones:type_name -> capstan.host.v1.Tombstone
-	12, // 26: capstan.host.v1.HostAgent.Hello:input_type -> capstan.host.v1.HelloRequest
-	14, // 27: capstan.host.v1.HostAgent.Inventory:input_type -> capstan.host.v1.InventoryRequest
-	16, // 28: capstan.host.v1.HostAgent.StageImage:input_type -> capstan.host.v1.StageImageRequest
-	18, // 29: capstan.host.v1.HostAgent.EnsureVM:input_type -> capstan.host.v1.EnsureVMRequest
-	20, // 30: capstan.host.v1.HostAgent.GetVM:input_type -> capstan.host.v1.GetVMRequest
-	22, // 31: capstan.host.v1.HostAgent.ListVMs:input_type -> capstan.host.v1.ListVMsRequest
-	24, // 32: capstan.host.v1.HostAgent.SetPower:input_type -> capstan.host.v1.SetPowerRequest
-	26, // 33: capstan.host.v1.HostAgent.DeleteVM:input_type -> capstan.host.v1.DeleteVMRequest
-	28, // 34: capstan.host.v1.HostAgent.GetOperation:input_type -> capstan.host.v1.GetOperationRequest
-	30, // 35: capstan.host.v1.HostAgent.Bury:input_type -> capstan.host.v1.BuryRequest
-	13, // 36: capstan.host.v1.HostAgent.Hello:output_type -> capstan.host.v1.HelloResponse
-	15, // 37: capstan.host.v1.HostAgent.Inventory:output_type -> capstan.host.v1.InventoryResponse
-	17, // 38: capstan.host.v1.HostAgent.StageImage:output_type -> capstan.host.v1.StageImageResponse
-	19, // 39: capstan.host.v1.HostAgent.EnsureVM:output_type -> capstan.host.v1.EnsureVMResponse
-	21, // 40: capstan.host.v1.HostAgent.GetVM:output_type -> capstan.host.v1.GetVMResponse
-	23, // 41: capstan.host.v1.HostAgent.ListVMs:output_type -> capstan.host.v1.ListVMsResponse
-	25, // 42: capstan.host.v1.HostAgent.SetPower:output_type -> capstan.host.v1.SetPowerResponse
-	27, // 43: capstan.host.v1.HostAgent.DeleteVM:output_type -> capstan.host.v1.DeleteVMResponse
-	29, // 44: capstan.host.v1.HostAgent.GetOperation:output_type -> capstan.host.v1.GetOperationResponse
-	31, // 45: capstan.host.v1.HostAgent.Bury:output_type -> capstan.host.v1.BuryResponse
-	36, // [36:46] is the sub-list for method output_type
-	26, // [26:36] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	9,  // 6: capstan.host.v1.VM.operation:type_name -> capstan.host.v1.Operation
+	8,  // 7: capstan.host.v1.VM.init:type_name -> capstan.host.v1.GuestInit
+	33, // 8: capstan.host.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	10, // 9: capstan.host.v1.Operation.err:type_name -> capstan.host.v1.ErrorDetail
+	0,  // 10: capstan.host.v1.Tombstone.stamp:type_name -> capstan.host.v1.Stamp
+	12, // 11: capstan.host.v1.InventoryResponse.volumes:type_name -> capstan.host.v1.Volume
+	2,  // 12: capstan.host.v1.InventoryResponse.images:type_name -> capstan.host.v1.Image
+	1,  // 13: capstan.host.v1.StageImageRequest.image:type_name -> capstan.host.v1.ImageRef
+	2,  // 14: capstan.host.v1.StageImageResponse.image:type_name -> capstan.host.v1.Image
+	0,  // 15: capstan.host.v1.EnsureVMRequest.stamp:type_name -> capstan.host.v1.Stamp
+	3,  // 16: capstan.host.v1.EnsureVMRequest.disks:type_name -> capstan.host.v1.Disk
+	4,  // 17: capstan.host.v1.EnsureVMRequest.nics:type_name -> capstan.host.v1.NIC
+	7,  // 18: capstan.host.v1.EnsureVMResponse.vm:type_name -> capstan.host.v1.VM
+	7,  // 19: capstan.host.v1.GetVMResponse.vm:type_name -> capstan.host.v1.VM
+	7,  // 20: capstan.host.v1.ListVMsResponse.vms:type_name -> capstan.host.v1.VM
+	0,  // 21: capstan.host.v1.SetPowerRequest.stamp:type_name -> capstan.host.v1.Stamp
+	34, // 22: capstan.host.v1.SetPowerRequest.timeout:type_name -> google.protobuf.Duration
+	7,  // 23: capstan.host.v1.SetPowerResponse.vm:type_name -> capstan.host.v1.VM
+	0,  // 24: capstan.host.v1.DeleteVMRequest.stamp:type_name -> capstan.host.v1.Stamp
+	9,  // 25: capstan.host.v1.GetOperationResponse.operation:type_name -> capstan.host.v1.Operation
+	11, // 26: capstan.host.v1.BuryRequest.tombstones:type_name -> capstan.host.v1.Tombstone
+	13, // 27: capstan.host.v1.HostAgent.Hello:input_type -> capstan.host.v1.HelloRequest
+	15, // 28: capstan.host.v1.HostAgent.Inventory:input_type -> capstan.host.v1.InventoryRequest
+	17, // 29: capstan.host.v1.HostAgent.StageImage:input_type -> capstan.host.v1.StageImageRequest
+	19, // 30: capstan.host.v1.HostAgent.EnsureVM:input_type -> capstan.host.v1.EnsureVMRequest
+	21, // 31: capstan.host.v1.HostAgent.GetVM:input_type -> capstan.host.v1.GetVMRequest
+	23, // 32: capstan.host.v1.HostAgent.ListVMs:input_type -> capstan.host.v1.ListVMsRequest
+	25, // 33: capstan.host.v1.HostAgent.SetPower:input_type -> capstan.host.v1.SetPowerRequest
+	27, // 34: capstan.host.v1.HostAgent.DeleteVM:input_type -> capstan.host.v1.DeleteVMRequest
+	29, // 35: capstan.host.v1.HostAgent.GetOperation:input_type -> capstan.host.v1.GetOperationRequest
+	31, // 36: capstan.host.v1.HostAgent.Bury:input_type -> capstan.host.v1.BuryRequest
+	14, // 37: capstan.host.v1.HostAgent.Hello:output_type -> capstan.host.v1.HelloResponse
+	16, // 38: capstan.host.v1.HostAgent.Inventory:output_type -> capstan.host.v1.InventoryResponse
+	18, // 39: capstan.host.v1.HostAgent.StageImage:output_type -> capstan.host.v1.StageImageResponse
+	20, // 40: capstan.host.v1.HostAgent.EnsureVM:output_type -> capstan.host.v1.EnsureVMResponse
+	22, // 41: capstan.host.v1.HostAgent.GetVM:output_type -> capstan.host.v1.GetVMResponse
+	24, // 42: capstan.host.v1.HostAgent.ListVMs:output_type -> capstan.host.v1.ListVMsResponse
+	26, // 43: capstan.host.v1.HostAgent.SetPower:output_type -> capstan.host.v1.SetPowerResponse
+	28, // 44: capstan.host.v1.HostAgent.DeleteVM:output_type -> capstan.host.v1.DeleteVMResponse
+	30, // 45: capstan.host.v1.HostAgent.GetOperation:output_type -> capstan.host.v1.GetOperationResponse
+	32, // 46: capstan.host.v1.HostAgent.Bury:output_type -> capstan.host.v1.BuryResponse
+	37, // [37:47] is the sub-list for method output_type
+	27, // [27:37] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_internal_hostapi_hostpb_host_proto_init() }
@@ -2243,14 +2309,14 @@ func file_internal_hostapi_hostpb_host_proto_init() {
 	if File_internal_hostapi_hostpb_host_proto != nil {
 		return
 	}
-	file_internal_hostapi_hostpb_host_proto_msgTypes[18].OneofWrappers = []any{}
+	file_internal_hostapi_hostpb_host_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_hostapi_hostpb_host_proto_rawDesc), len(file_internal_hostapi_hostpb_host_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

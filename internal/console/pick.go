@@ -1,0 +1,98 @@
+package console
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// What is told of a console at most. The message of an event, which is the smallest
+// place that it is told at, has 1024 bytes.
+const (
+	maxLines = 8
+	maxLine  = 220
+	maxBytes = 800
+	// lastLines are told where few lines explain anything.
+	lastLines = 3
+)
+
+// explaining are the lines that explain, the most telling first. Of those that say
+// as much the first count, since what follows a fault is its consequence.
+var explaining = []*regexp.Regexp{
+	regexp.MustCompile(`error execution phase|^\[ERROR |Kernel panic|Out of memory: Killed|No space left on device|^firmware: |^boot: `),
+	regexp.MustCompile(`^\[(kubelet-check|api-check|control-plane-check|wait-control-plane|discovery)\] .*(not healthy|unhealthy|[Ff]ailed|error|timed out)`),
+	regexp.MustCompile(`Failed to run module|Failed loading yaml|[Uu]nhandled|DataSourceNone|\.py\[(ERROR|CRITICAL)\]|plugin '?\w+'? failed|^failed: `),
+	regexp.MustCompile(`^\[(FAILED|DEPEND)\] `),
+	regexp.MustCompile(`\.py\[WARNING\]|kubelet.*(failed|exited|[Ee]rr)`),
+	regexp.MustCompile(`(?i)\b(error|failed|failure|fatal|panic|cannot|unable|refused|denied|timed out|timeout|no such|not found)\b`),
+}
+
+// sayLittle are lines that look as if they explained something.
+var sayLittle = regexp.MustCompile(`^\[WARNING |stack trace of this error|^\[preflight\] (Some fatal|If you know)|^\[ +OK +\]`)
+
+// pick returns the lines that explain, in their order, or the last ones.
+func pick(lines []string) []string {
+	chosen := map[int]bool{}
+	room := maxBytes
+	choose := func(i int) {
+		cost := min(len(lines[i]), maxLine) + 1
+		if !chosen[i] && len(chosen) < maxLines && cost <= room && !slices.ContainsFunc(keys(chosen), func(j int) bool { return lines[j] == lines[i] }) {
+			chosen[i] = true
+			room -= cost
+		}
+	}
+	for _, explains := range explaining {
+		for i, line := range lines {
+			if explains.MatchString(line) && !sayLittle.MatchString(line) {
+				choose(i)
+			}
+		}
+	}
+	for i := len(lines) - 1; i >= 0 && len(chosen) < lastLines; i-- {
+		choose(i)
+	}
+	var out []string
+	for i, line := range lines {
+		if chosen[i] {
+			out = append(out, shorten(line))
+		}
+	}
+	return out
+}
+
+func keys(chosen map[int]bool) []int {
+	out := make([]int, 0, len(chosen))
+	for i := range chosen {
+		out = append(out, i)
+	}
+	return out
+}
+
+// bound keeps to what is told at most, of lines that somebody else has chosen.
+func bound(lines []string) []string {
+	var out []string
+	room := maxBytes
+	for _, line := range lines {
+		line = shorten(line)
+		if room -= len(line) + 1; len(out) == maxLines || room < 0 {
+			break
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+const cutMark = "..."
+
+// shorten cuts a line, never within a character.
+func shorten(line string) string {
+	if len(line) <= maxLine {
+		return line
+	}
+	end := maxLine - len(cutMark)
+	for !utf8.RuneStart(line[end]) {
+		end--
+	}
+	return strings.TrimSpace(line[:end]) + cutMark
+}

@@ -1,0 +1,165 @@
+package console
+
+import (
+	"regexp"
+	"strings"
+)
+
+// removed stands where a secret was.
+const removed = "[removed]"
+
+// secretForm is how secrets of one kind look. The part of a match that is the secret
+// is its first group, or all of it where there is none.
+type secretForm struct {
+	pattern *regexp.Regexp
+	// isSecret judges the secret and what stands before it; nil means that it is one.
+	isSecret func(before, text string) bool
+}
+
+const (
+	secretNames = `(?:pass(?:word|wd|phrase)?|[a-z_.-]*(?:_|-)?(?:token|secret)|secret[_-]?key|api[_-]?key|private[_-]?key|certificate[_-]?key|credentials?|authorization)` //nolint:gosec // names of secrets are none.
+	value       = `(\[removed\]|"[^"\n]*"|'[^'\n]*'|(?:bearer|basic) +[^\s,]+|[^\s,"'][^\s,]*)`
+)
+
+var secretForms = []secretForm{
+	// PEM, also if its end or its line breaks are missing.
+	{pattern: regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]+-----.*?-----END [A-Z0-9 ]+-----`)},
+	{pattern: regexp.MustCompile(`-----BEGIN [A-Z0-9 ]+-----[A-Za-z0-9+/=\s]*`)},
+	// A bootstrap token. Its characters are said by bootstraptoken.Pattern of kubeadm;
+	// whatever touches it does not save it.
+	{pattern: regexp.MustCompile(`[a-z0-9]{6}\.[a-z0-9]{16}`)},
+	// A certificate key, and whatever is as long.
+	{
+		pattern:  regexp.MustCompile(`[0-9a-fA-F]{64}`),
+		isSecret: func(before, _ string) bool { return !strings.HasSuffix(before, "sha256:") },
+	},
+	{pattern: regexp.MustCompile(`://([^/\s]+)@`)},
+	{pattern: regexp.MustCompile(`(?i)` + secretNames + `["']? *[:=] *` + value)},
+	{pattern: regexp.MustCompile(`(?i)--` + secretNames + `[ =]+` + value)},
+	{pattern: regexp.MustCompile(`(?i)\b(?:bearer|basic) +([A-Za-z0-9._~+/-]{8,}=*)`)},
+	{pattern: regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`), isSecret: func(_, text string) bool { return random(text) }},
+}
+
+// random tells text that looks like base64 of something random from names and
+// paths: all kinds of characters are in it, and each kind rarely lasts.
+func random(text string) bool {
+	var seen [4]bool
+	letters, changes, last := 0, 0, 0
+	for i := range len(text) {
+		kind := kindOf(text[i])
+		if kind == 0 {
+			continue
+		}
+		seen[kind] = true
+		letters++
+		if last != 0 && kind != last {
+			changes++
+		}
+		last = kind
+	}
+	return seen[1] && seen[2] && seen[3] && changes*10 >= letters*3
+}
+
+// kindOf is 1 for a small letter, 2 for a large one, 3 for a digit, and 0 for what
+// also separates words.
+func kindOf(c byte) int {
+	switch {
+	case c >= 'a' && c <= 'z':
+		return 1
+	case c >= 'A' && c <= 'Z':
+		return 2
+	case c >= '0' && c <= '9':
+		return 3
+	}
+	return 0
+}
+
+// mask marks the bytes of a text that are kept back.
+type mask struct {
+	text   string
+	hidden []bool
+}
+
+func newMask(lines []string) *mask {
+	text := strings.Join(lines, "\n")
+	return &mask{text: text, hidden: make([]bool, len(text))}
+}
+
+// without is the text without the bytes that are left out, and where each of the
+// others was.
+func (m *mask) without(leaveOut func(byte) bool) (text string, at []int) {
+	var b strings.Builder
+	for i := range len(m.text) {
+		if !leaveOut(m.text[i]) {
+			b.WriteByte(m.text[i])
+			at = append(at, i)
+		}
+	}
+	return b.String(), at
+}
+
+// hideForms hides what looks like a secret, on one line or wrapped.
+func (m *mask) hideForms() {
+	for _, s := range secretsIn(m.text) {
+		m.hide(s.from, s.to, nil)
+	}
+	unwrapped, at := m.without(func(c byte) bool { return c == '\n' })
+	for _, s := range secretsIn(unwrapped) {
+		m.hide(s.from, s.to, at)
+	}
+}
+
+func (m *mask) hide(from, to int, at []int) {
+	for i := from; i < to; i++ {
+		if at == nil {
+			m.hidden[i] = true
+			continue
+		}
+		m.hidden[at[i]] = true
+	}
+}
+
+// lines are the lines with a mark in place of what is hidden.
+func (m *mask) lines() []string {
+	var b strings.Builder
+	marked := false
+	for i := range len(m.text) {
+		c := m.text[i]
+		switch {
+		case c == '\n':
+			marked = false
+			b.WriteByte(c)
+		case c == ' ' && marked && i+1 < len(m.text) && m.hidden[i+1]:
+			// What only spaces part is one secret.
+		case !m.hidden[i]:
+			marked = false
+			b.WriteByte(c)
+		case !marked:
+			marked = true
+			b.WriteString(removed)
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return strings.Split(strings.ToValidUTF8(b.String(), ""), "\n")
+}
+
+// span is where something is in a text.
+type span struct{ from, to int }
+
+func secretsIn(text string) []span {
+	var found []span
+	for _, form := range secretForms {
+		for _, match := range form.pattern.FindAllStringSubmatchIndex(text, -1) {
+			s := span{match[0], match[1]}
+			if len(match) > 2 {
+				s = span{match[2], match[3]}
+			}
+			if form.isSecret == nil || form.isSecret(text[:s.from], text[s.from:s.to]) {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
+}
