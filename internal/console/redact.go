@@ -14,7 +14,15 @@ type secretForm struct {
 	pattern *regexp.Regexp
 	// isSecret judges the secret and what stands before it; nil means that it is one.
 	isSecret func(before, text string) bool
+	// endless secrets are known by what stands before them alone. They go on on the
+	// next line only where that is likely: else each would take a word with it that
+	// explains something.
+	endless bool
 }
+
+// wraps is how long a line is at least that somebody may have wrapped: the columns of
+// a terminal but for what names the writer.
+const wraps = 50
 
 const (
 	secretNames = `(?:pass(?:word|wd|phrase)?|[a-z_.-]*(?:_|-)?(?:token|secret)|secret[_-]?key|api[_-]?key|private[_-]?key|certificate[_-]?key|credentials?|authorization)` //nolint:gosec // names of secrets are none.
@@ -34,9 +42,9 @@ var secretForms = []secretForm{
 		isSecret: func(before, _ string) bool { return !strings.HasSuffix(before, "sha256:") },
 	},
 	{pattern: regexp.MustCompile(`://([^/\s]+)@`)},
-	{pattern: regexp.MustCompile(`(?i)` + secretNames + `["']? *[:=] *` + value)},
-	{pattern: regexp.MustCompile(`(?i)--` + secretNames + `[ =]+` + value)},
-	{pattern: regexp.MustCompile(`(?i)\b(?:bearer|basic) +([A-Za-z0-9._~+/-]{8,}=*)`)},
+	{pattern: regexp.MustCompile(`(?i)` + secretNames + `["']? *[:=] *` + value), endless: true},
+	{pattern: regexp.MustCompile(`(?i)--` + secretNames + `[ =]+` + value), endless: true},
+	{pattern: regexp.MustCompile(`(?i)\b(?:bearer|basic) +([A-Za-z0-9._~+/-]{8,}=*)`), endless: true},
 	{pattern: regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`), isSecret: func(_, text string) bool { return random(text) }},
 }
 
@@ -101,23 +109,23 @@ func (m *mask) without(leaveOut func(byte) bool) (text string, at []int) {
 // hideForms hides what looks like a secret, on one line or wrapped.
 func (m *mask) hideForms() {
 	for _, s := range secretsIn(m.text) {
-		m.hide(s.from, s.to, nil)
+		for i := s.from; i < s.to; i++ {
+			m.hidden[i] = true
+		}
 	}
 	unwrapped, at := m.without(func(c byte) bool { return c == '\n' })
 	for _, s := range secretsIn(unwrapped) {
-		m.hide(s.from, s.to, at)
+		for i := s.from; i < s.to; i++ {
+			if s.endless && i > s.from && m.lineEnds(at[i-1]) && at[i-1]-strings.LastIndexByte(m.text[:at[i-1]], '\n') < wraps {
+				break
+			}
+			m.hidden[at[i]] = true
+		}
 	}
 }
 
-func (m *mask) hide(from, to int, at []int) {
-	for i := from; i < to; i++ {
-		if at == nil {
-			m.hidden[i] = true
-			continue
-		}
-		m.hidden[at[i]] = true
-	}
-}
+// lineEnds tells whether a byte is the last of its line.
+func (m *mask) lineEnds(i int) bool { return i+1 == len(m.text) || m.text[i+1] == '\n' }
 
 // lines are the lines with a mark in place of what is hidden.
 func (m *mask) lines() []string {
@@ -146,15 +154,18 @@ func (m *mask) lines() []string {
 }
 
 // span is where something is in a text.
-type span struct{ from, to int }
+type span struct {
+	from, to int
+	endless  bool
+}
 
 func secretsIn(text string) []span {
 	var found []span
 	for _, form := range secretForms {
 		for _, match := range form.pattern.FindAllStringSubmatchIndex(text, -1) {
-			s := span{match[0], match[1]}
+			s := span{match[0], match[1], form.endless}
 			if len(match) > 2 {
-				s = span{match[2], match[3]}
+				s.from, s.to = match[2], match[3]
 			}
 			if form.isSecret == nil || form.isSecret(text[:s.from], text[s.from:s.to]) {
 				found = append(found, s)

@@ -36,6 +36,8 @@ func TestSecretsAreKnownByTheirForm(t *testing.T) {
 		"a password":                     {"password: hunter2 rest", "password: [removed] rest"},
 		"a password in quotes":           {`passwd="correct horse" rest`, `passwd=[removed] rest`},
 		"a password as a flag":           {"--password hunter2 --verbose", "--password [removed] --verbose"},
+		"a password before another line": {"password: hunter2\nerror", "password: [removed]\nerror"},
+		"a password that is wrapped":     {strings.Repeat("x ", 30) + "password: hunt\ner2 rest", strings.Repeat("x ", 30) + "password: [removed]\n[removed] rest"},
 		"a client's secret":              {`{"clientSecret":"abc"}`, `{"clientSecret":[removed]}`},
 		"a token by name":                {"token: xyz", "token: [removed]"},
 		"a header":                       {"Authorization: Bearer eyJhbGciOiJSUzI1", "Authorization: [removed]"},

@@ -116,7 +116,9 @@ func (m *mask) hideSecrets(s Secrets) {
 	for length := shortest; length <= gram; length++ {
 		for i := 0; i+length <= len(text); i++ {
 			if _, is := s.pieces[text[i:i+length]]; is {
-				m.hide(i, i+length, at)
+				for j := i; j < i+length; j++ {
+					m.hidden[at[j]] = true
+				}
 			}
 		}
 	}

@@ -22,5 +22,5 @@ func Groups(host, mountinfo string, id hostapi.VMID) (launcher []string, nspawn 
 	return g.launcher(id), g.nspawn(id), nil
 }
 
-// Legible are the lines of a console as they are told.
-var Legible = legible
+// ConsoleOf is what is told of the console in a guest's folder.
+var ConsoleOf = consoleOf

@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,50 +113,4 @@ func (g guest) addresses(ctx context.Context) map[string][]string {
 		}
 	}
 	return out
-}
-
-const (
-	consoleFile = "console.log"
-	// consoleTail is how much of a console is looked through for consoleLines.
-	consoleTail  = 16 << 10
-	consoleLines = 20
-)
-
-var (
-	terminalCode = regexp.MustCompile(`\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>M78])`)
-	// stillWaiting is a line that systemd writes over and over.
-	stillWaiting = regexp.MustCompile(`^\[[* ]+\] `)
-)
-
-// console returns the last lines that a guest has written, without what colours
-// them.
-func console(runPath string) []string {
-	f, err := os.Open(filepath.Join(runPath, consoleFile))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > consoleTail {
-		if _, err := f.Seek(-consoleTail, io.SeekEnd); err != nil {
-			return nil
-		}
-	}
-	text, err := io.ReadAll(io.LimitReader(f, consoleTail))
-	if err != nil {
-		return nil
-	}
-	lines := legible(string(text))
-	return lines[max(len(lines)-consoleLines, 0):]
-}
-
-// legible are the lines of a terminal's text that somebody wants to read.
-func legible(text string) []string {
-	var lines []string
-	text = strings.ToValidUTF8(terminalCode.ReplaceAllString(text, ""), "")
-	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
-		if line = strings.TrimSpace(line); line != "" && !stillWaiting.MatchString(line) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
 }

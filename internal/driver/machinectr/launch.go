@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/capstan-k8s/capstan/internal/console"
 )
 
 // abandonTime bounds what it takes to end a guest that did not start in time.
@@ -53,7 +55,7 @@ func (d *Driver) launch(ctx context.Context, p *parts, lock *os.File) error {
 			return err
 		}
 		err = errors.Join(err, d.abandon(ctx, p, cmd, ended))
-		lines := console(d.runPath(p.id))
+		_, lines := console.Read(consoleOf(d.runPath(p.id)))
 		return errors.Join(fmt.Errorf("the guest was not started: %s", strings.Join(lines[max(len(lines)-3, 0):], "; ")), err)
 	case <-ctx.Done():
 		// The first ends the reader, too.

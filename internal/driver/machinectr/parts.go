@@ -214,7 +214,7 @@ func (d *Driver) describe(ctx context.Context, p *parts) hostapi.VM {
 	for _, nic := range c.NICs {
 		out.NICs = append(out.NICs, hostapi.NICStatus{MAC: nic.MAC, Addresses: addresses[nic.MAC]})
 	}
-	out.Console = console(d.runPath(p.id))
+	out.Console = consoleOf(d.runPath(p.id))
 	return out
 }
 
