@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
 	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
@@ -20,6 +21,8 @@ type settings struct {
 	demoenv.Options
 	once    bool
 	timeout time.Duration
+	// manifests is the folder of what is applied first.
+	manifests string
 }
 
 func main() {
@@ -29,6 +32,7 @@ func main() {
 	flag.DurationVar(&s.FailoverDelay, "failover-delay", 5*time.Second, "how long the failover cluster waits before it restarts the VMs of a lost host elsewhere")
 	flag.BoolVar(&s.once, "once", false, "go on to a second cluster, scaling, a version roll, a host that is lost and deletion, check that nothing is left, and end")
 	flag.DurationVar(&s.timeout, "timeout", 3*time.Minute, "how long each part of the story may take")
+	driver := flag.String("driver", "simulated", "what stands in for Hyper-V: simulated, or machinectr for real guests in machine containers (needs root and make image)")
 	haproxy := flag.String("haproxy", "auto", "program of the HAProxy in load balancers, 'auto' for one that is installed; empty for a balancer in Go")
 	keepalived := flag.String("keepalived", "auto", "'on' has load balancers be machines of their own with a real keepalived, 'auto' does so where it is possible; 'off' has the simulated hosts decide who holds a VIP")
 	flag.Parse()
@@ -36,6 +40,13 @@ func main() {
 	if flag.NArg() > 0 || s.Assets == "" {
 		fmt.Fprintln(os.Stderr, "demo: takes no arguments, and needs --assets; see --help, or use make demo")
 		os.Exit(2)
+	}
+	s.manifests = samples
+	if *driver == "machinectr" {
+		if err := s.useMachines(); err != nil {
+			fmt.Fprintln(os.Stderr, "demo:", err)
+			os.Exit(1)
+		}
 	}
 	terminal.Main("demo", func(ctx context.Context) error { return run(ctx, s) })
 }
@@ -49,7 +60,7 @@ func run(ctx context.Context, s settings) (err error) {
 	screen := terminal.NewScreen(os.Stdout)
 	s.Report, s.Restart = screen.Step, true
 	return terminal.Tell(ctx, s.Options, func(ctx context.Context, env *demoenv.Env) error {
-		told := &story{env: env, screen: screen, timeout: s.timeout}
+		told := &story{Narrator: &narrator.Narrator{Env: env, Screen: screen, Timeout: s.timeout}, manifests: s.manifests}
 		err := told.tell(ctx, s.once)
 		if err != nil && ctx.Err() == nil {
 			screen.LogErrors(filepath.Join(env.Dir, "logs"))

@@ -2,29 +2,36 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
+
+	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
 )
 
 const cleanWithin = 30 * time.Second
 
 // remove deletes all that the story made, and lets the auditor look for what is
 // left.
-func remove() chapter {
-	return chapter{"kubectl delete -f " + shopSample + " -f " + labSample, func(ctx context.Context, s *story) error {
-		if _, err := s.env.RunKubectl(ctx, "delete", "--wait=false", "-f", shopSample, "-f", labSample); err != nil {
+func (s *story) remove(manifests ...string) narrator.Chapter {
+	var files []string
+	for _, file := range manifests {
+		files = append(files, "-f", file)
+	}
+	return narrator.Chapter{Title: "kubectl delete " + strings.Join(files, " "), Tell: func(ctx context.Context) error {
+		if _, err := s.Env.RunKubectl(ctx, append([]string{"delete", "--wait=false"}, files...)...); err != nil {
 			return err
 		}
-		if err := s.follow(ctx, picture.empty); err != nil {
+		if err := s.Follow(ctx, narrator.Picture.Empty); err != nil {
 			return err
 		}
-		if _, err := s.env.RunKubectl(ctx, "delete", "--ignore-not-found", "-k", samples); err != nil {
+		if _, err := s.Env.RunKubectl(ctx, "delete", "--ignore-not-found", "-k", s.manifests); err != nil {
 			return err
 		}
-		s.screen.Step("auditing the hosts and the management cluster")
-		if err := s.auditor.WaitClean(ctx, cleanWithin); err != nil {
+		s.Screen.Step("auditing the hosts and the management cluster")
+		if err := s.Auditor.WaitClean(ctx, cleanWithin); err != nil {
 			return err
 		}
-		s.screen.Step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
+		s.Screen.Step("nothing is left: no VM, disk, seed, claim, address, Secret or finalizer\n")
 		return nil
 	}}
 }

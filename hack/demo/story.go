@@ -10,15 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
-	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
+	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
 )
 
 // What the story is about, in config/samples.
 const (
-	samples    = "config/samples"
-	shopSample = samples + "/shop.yaml"
-	labSample  = samples + "/lab.yaml"
+	samples   = "config/samples"
+	labSample = samples + "/lab.yaml"
 
 	poolName    = "shop-linux"
 	nextVersion = "v1.36.4"
@@ -31,76 +29,60 @@ var (
 
 // story is what all chapters share.
 type story struct {
-	env     *demoenv.Env
-	api     client.Client
-	screen  *terminal.Screen
-	watcher *watcher
-	timeout time.Duration
-	auditor *demoenv.Auditor
+	*narrator.Narrator
+
+	// manifests is the folder of what is applied first. Its cluster's own are in
+	// shop.yaml.
+	manifests string
 	// ready is how long the first cluster took to become Ready.
 	ready time.Duration
 	// vip is the virtual address of the Service in the first cluster.
 	vip netip.Addr
 }
 
-// chapter is a part of the story, with a title that a person could type where
-// that is how it begins.
-type chapter struct {
-	title string
-	tell  func(context.Context, *story) error
-}
-
 // tell tells the story to its happy end, or until something fails.
 func (s *story) tell(ctx context.Context, once bool) error {
-	if err := s.read(ctx, begin(s.env.Hosts), create(), s.serve()); err != nil {
+	beginning, rest := s.simulated()
+	if s.Env.Machines != nil {
+		beginning, rest = s.real()
+	}
+	if err := s.Read(ctx, beginning...); err != nil {
 		return err
 	}
 	if !once {
 		return s.stay(ctx)
 	}
-	if err := s.read(ctx, createSecond(), scale(6), scale(1), upgrade(), loseHost(), s.withdraw(), remove()); err != nil {
+	if err := s.Read(ctx, rest...); err != nil {
 		return err
 	}
 	s.result()
 	return nil
 }
 
-func (s *story) read(ctx context.Context, chapters ...chapter) error {
-	for _, c := range chapters {
-		s.screen.Begin(c.title)
-		if err := c.tell(ctx, s); err != nil {
-			return err
-		}
-	}
-	return nil
+// simulated is the story on simulated hosts: up to where it stays, and the rest.
+func (s *story) simulated() (beginning, rest []narrator.Chapter) {
+	return []narrator.Chapter{s.begin("simulated Hyper-V hosts"), s.create(), s.serve()},
+		[]narrator.Chapter{s.createSecond(), s.scale(6), s.scale(1), s.upgrade(), s.loseHost(), s.withdraw(), s.remove(s.manifests+"/shop.yaml", labSample)}
+}
+
+// real is the story with real guests, which are fewer.
+func (s *story) real() (beginning, rest []narrator.Chapter) {
+	return []narrator.Chapter{s.begin("hosts of machine containers"), s.create(), s.runPods(), s.serve()},
+		[]narrator.Chapter{s.scale(2), s.scale(1), s.withdraw(), s.remove(s.manifests + "/shop.yaml")}
 }
 
 func (s *story) result() {
-	s.screen.Plain("RESULT demo=ok ready_seconds=%.1f", s.ready.Seconds())
+	s.Screen.Plain("RESULT demo=ok ready_seconds=%.1f", s.ready.Seconds())
 }
 
 // begin brings up all that is there before a user comes.
-func begin(hosts int) chapter {
-	return chapter{fmt.Sprintf("A management cluster and %d simulated Hyper-V hosts", hosts), func(ctx context.Context, s *story) error {
-		if err := s.within(ctx, s.env.Start); err != nil {
-			return err
-		}
-		s.screen.Step("all hosts are Ready")
-		var err error
-		if s.api, err = s.env.Client(); err != nil {
-			return err
-		}
-		if s.auditor, err = s.env.NewAuditor(ctx); err != nil {
-			return err
-		}
-		s.watcher, err = newWatcher(ctx, s.env)
-		return err
-	}}
+func (s *story) begin(hosts string) narrator.Chapter {
+	return narrator.Chapter{Title: fmt.Sprintf("A management cluster and %d %s", s.Env.Hosts, hosts), Tell: s.Start}
 }
 
 // stay leaves it all to the person at the terminal.
 func (s *story) stay(ctx context.Context) error {
-	s.screen.Plain(`
+	s.Screen.Plain(`
 It stays up until Ctrl-C. In another terminal:
 
   export KUBECONFIG=%s PATH=%s/bin:$PATH
@@ -119,38 +101,12 @@ A Service of your own; for its pods, something answers on its node ports that te
   kubectl get service mine --output=jsonpath='{.status.loadBalancer.ingress[0].ip}'
   curl http://that-address:8080
   kubectl delete service mine %[8]s
-`, s.env.Kubeconfig(), s.env.Dir, s.kubeconfig(shop), poolName, labSample, patchVersion, urlOf(s.vip), serviceName)
+`, s.Env.Kubeconfig(), s.Env.Dir, s.Kubeconfig(shop), poolName, labSample, patchVersion, narrator.URLOf(s.vip), narrator.ServiceName)
 	s.result()
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	s.screen.Plain("\nGone with all its processes. What is left is in %s.", s.env.Dir)
+	s.Screen.Plain("\nGone with all its processes. What is left is in %s.", s.Env.Dir)
 	return nil
-}
-
-// settle follows what happens until everything is as it was asked for. If that
-// takes too long, it tells what is not, and why.
-func (s *story) settle(ctx context.Context) error {
-	wanted, err := readSpecs(ctx, s.api)
-	if err != nil {
-		return err
-	}
-	return s.follow(ctx, func(p picture) bool { return p.lack(wanted) == "" })
-}
-
-// follow prints what happens until done says so.
-func (s *story) follow(ctx context.Context, done func(picture) bool) error {
-	return s.within(ctx, func(limited context.Context) error {
-		err := s.watcher.until(limited, s.screen, done)
-		if err != nil && ctx.Err() == nil {
-			s.showWhatIsMissing(ctx)
-		}
-		return err
-	})
-}
-
-// within gives a part of the story its time.
-func (s *story) within(ctx context.Context, do func(context.Context) error) error {
-	return terminal.Within(ctx, s.timeout, do)
 }

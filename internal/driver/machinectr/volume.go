@@ -170,15 +170,17 @@ func (v Volume) mount(ctx context.Context) error {
 }
 
 func (v Volume) unmount(ctx context.Context) error {
-	// The image below a guest that has just ended may be in use for a moment.
+	// The image below a guest that has just ended may be in use for a moment, and so
+	// may the file system by its mount namespace.
+	var refused error
 	err := until(ctx, func() (bool, error) {
-		busy, err := attached([]string{v.Path})
-		return !busy, err
+		if busy, err := attached([]string{v.Path}); busy || err != nil {
+			return false, err
+		}
+		_, refused = run(ctx, "umount", v.Path)
+		return refused == nil, nil
 	})
-	if err == nil {
-		_, err = run(ctx, "umount", v.Path)
-	}
-	return err
+	return errors.Join(err, refused)
 }
 
 // makeFileSystem makes a sparse file with an empty file system in it. What loses

@@ -14,18 +14,16 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
-
-	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 )
 
 // Auditor compares what there is with what there was, in the management cluster
-// and in the fabric. It asks them, never the manager.
+// and on the hosts. It asks them, never the manager.
 type Auditor struct {
 	kinds interface {
 		ServerPreferredResources() ([]*metav1.APIResourceList, error)
 	}
 	metadata metadata.Interface
-	world    func(context.Context) (fabricapi.World, error)
+	hosts    func(context.Context) ([]string, error)
 	before   map[string]string
 }
 
@@ -42,13 +40,13 @@ func (e *Env) NewAuditor(ctx context.Context) (*Auditor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the auditor: %w", err)
 	}
-	a := &Auditor{kinds: kinds, metadata: objects, world: e.World}
+	a := &Auditor{kinds: kinds, metadata: objects, hosts: e.physical.leftovers}
 	a.before, err = a.objects(ctx)
 	return a, err
 }
 
 // Leftovers tells what is there now that was not there before: objects of every
-// kind, finalizers, and in the fabric VMs, disks, seeds and claims. Images that
+// kind, finalizers, and on the hosts VMs, disks, seeds and claims. Images that
 // were staged may stay.
 func (a *Auditor) Leftovers(ctx context.Context) ([]string, error) {
 	now, err := a.objects(ctx)
@@ -67,13 +65,11 @@ func (a *Auditor) Leftovers(ctx context.Context) ([]string, error) {
 			found = append(found, fmt.Sprintf("finalizers %q on %s", finalizers, name))
 		}
 	}
-	world, err := a.world(ctx)
+	left, err := a.hosts(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("auditing the fabric: %w", err)
+		return nil, fmt.Errorf("auditing the hosts: %w", err)
 	}
-	for _, site := range world.Sites {
-		found = append(found, leftInSite(site)...)
-	}
+	found = append(found, left...)
 	slices.Sort(found)
 	return found, nil
 }
@@ -96,22 +92,6 @@ func (a *Auditor) WaitClean(ctx context.Context, patience time.Duration) error {
 		return errors.Join(fmt.Errorf("%d things are left after %s:\n  %s", len(found), patience, strings.Join(found, "\n  ")), context.Cause(ctx))
 	}
 	return err
-}
-
-func leftInSite(site fabricapi.Site) []string {
-	var found []string
-	for _, vm := range site.VMs {
-		found = append(found, fmt.Sprintf("VM %s (%s) on host %s in %s, %s", vm.Name, vm.GUID, vm.Host, site.Name, vm.State))
-	}
-	for _, file := range site.Files {
-		if file.Image == nil || file.FileBytes < file.Image.TotalBytes {
-			found = append(found, fmt.Sprintf("%s %s on volume %s of %s, %s", file.Kind, file.Path, file.Volume, site.Name, file.Label))
-		}
-	}
-	for _, role := range site.Roles {
-		found = append(found, fmt.Sprintf("claim %s in %s", role.Name, site.Name))
-	}
-	return found
 }
 
 // transient are kinds whose objects come and go by themselves.

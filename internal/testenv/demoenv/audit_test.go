@@ -36,7 +36,7 @@ func auditor(t *testing.T, world *fabricapi.World, objects ...runtime.Object) *A
 			{Name: "bindings", Kind: "Binding", Namespaced: true, Verbs: metav1.Verbs{"create"}},
 		}}},
 		metadata: fake.NewSimpleMetadataClient(scheme, objects...),
-		world:    func(context.Context) (fabricapi.World, error) { return *world, nil },
+		hosts:    func(context.Context) ([]string, error) { return leftInWorld(*world), nil },
 	}
 	before, err := a.objects(t.Context())
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
@@ -94,6 +94,6 @@ func TestAuditorNamesWhatStays(t *testing.T) {
 func TestAuditorDoesNotTakeSilenceForClean(t *testing.T) {
 	g := NewWithT(t)
 	a := auditor(t, &fabricapi.World{})
-	a.world = func(context.Context) (fabricapi.World, error) { return fabricapi.World{}, errors.New("gone") }
+	a.hosts = func(context.Context) ([]string, error) { return nil, errors.New("gone") }
 	g.Expect(a.WaitClean(t.Context(), time.Minute)).To(MatchError(ContainSubstring("gone")))
 }

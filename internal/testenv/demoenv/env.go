@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+	"github.com/capstan-k8s/capstan/internal/testenv/machinehosts"
 )
 
 // Namespace is the manager's own.
@@ -29,6 +30,8 @@ type Options struct {
 	Source, Binaries, Assets string
 	// Hosts is how many hosts there are.
 	Hosts int
+	// Machines has hosts be of machine containers; they are simulated without.
+	Machines *machinehosts.Hosts
 	// BootTime is how long a guest takes to boot.
 	BootTime time.Duration
 	// FailoverDelay is how long the failover cluster waits before it restarts the VMs
@@ -51,7 +54,7 @@ type Env struct {
 	Options
 	// Config reaches the management API server as its administrator.
 	Config *rest.Config
-	// Admin speaks with the fabric's admin socket.
+	// Admin speaks with the admin socket of the fabric, where hosts are simulated.
 	Admin *fabricapi.AdminClient
 	// Manager, Fabric and Agents are the processes that a test may kill. With Restart,
 	// they are those that were started first.
@@ -60,6 +63,7 @@ type Env struct {
 	Agents  map[string]*Process
 
 	server     string
+	physical   physical
 	supervisor *supervisor
 	restarts   *restarts
 	lock       *os.File
@@ -97,6 +101,10 @@ func New(options Options) (*Env, error) {
 		return nil, err
 	}
 	e.Admin = fabricapi.NewAdminClient(fabricapi.UnixTransport(e.adminSocket()))
+	e.physical = simulated{e}
+	if e.Machines != nil {
+		e.physical = machines{e.Machines, e.Hosts}
+	}
 	e.supervisor = newSupervisor(e.Dir)
 	e.restarts = &restarts{now: time.Now, again: func(p *Process) error {
 		_, err := e.again(p)
@@ -151,7 +159,7 @@ func (e *Env) Start(ctx context.Context) error {
 		line string
 		do   func(context.Context) error
 	}{
-		{fmt.Sprintf("%d simulated Hyper-V hosts in a failover cluster", e.Hosts), e.startFabric},
+		{e.physical.describe(), e.physical.start},
 		{"management API server and etcd", e.startAPIServer},
 		{"kubectl apply --server-side -k config/default", e.install},
 		{"manager", e.StartManager},
@@ -178,6 +186,9 @@ func (e *Env) Stop() {
 			grace = 0
 		}
 		p.Stop(grace)
+	}
+	if err := e.physical.stop(); err != nil {
+		e.Report(err.Error())
 	}
 	// The lock goes with the file.
 	_ = e.lock.Close()

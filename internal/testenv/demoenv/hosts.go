@@ -12,48 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
-
-// fabricDir is relative to the environment's folder, in which the processes run:
-// the paths of sockets must be short.
-const fabricDir = "fabric"
-
-// startFabric starts the simulated physical world, at first or again.
-func (e *Env) startFabric(ctx context.Context) error {
-	var err error
-	args := []string{"--dir=" + fabricDir, fmt.Sprintf("--hosts=%d", e.Hosts), "--boot-time=" + e.BootTime.String()}
-	if e.FailoverDelay > 0 {
-		args = append(args, "--failover-delay="+e.FailoverDelay.String())
-	}
-	if e.Fabric, err = e.run("fabric", e.binary("fabric"), args...); err != nil {
-		return err
-	}
-	err = wait.PollUntilContextCancel(ctx, answerInterval, true, func(ctx context.Context) (bool, error) {
-		if _, err := e.World(ctx); err != nil {
-			return false, e.failure()
-		}
-		return true, nil
-	})
-	if err != nil {
-		return fmt.Errorf("waiting until the fabric answers: %w", err)
-	}
-	return nil
-}
-
-// World is all there is in the fabric.
-func (e *Env) World(ctx context.Context) (fabricapi.World, error) { return e.Admin.World(ctx) }
-
-func (e *Env) adminSocket() string {
-	socket := filepath.Join(e.path(fabricDir), "admin.sock")
-	if working, err := os.Getwd(); err == nil {
-		if relative, err := filepath.Rel(working, socket); err == nil && len(relative) < len(socket) {
-			return relative
-		}
-	}
-	return socket
-}
 
 // startHosts installs an agent on each host and makes the hosts known.
 func (e *Env) startHosts(ctx context.Context) error {
@@ -99,10 +59,14 @@ func hostObjects(name, endpoint string, token pki.Token) []client.Object {
 }
 
 func (e *Env) startAgent(name, address string) error {
-	p, err := e.run(agentPrefix+name, e.binary("dev-agent"),
-		"--name="+name, "--listen="+address, "--state-dir="+filepath.Join("agents", name),
-		"--enrol-token-file="+filepath.Join("agents", name+".token"),
-		"--driver=simulated", "--fabric-socket="+filepath.Join(fabricDir, "hosts", name+".sock"))
+	host, err := e.physical.boot(name)
+	if err != nil {
+		return err
+	}
+	p, err := e.run(agentPrefix+name, e.binary("dev-agent"), append([]string{
+		"--name=" + name, "--listen=" + address, "--state-dir=" + filepath.Join("agents", name),
+		"--enrol-token-file=" + filepath.Join("agents", name+".token"),
+	}, host...)...)
 	if err != nil {
 		return err
 	}

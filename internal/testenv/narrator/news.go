@@ -1,4 +1,4 @@
-package main
+package narrator
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ type pass struct {
 func newNews() *news { return &news{told: map[string]string{}, passes: map[string]pass{}} }
 
 // of says what is different from what was said before, a line for each object.
-func (n *news) of(p picture, now time.Time) []string {
+func (n *news) of(p Picture, now time.Time) []string {
 	var lines []string
 	present := map[string]bool{}
 	for _, object := range p.ours() {

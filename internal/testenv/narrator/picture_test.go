@@ -1,4 +1,4 @@
-package main
+package narrator
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
@@ -27,8 +28,8 @@ func object(namespace, name string) metav1.ObjectMeta {
 
 // whole is a picture of a cluster of one member, a pool of two nodes and a load
 // balancer of two VMs, with all of it as it should be.
-func whole(with ...func(*picture)) picture {
-	p := picture{
+func whole(with ...func(*Picture)) Picture {
+	p := Picture{
 		clusters:      []capstanv1.WorkloadCluster{{ObjectMeta: object("default", "shop")}},
 		pools:         []capstanv1.NodePool{{ObjectMeta: object("default", "shop-linux")}},
 		loadBalancers: []capstanv1.LoadBalancer{{ObjectMeta: object("default", "shop")}},
@@ -54,23 +55,23 @@ func whole(with ...func(*picture)) picture {
 func TestOnlyWhatIsWholeLacksNothing(t *testing.T) {
 	wanted := specs{"default/shop": 1, "default/shop-linux": 1}
 	for name, c := range map[string]struct {
-		change func(*picture)
+		change func(*Picture)
 		lacks  string
 	}{
-		"all is there":                        {func(*picture) {}, ""},
-		"the cluster is not Ready":            {func(p *picture) { p.clusters[0].Status.Conditions = notReady }, "WorkloadCluster shop"},
-		"a member has the old version":        {func(p *picture) { p.clusters[0].Spec.Version = "v1.36.4" }, "WorkloadCluster shop at v1.36.4"},
-		"the pool has the old version":        {func(p *picture) { p.pools[0].Status.Version = "v1.36.2" }, "NodePool shop-linux at the version of its cluster"},
-		"a node too few":                      {func(p *picture) { p.pools[0].Status.ReadyReplicas = 1 }, "NodePool shop-linux with 2 nodes"},
-		"a node too many":                     {func(p *picture) { p.pools[0].Status.Replicas = 3 }, "NodePool shop-linux with 2 nodes"},
-		"a node that is yet to be replaced":   {func(p *picture) { p.pools[0].Status.UpToDateReplicas = 1 }, "NodePool shop-linux with 2 nodes"},
-		"a load balancer that is not Ready":   {func(p *picture) { p.loadBalancers[0].Status.Conditions = notReady }, "LoadBalancer shop"},
-		"a VM too few":                        {func(p *picture) { p.vms = p.vms[1:] }, "5 VMs"},
-		"a VM that is not Ready":              {func(p *picture) { p.vms[0].Status.Conditions = notReady }, "VirtualMachine cp"},
-		"a host that is not Ready":            {func(p *picture) { p.hosts = []capstanv1.HyperVHost{{ObjectMeta: object("", "hv1")}} }, "HyperVHost hv1"},
-		"a pool that nobody looked at lately": {func(p *picture) { p.pools[0].Generation = 2 }, "NodePool shop-linux"},
-		"a cluster that was not seen yet":     {func(p *picture) { p.clusters = nil }, "NodePool shop-linux at the version of its cluster"},
-		"something that is being deleted": {func(p *picture) {
+		"all is there":                        {func(*Picture) {}, ""},
+		"the cluster is not Ready":            {func(p *Picture) { p.clusters[0].Status.Conditions = notReady }, "WorkloadCluster shop"},
+		"a member has the old version":        {func(p *Picture) { p.clusters[0].Spec.Version = "v1.36.4" }, "WorkloadCluster shop at v1.36.4"},
+		"the pool has the old version":        {func(p *Picture) { p.pools[0].Status.Version = "v1.36.2" }, "NodePool shop-linux at the version of its cluster"},
+		"a node too few":                      {func(p *Picture) { p.pools[0].Status.ReadyReplicas = 1 }, "NodePool shop-linux with 2 nodes"},
+		"a node too many":                     {func(p *Picture) { p.pools[0].Status.Replicas = 3 }, "NodePool shop-linux with 2 nodes"},
+		"a node that is yet to be replaced":   {func(p *Picture) { p.pools[0].Status.UpToDateReplicas = 1 }, "NodePool shop-linux with 2 nodes"},
+		"a load balancer that is not Ready":   {func(p *Picture) { p.loadBalancers[0].Status.Conditions = notReady }, "LoadBalancer shop"},
+		"a VM too few":                        {func(p *Picture) { p.vms = p.vms[1:] }, "5 VMs"},
+		"a VM that is not Ready":              {func(p *Picture) { p.vms[0].Status.Conditions = notReady }, "VirtualMachine cp"},
+		"a host that is not Ready":            {func(p *Picture) { p.hosts = []capstanv1.HyperVHost{{ObjectMeta: object("", "hv1")}} }, "HyperVHost hv1"},
+		"a pool that nobody looked at lately": {func(p *Picture) { p.pools[0].Generation = 2 }, "NodePool shop-linux"},
+		"a cluster that was not seen yet":     {func(p *Picture) { p.clusters = nil }, "NodePool shop-linux at the version of its cluster"},
+		"something that is being deleted": {func(p *Picture) {
 			now := metav1.Now()
 			p.vms[0].DeletionTimestamp = &now
 		}, "VirtualMachine cp"},
@@ -83,18 +84,18 @@ func TestOnlyWhatIsWholeLacksNothing(t *testing.T) {
 
 func TestAPictureFromBeforeAChangeSaysNothingOfIt(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(whole().lack(specs{"default/shop-linux": 2})).To(Equal("the newest picture"))
-	g.Expect(whole().lack(specs{"lab/lab": 1})).To(Equal("the newest picture"))
+	g.Expect(whole().lack(specs{"default/shop-linux": 2})).To(Equal("the newest Picture"))
+	g.Expect(whole().lack(specs{"lab/lab": 1})).To(Equal("the newest Picture"))
 }
 
 func TestNodesAreThoseOfTheClusterAlone(t *testing.T) {
 	g := NewWithT(t)
-	p := whole(func(p *picture) {
+	p := whole(func(p *Picture) {
 		other := whole()
 		other.clusters[0].Namespace, other.pools[0].Namespace = "lab", "lab"
 		p.clusters, p.pools = append(p.clusters, other.clusters...), append(p.pools, other.pools...)
 	})
-	count, version := p.nodes(shop)
+	count, version := p.nodes(client.ObjectKey{Namespace: "default", Name: "shop"})
 	g.Expect(count).To(Equal(3))
 	g.Expect(version).To(Equal("v1.36.3"))
 }
@@ -107,22 +108,22 @@ func TestNodesAreCountedAsTheTableHasThem(t *testing.T) {
 
 func TestNothingIsLeftOnceOnlyHostsAre(t *testing.T) {
 	g := NewWithT(t)
-	hosts := picture{hosts: []capstanv1.HyperVHost{{ObjectMeta: object("", "hv1")}}}
-	g.Expect(hosts.empty()).To(BeTrue())
+	hosts := Picture{hosts: []capstanv1.HyperVHost{{ObjectMeta: object("", "hv1")}}}
+	g.Expect(hosts.Empty()).To(BeTrue())
 	hosts.machines = []clusterv1.Machine{{}}
-	g.Expect(hosts.empty()).To(BeFalse())
-	g.Expect(whole().empty()).To(BeFalse())
+	g.Expect(hosts.Empty()).To(BeFalse())
+	g.Expect(whole().Empty()).To(BeFalse())
 }
 
 func TestAHostIsEmptyOnceItsVMsRunElsewhere(t *testing.T) {
 	g := NewWithT(t)
-	p := whole(func(p *picture) {
+	p := whole(func(p *Picture) {
 		for i := range p.vms {
 			p.vms[i].Status.Host = "hv2"
 		}
 	})
-	g.Expect(p.emptied("hv1")).To(BeTrue())
-	g.Expect(p.emptied("hv2")).To(BeFalse())
+	g.Expect(p.Emptied("hv1")).To(BeTrue())
+	g.Expect(p.Emptied("hv2")).To(BeFalse())
 	p.vms[0].Status.Conditions = notReady
-	g.Expect(p.emptied("hv1")).To(BeFalse(), "nobody knows where it is")
+	g.Expect(p.Emptied("hv1")).To(BeFalse(), "nobody knows where it is")
 }

@@ -1,4 +1,4 @@
-package main
+package narrator
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 )
 
-// picture is the state of all that is watched.
-type picture struct {
+// Picture is the state of all that is watched.
+type Picture struct {
 	hosts         []capstanv1.HyperVHost
 	clusters      []capstanv1.WorkloadCluster
 	pools         []capstanv1.NodePool
@@ -28,7 +28,7 @@ type picture struct {
 // nothing of it.
 type specs map[types.UID]int64
 
-func look(ctx context.Context, reader client.Reader) (picture, error) {
+func look(ctx context.Context, reader client.Reader) (Picture, error) {
 	var (
 		hosts         capstanv1.HyperVHostList
 		clusters      capstanv1.WorkloadClusterList
@@ -39,10 +39,10 @@ func look(ctx context.Context, reader client.Reader) (picture, error) {
 	)
 	for _, list := range []client.ObjectList{&hosts, &clusters, &pools, &loadBalancers, &vms, &machines} {
 		if err := reader.List(ctx, list); err != nil {
-			return picture{}, fmt.Errorf("looking at %T: %w", list, err)
+			return Picture{}, fmt.Errorf("looking at %T: %w", list, err)
 		}
 	}
-	return picture{hosts.Items, clusters.Items, pools.Items, loadBalancers.Items, vms.Items, machines.Items}, nil
+	return Picture{hosts.Items, clusters.Items, pools.Items, loadBalancers.Items, vms.Items, machines.Items}, nil
 }
 
 // readSpecs reads what users have asked for up to now, past every cache.
@@ -62,7 +62,7 @@ func readSpecs(ctx context.Context, api client.Reader) (specs, error) {
 }
 
 // lack says what there is not yet of all that was asked for, or "".
-func (p picture) lack(wanted specs) string {
+func (p Picture) lack(wanted specs) string {
 	seen := specs{}
 	machines := int32(0)
 	for i := range p.clusters {
@@ -87,7 +87,7 @@ func (p picture) lack(wanted specs) string {
 	}
 	for uid, generation := range wanted {
 		if seen[uid] < generation {
-			return "the newest picture"
+			return "the newest Picture"
 		}
 	}
 	for i := range p.loadBalancers {
@@ -108,7 +108,7 @@ func replicasOf(c *capstanv1.WorkloadCluster) int32 {
 	return ptr.Deref(c.Spec.ControlPlane.Replicas, 3)
 }
 
-func (p picture) clusterOf(pool *capstanv1.NodePool) *capstanv1.WorkloadCluster {
+func (p Picture) clusterOf(pool *capstanv1.NodePool) *capstanv1.WorkloadCluster {
 	for i := range p.clusters {
 		if c := &p.clusters[i]; c.Namespace == pool.Namespace && c.Name == pool.Spec.ClusterName {
 			return c
@@ -118,7 +118,7 @@ func (p picture) clusterOf(pool *capstanv1.NodePool) *capstanv1.WorkloadCluster 
 }
 
 // nodes is how many nodes a cluster shall have, and their version.
-func (p picture) nodes(cluster client.ObjectKey) (count int, version string) {
+func (p Picture) nodes(cluster client.ObjectKey) (count int, version string) {
 	for i := range p.clusters {
 		if c := &p.clusters[i]; client.ObjectKeyFromObject(c) == cluster {
 			count, version = int(replicasOf(c)), c.Spec.Version
@@ -133,7 +133,7 @@ func (p picture) nodes(cluster client.ObjectKey) (count int, version string) {
 }
 
 // ours are Capstan's own objects, what users write first.
-func (p picture) ours() []demoenv.Conditioned {
+func (p Picture) ours() []demoenv.Conditioned {
 	var all []demoenv.Conditioned
 	for i := range p.clusters {
 		all = append(all, &p.clusters[i])
@@ -153,5 +153,5 @@ func (p picture) ours() []demoenv.Conditioned {
 	return all
 }
 
-// empty tells whether no cluster, nor anything of one, is left.
-func (p picture) empty() bool { return len(p.ours()) == len(p.hosts) && len(p.machines) == 0 }
+// Empty tells whether no cluster, nor anything of one, is left.
+func (p Picture) Empty() bool { return len(p.ours()) == len(p.hosts) && len(p.machines) == 0 }

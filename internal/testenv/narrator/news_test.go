@@ -1,4 +1,4 @@
-package main
+package narrator
 
 import (
 	"strings"
@@ -13,16 +13,16 @@ import (
 
 var began = time.Unix(0, 0)
 
-func clusterPicture(conditions []metav1.Condition) picture {
+func clusterPicture(conditions []metav1.Condition) Picture {
 	c := capstanv1.WorkloadCluster{ObjectMeta: object("default", "shop")}
 	c.Status.Conditions = conditions
-	return picture{clusters: []capstanv1.WorkloadCluster{c}}
+	return Picture{clusters: []capstanv1.WorkloadCluster{c}}
 }
 
-func vmPicture(conditions []metav1.Condition) picture {
+func vmPicture(conditions []metav1.Condition) Picture {
 	vm := capstanv1.VirtualMachine{ObjectMeta: object("lab", "lab-lb-abcde")}
 	vm.Status.Conditions = conditions
-	return picture{vms: []capstanv1.VirtualMachine{vm}}
+	return Picture{vms: []capstanv1.VirtualMachine{vm}}
 }
 
 func TestAChangeIsToldOnce(t *testing.T) {
@@ -40,8 +40,8 @@ func TestAChangeIsToldOnce(t *testing.T) {
 	now := metav1.NewTime(began)
 	ready.clusters[0].DeletionTimestamp = &now
 	g.Expect(n.of(ready, began)).To(ConsistOf(HaveSuffix(" Deleting")))
-	g.Expect(n.of(picture{}, began)).To(ConsistOf(HaveSuffix(" gone")))
-	g.Expect(n.of(picture{}, began)).To(BeEmpty())
+	g.Expect(n.of(Picture{}, began)).To(ConsistOf(HaveSuffix(" gone")))
+	g.Expect(n.of(Picture{}, began)).To(BeEmpty())
 }
 
 func TestTheWayOfAVMIsNoNewsUntilItStopsOnIt(t *testing.T) {
@@ -55,7 +55,7 @@ func TestTheWayOfAVMIsNoNewsUntilItStopsOnIt(t *testing.T) {
 
 	next := vmPicture(condition(metav1.ConditionFalse, "StagingImage", ""))
 	g.Expect(n.of(next, began.Add(2*passing))).To(BeEmpty(), "each step has its own time")
-	g.Expect(n.of(picture{}, began.Add(2*passing))).To(ConsistOf(HaveSuffix(" gone")))
+	g.Expect(n.of(Picture{}, began.Add(2*passing))).To(ConsistOf(HaveSuffix(" gone")))
 }
 
 func TestWhatNobodyLookedAtYetIsNoNews(t *testing.T) {

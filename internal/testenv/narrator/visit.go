@@ -1,4 +1,4 @@
-package main
+package narrator
 
 import (
 	"context"
@@ -21,46 +21,47 @@ import (
 // visitTimeout is how long one answer may take.
 const visitTimeout = 2 * time.Second
 
-// visit asks the Service through its virtual address until every worker of the
+// Visit asks the Service through its virtual address until every worker of the
 // cluster has answered, and nobody else.
-func (s *story) visit(ctx context.Context, cluster client.ObjectKey, vip netip.Addr) error {
-	workers, err := s.workers(ctx, cluster)
+func (n *Narrator) Visit(ctx context.Context, cluster client.ObjectKey, vip netip.Addr) error {
+	workers, err := n.Workers(ctx, cluster)
 	if err != nil {
 		return err
 	}
 	began, asked, by := time.Now(), 0, map[string]int{}
 	for ; len(by) < len(workers); asked++ {
-		answer, err := askOnce(ctx, urlOf(vip))
+		answer, err := askOnce(ctx, URLOf(vip))
 		if err != nil {
-			return fmt.Errorf("asking Service %s on %s: %w", serviceName, vip, err)
+			return fmt.Errorf("asking Service %s on %s: %w", ServiceName, vip, err)
 		}
 		if asked == 0 {
-			s.screen.Step(fmt.Sprintf("curl %s: %s", urlOf(vip), answer))
+			n.Screen.Step(fmt.Sprintf("curl %s: %s", URLOf(vip), answer))
 		}
 		node, err := nodeOf(answer)
 		if err != nil {
 			return err
 		}
 		if !slices.Contains(workers, node) {
-			return fmt.Errorf("%s answers for Service %s, where only workers should: %s", node, serviceName, strings.Join(workers, ", "))
+			return fmt.Errorf("%s answers for Service %s, where only workers should: %s", node, ServiceName, strings.Join(workers, ", "))
 		}
 		by[node]++
 	}
-	s.screen.Step(fmt.Sprintf("asked %d times in %d ms, each on a new connection; answered by %s", asked, time.Since(began).Milliseconds(), counts(by)))
+	n.Screen.Step(fmt.Sprintf("asked %d times in %d ms, each on a new connection; answered by %s", asked, time.Since(began).Milliseconds(), counts(by)))
 	carrier, err := carrierOf(vip)
 	if err != nil {
 		return err
 	}
-	s.screen.Step(carrier)
+	n.Screen.Step(carrier)
 	return nil
 }
 
-func urlOf(vip netip.Addr) string { return "http://" + vip.String() }
+// URLOf is where the Service answers.
+func URLOf(vip netip.Addr) string { return "http://" + vip.String() }
 
-// workers are the nodes that take connections to Services, by what the cluster itself
+// Workers are the nodes that take connections to Services, by what the cluster itself
 // says of them.
-func (s *story) workers(ctx context.Context, cluster client.ObjectKey) ([]string, error) {
-	api, err := s.workloadClient(cluster)
+func (n *Narrator) Workers(ctx context.Context, cluster client.ObjectKey) ([]string, error) {
+	api, err := n.WorkloadClient(cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +103,9 @@ func askOnce(ctx context.Context, url string) (string, error) {
 // nodeOf returns the node that has answered. What stands in for the pods says which
 // Service it takes itself for, and where it is.
 func nodeOf(answer string) (string, error) {
-	node, ok := strings.CutPrefix(strings.TrimSpace(answer), "default/"+serviceName+" answers on ")
+	node, ok := strings.CutPrefix(strings.TrimSpace(answer), "default/"+ServiceName+" answers on ")
 	if !ok || strings.ContainsAny(node, " \n") {
-		return "", fmt.Errorf("%.100q is no answer of Service %s", answer, serviceName)
+		return "", fmt.Errorf("%.100q is no answer of Service %s", answer, ServiceName)
 	}
 	return node, nil
 }
@@ -136,15 +137,15 @@ func listenersOn(vip netip.Addr) ([]string, error) {
 	return demoenv.ListenersOn(netip.AddrPortFrom(vip, servicePort))
 }
 
-// keepVisiting asks the Service again and again, until it is stopped.
-func (s *story) keepVisiting(ctx context.Context, vip netip.Addr) (*probe.Probe, error) {
-	asking, err := probe.Start(ctx, probe.Options{URL: urlOf(vip), Judge: func(answer string) error {
+// KeepVisiting asks the Service again and again, until it is stopped.
+func (n *Narrator) KeepVisiting(ctx context.Context, vip netip.Addr) (*probe.Probe, error) {
+	asking, err := probe.Start(ctx, probe.Options{URL: URLOf(vip), Judge: func(answer string) error {
 		_, err := nodeOf(answer)
 		return err
 	}})
 	if err != nil {
 		return nil, err
 	}
-	s.screen.Step(fmt.Sprintf("and so is Service %s, with curl %s", serviceName, urlOf(vip)))
+	n.Screen.Step(fmt.Sprintf("and so is Service %s, with curl %s", ServiceName, URLOf(vip)))
 	return asking, nil
 }

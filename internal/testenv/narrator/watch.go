@@ -1,4 +1,4 @@
-package main
+package narrator
 
 import (
 	"context"
@@ -73,7 +73,7 @@ func (w *watcher) wake() {
 }
 
 // until prints what changes until done says so.
-func (w *watcher) until(ctx context.Context, s *terminal.Screen, done func(picture) bool) error {
+func (w *watcher) until(ctx context.Context, s *terminal.Screen, done func(Picture) bool) error {
 	// What stands still for long is news, too.
 	ticker := time.NewTicker(passing / 4)
 	defer ticker.Stop()

@@ -1,0 +1,58 @@
+// Command web is what pods of images/machinectr/samples run: it tells whoever asks
+// which Service it stands behind, and on which node. It is a static binary that needs
+// no container image of its own, where there is no registry.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	address := flag.String("listen", ":8080", "`address` to answer on")
+	service := flag.String("service", "default/web", "`name` of the Service that is told")
+	node := flag.String("node", os.Getenv("NODE_NAME"), "`name` of the node that is told (default $NODE_NAME)")
+	// Whoever sends requests learns of the end of a pod a little later than the pod.
+	linger := flag.Duration("linger", 5*time.Second, "how long it answers on after it was asked to end")
+	flag.Parse()
+	if flag.NArg() > 0 || *node == "" {
+		fmt.Fprintln(os.Stderr, "web: takes no arguments, and needs --node; see --help")
+		os.Exit(2)
+	}
+	if err := serve(*address, fmt.Sprintf("%s answers on %s\n", *service, *node), *linger); err != nil {
+		fmt.Fprintln(os.Stderr, "web:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(address, answer string, linger time.Duration) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	server := &http.Server{Addr: address, ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		// Whoever went away before he has his answer has what he wanted.
+		_, _ = fmt.Fprint(w, answer)
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- server.ListenAndServe() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(linger):
+	}
+	if err := server.Shutdown(context.WithoutCancel(ctx)); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

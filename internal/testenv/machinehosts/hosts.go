@@ -1,0 +1,225 @@
+package machinehosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/capstan-k8s/capstan/internal/driver/machinectr"
+)
+
+// Options say what the hosts are made of.
+type Options struct {
+	// Dir is the folder of what outlives a host's boot. It needs a file system that can
+	// hold sparse files.
+	Dir string
+	// Layer is laid over every image, and Programs lie in PodPrograms there.
+	Layer    string
+	Programs []string
+}
+
+// What each host has. Volumes are sparse files: they take what is written to them.
+const (
+	processors  = 32
+	memoryMiB   = 128 << 10
+	volumeBytes = 512 << 30
+	// bridge is named and addressed as images/machinectr/samples want it.
+	switchName = "vSwitch"
+	bridge     = "capstan0"
+	address    = "10.213.0.1/16"
+	// runDir is what is there of hosts until the machine's boot. There is one, as there
+	// is one bridge: one environment at a time has it.
+	runDir = "/run/capstan-machinehosts"
+)
+
+// PodPrograms is the folder of guests that has programs for pods: there is no registry.
+const PodPrograms = "/opt/capstan-samples"
+
+// PodsSample is a manifest of pods that run one of them, below the top of the
+// repository.
+const PodsSample = "images/machinectr/samples/pods.yaml"
+
+// Hosts are hosts of machine containers.
+type Hosts struct {
+	Options
+
+	claim *os.File
+}
+
+// New returns hosts that are not there yet: each is as soon as its agent is started.
+func New(o Options) *Hosts { return &Hosts{Options: o} }
+
+// Prepare takes away what a run that was killed has left, there or elsewhere, and makes
+// what hosts share. It refuses while somebody else has such hosts on this machine.
+func (h *Hosts) Prepare(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errors.New("machine containers need root: namespaces, mounts and control groups are made for them")
+	}
+	if err := h.takeMachine(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(h.layer()); err != nil {
+		return fmt.Errorf("making the layer of the guests: %w", err)
+	}
+	if err := os.CopyFS(h.layer(), os.DirFS(h.Layer)); err != nil {
+		return fmt.Errorf("making the layer of the guests: %w", err)
+	}
+	programs := filepath.Join(h.layer(), PodPrograms)
+	if err := os.MkdirAll(programs, 0o755); err != nil {
+		return fmt.Errorf("making the layer of the guests: %w", err)
+	}
+	for _, program := range h.Programs {
+		text, err := os.ReadFile(program)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(programs, filepath.Base(program)), text, 0o755)
+		}
+		if err != nil {
+			return fmt.Errorf("putting %s into the layer of the guests: %w", filepath.Base(program), err)
+		}
+	}
+	return nil
+}
+
+func (h *Hosts) layer() string { return filepath.Join(h.Dir, "layer") }
+
+// options are those of one host's driver.
+func (h *Hosts) options(host string) machinectr.Options {
+	dir := filepath.Join(h.Dir, host)
+	o := machinectr.Options{
+		Host: "dev-" + host, Dir: filepath.Join(dir, "state"), RunDir: filepath.Join(runDir, host),
+		BootIDFile: filepath.Join(dir, "boot-id"), Layer: h.layer(), Processors: processors, MemoryMiB: memoryMiB,
+		Switches: []machinectr.Switch{{Name: switchName, Bridge: bridge, Address: netip.MustParsePrefix(address)}},
+	}
+	for _, volume := range []string{"csv1", "csv2"} {
+		o.Volumes = append(o.Volumes, machinectr.Volume{Name: volume, Path: filepath.Join(dir, volume), Bytes: volumeBytes})
+	}
+	return o
+}
+
+// AgentArgs are the arguments of dev-agent for a host.
+func (h *Hosts) AgentArgs(host string) []string {
+	o := h.options(host)
+	args := []string{
+		"--driver=machinectr", "--machinectr-host=" + o.Host, "--machinectr-dir=" + o.Dir, "--machinectr-run-dir=" + o.RunDir,
+		"--machinectr-boot-id-file=" + o.BootIDFile, "--machinectr-layer=" + o.Layer,
+		fmt.Sprintf("--machinectr-processors=%d", o.Processors), fmt.Sprintf("--machinectr-memory-mib=%d", o.MemoryMiB),
+	}
+	for _, v := range o.Volumes {
+		args = append(args, fmt.Sprintf("--machinectr-volume=%s=%s,%d", v.Name, v.Path, v.Bytes))
+	}
+	for _, s := range o.Switches {
+		args = append(args, fmt.Sprintf("--machinectr-switch=%s=%s,%s", s.Name, s.Bridge, s.Address))
+	}
+	return args
+}
+
+// Boot gives a host a new boot ID. Its agent is to be started next.
+func (h *Hosts) Boot(host string) error {
+	file := h.options(host).BootIDFile
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("making the folder of host %s: %w", host, err)
+	}
+	if err := os.WriteFile(file, []byte(uuid.NewString()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("booting host %s: %w", host, err)
+	}
+	return nil
+}
+
+// CutPower takes the power from a host whose agent has been killed.
+func (h *Hosts) CutPower(ctx context.Context, host string) error {
+	driver, err := h.driver(ctx, host)
+	if err != nil {
+		return fmt.Errorf("taking the power from host %s: %w", host, err)
+	}
+	if err := errors.Join(driver.CutPower(ctx), driver.Close()); err != nil {
+		return fmt.Errorf("taking the power from host %s: %w", host, err)
+	}
+	return nil
+}
+
+// driver drives a host that has no agent, to end guests and not to start any.
+func (h *Hosts) driver(ctx context.Context, host string) (*machinectr.Driver, error) {
+	o := h.options(host)
+	o.Layer = ""
+	return machinectr.New(ctx, o)
+}
+
+// TearDown takes all hosts off the machine, with all they hold. Their agents must have
+// ended.
+func (h *Hosts) TearDown(ctx context.Context) error {
+	if h.claim == nil {
+		return nil
+	}
+	if err := h.removeAll(ctx); err != nil {
+		return err
+	}
+	return h.leaveMachine()
+}
+
+func (h *Hosts) removeAll(ctx context.Context) error {
+	hosts, err := h.known()
+	if err != nil {
+		return fmt.Errorf("looking for hosts in %s: %w", h.Dir, err)
+	}
+	var problems []error
+	for _, host := range hosts {
+		driver, err := h.driver(ctx, host)
+		if err == nil {
+			err = driver.TearDown(ctx)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("taking host %s off the machine: %w", host, err))
+			continue
+		}
+		// Nothing is mounted in it any more.
+		if err := os.RemoveAll(filepath.Join(h.Dir, host)); err != nil {
+			problems = append(problems, fmt.Errorf("removing the folder of host %s: %w", host, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// known are the hosts that have been booted.
+func (h *Hosts) known() ([]string, error) {
+	files, err := filepath.Glob(h.options("*").BootIDFile)
+	var hosts []string
+	for _, file := range files {
+		hosts = append(hosts, filepath.Base(filepath.Dir(file)))
+	}
+	return hosts, err
+}
+
+// Leftovers tells what VMs have left on the hosts: claims, configurations, disks and
+// seeds. Images that were staged may stay.
+func (h *Hosts) Leftovers(context.Context) ([]string, error) {
+	hosts, err := h.known()
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, host := range hosts {
+		o := h.options(host)
+		patterns := []string{filepath.Join(o.Dir, "claims", "*"), filepath.Join(o.Dir, "vms", "*"), filepath.Join(o.RunDir, "guests", "*")}
+		for _, v := range o.Volumes {
+			patterns = append(patterns, filepath.Join(v.Path, "capstan", "vms", "*"))
+		}
+		for _, pattern := range patterns {
+			files, err := filepath.Glob(pattern)
+			if err != nil {
+				return nil, err
+			}
+			for _, file := range files {
+				found = append(found, fmt.Sprintf("%s on host %s", strings.TrimPrefix(file, h.Dir+"/"), host))
+			}
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}

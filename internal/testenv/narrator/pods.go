@@ -1,0 +1,32 @@
+package narrator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// RunPods runs the pods of a manifest in a cluster whose kubeconfig was written before,
+// and waits until all are ready.
+func (n *Narrator) RunPods(ctx context.Context, cluster client.ObjectKey, manifest string) error {
+	applied, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "apply", "--output=name", "-f", manifest)
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(applied) {
+		if _, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "rollout", "status", name, "--timeout=0"); err != nil {
+			return err
+		}
+	}
+	table, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "get", "pods", "--all-namespaces", "--output=wide")
+	if err != nil {
+		return err
+	}
+	n.Screen.Step(fmt.Sprintf("the pods of %s are ready", manifest))
+	n.Screen.Plain("\n         %s", WorkloadCommand(cluster, "get pods --all-namespaces --output=wide"))
+	n.Screen.Text(table)
+	n.Screen.Plain("")
+	return nil
+}
