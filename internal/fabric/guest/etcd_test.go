@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/portforward"
+	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/etcd"
 	"sigs.k8s.io/cluster-api/controlplane/kubeadm/pkg/proxy"
 	"sigs.k8s.io/cluster-api/util/secret"
 
@@ -32,14 +35,9 @@ type etcdClient struct {
 // two cannot share one without a data race in it.
 func (w *world) etcdOf(m *machine) etcdClient {
 	g := NewWithT(w.t)
-	cert, key := w.clientCertificate(secret.EtcdCA, "cluster-api.x-k8s.io")
-	pair, err := tls.X509KeyPair(cert, key)
-	g.Expect(err).NotTo(HaveOccurred())
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(w.certs.GetByPurpose(secret.EtcdCA).KeyPair.Cert)
 	forward := proxy.Proxy{Kind: "pods", Namespace: metav1.NamespaceSystem, KubeConfig: w.adminConfig(w.vip.at), Port: 2379}
 	conn, err := grpc.NewClient("passthrough:///etcd-"+m.Machine.Name,
-		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})),
+		grpc.WithTransportCredentials(credentials.NewTLS(w.etcdTLS())),
 		grpc.WithContextDialer(func(ctx context.Context, pod string) (net.Conn, error) {
 			dialer, err := proxy.NewDialer(forward)
 			if err != nil {
@@ -50,6 +48,16 @@ func (w *world) etcdOf(m *machine) etcdClient {
 	g.Expect(err).NotTo(HaveOccurred())
 	w.t.Cleanup(func() { _ = conn.Close() })
 	return etcdClient{pb.NewClusterClient(conn), pb.NewMaintenanceClient(conn)}
+}
+
+// etcdTLS is by what the provider and etcd know each other.
+func (w *world) etcdTLS() *tls.Config {
+	cert, key := w.clientCertificate(secret.EtcdCA, "cluster-api.x-k8s.io")
+	pair, err := tls.X509KeyPair(cert, key)
+	NewWithT(w.t).Expect(err).NotTo(HaveOccurred())
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(w.certs.GetByPurpose(secret.EtcdCA).KeyPair.Cert)
+	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 }
 
 // startThree powers on a control plane of three machines, one after the other.
@@ -64,6 +72,45 @@ func (w *world) startThree() []*machine {
 	}
 	w.vip.backends(all...)
 	return all
+}
+
+func TestPortForwardsAreHadWithinAWebSocketWhichClientsTryFirst(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	first := w.startCluster()
+	config := w.adminConfig(w.vip.at)
+	url := w.admin(w.vip.at).CoreV1().RESTClient().Post().Resource("pods").Namespace(metav1.NamespaceSystem).
+		Name("etcd-" + first.Machine.Name).SubResource("portforward").URL()
+	dialer, err := portforward.NewSPDYOverWebsocketDialer(url, config)
+	g.Expect(err).NotTo(HaveOccurred())
+	conn, protocol, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(protocol).To(Equal(portforward.PortForwardProtocolV1Name))
+	g.Expect(conn.Close()).To(Succeed())
+
+	missing := *url
+	missing.Path = strings.Replace(missing.Path, first.Machine.Name, "nobody", 1)
+	dialer, err = portforward.NewSPDYOverWebsocketDialer(&missing, config)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, _, err = dialer.Dial(portforward.PortForwardProtocolV1Name)
+	g.Expect(err).To(MatchError(ContainSubstring("not found")))
+}
+
+// Cluster API's own client has several connections, dialled at once with one dialer.
+func TestTheControlPlaneProvidersEtcdClientConnectsEachTime(t *testing.T) {
+	g := NewWithT(t)
+	ctx := context.Background()
+	w := newWorld(t)
+	first := w.startCluster()
+	forward := proxy.Proxy{Kind: "pods", Namespace: metav1.NamespaceSystem, KubeConfig: w.adminConfig(w.vip.at), Port: 2379}
+	for range 20 {
+		client, err := etcd.NewClient(ctx, etcd.ClientConfiguration{
+			Endpoint: "etcd-" + first.Machine.Name, Proxy: forward, TLSConfig: w.etcdTLS(), DialTimeout: patient, CallTimeout: patient,
+		})
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(client.Members(ctx)).To(HaveLen(1))
+		g.Expect(client.Close()).To(Succeed())
+	}
 }
 
 func TestEtcdMembersAreSeenAndRemovedThroughPortForwards(t *testing.T) {
