@@ -27,6 +27,7 @@ func TestDescriptionsThatCannotBeBuiltAreRefused(t *testing.T) {
 		"a version that is none":          {"version: v1.36.3", "version: latest", "kubernetes.version"},
 		"a source that is none":           {"source: modules", "source: registry", "kubernetes.source"},
 		"a package name with an option":   {"    - systemd\n", "    - --force-yes\n", `"--force-yes" is no name of a Debian package`},
+		"no driver of the disk":           {"hv_storvsc, ", "", "without hv_storvsc a guest of Hyper-V does not find its disk"},
 		"an image without a tag":          {"registry.k8s.io/pause:3.10.2", "registry.k8s.io/pause", "registry/name:tag"},
 		"a program outside of its image":  {"/usr/local/bin/etcd,", "../etcd,", "no clean absolute path"},
 		"a link outside of its image":     {"      /usr/sbin/iptables: ", "      usr/sbin/iptables: ", "no clean absolute path"},

@@ -30,6 +30,7 @@ chroot "$tree" systemctl --quiet mask haproxy.service keepalived.service apt-dai
 rm -f "$tree/var/lib/dbus/machine-id" "$tree"/etc/ssh/ssh_host_* "$tree/var/lib/systemd/random-seed"
 ln -s /etc/machine-id "$tree/var/lib/dbus/machine-id"
 chroot "$tree" passwd --quiet --lock root
+rm -f "$tree/etc/hostname"
 echo localhost >"$tree/etc/hostname"
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$tree/etc/resolv.conf"
 rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/var/log/*.log "$tree"/var/log/apt
@@ -82,7 +83,7 @@ func (b *builder) tree(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	inputs := key(treeRecipe, overlayRecipe, contentsRecipe, filepath.Base(system), filepath.Base(store.dir), built, files,
+	inputs := key(treeRecipe, overlayRecipe, contractRecipe, contentsRecipe, filepath.Base(system), filepath.Base(store.dir), built, files,
 		fmt.Sprint(b.description.Debian), b.description.fstab())
 	dir, err := b.cache.step(ctx, "tree", inputs, func(ctx context.Context, dir string) error {
 		// Beside the tree, under a name that the next run would clear away.
@@ -101,6 +102,9 @@ func (b *builder) tree(ctx context.Context) (string, error) {
 			return err
 		}
 		if _, err := isolated(ctx, nil, finishTree, dir, strings.Join(enabled, " ")); err != nil {
+			return err
+		}
+		if err := fulfils(dir, b.description.Debian.InitramfsModules); err != nil {
 			return err
 		}
 		return preload(ctx, store.dir, filepath.Join(dir, "var", "lib", "containerd"))

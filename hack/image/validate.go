@@ -31,6 +31,11 @@ func (d *description) validate() error {
 			bad("%q is no name of a Debian package", p)
 		}
 	}
+	for _, name := range earlyModules {
+		if !slices.Contains(d.Debian.InitramfsModules, name) {
+			bad("debian.initramfsModules: without %s a guest of Hyper-V does not find its disk", name)
+		}
+	}
 	if !versionTag.MatchString(d.Kubernetes.Version) {
 		bad("kubernetes.version: %q is not of the form v1.2.3", d.Kubernetes.Version)
 	}
