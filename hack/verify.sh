@@ -50,11 +50,16 @@ modules() {
   return "$failed"
 }
 
-# Everything of ours that the Windows agent links, tests included.
+# Everything of ours that the Windows agent links, tests included. Lint sees the files for Windows here only.
 windows() {
+  local tool
+  local -a ours
+  tool=$(hack/tool.sh golangci-lint)
   export GOOS=windows GOARCH=amd64
   hack/build-agent.sh "$work/capstan-agent.exe"
-  go list -deps ./cmd/capstan-agent | grep "^$module/" | xargs go vet
+  mapfile -t ours < <(go list -deps -f '{{.Dir}}' ./cmd/capstan-agent | grep "^$root/")
+  go vet "${ours[@]}"
+  "$tool" run "${ours[@]}"
 }
 
 # depguard reads import lines; what a binary links in the end, only the build knows.

@@ -6,13 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/capstan-k8s/capstan/internal/agent/agentcmd"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+// inConsole runs what ends by itself, by Ctrl-C or by a signal.
+func inConsole(run func(context.Context) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := agentcmd.Main(ctx, "capstan-agent", os.Args[1:], os.Stdout, os.Stderr, drivers()...)
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx)
 }

@@ -60,7 +60,8 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 		c.usage(stdout, flags)
 		return cmdline.OK
 	case err != nil:
-		return c.misused(stderr, nil)
+		c.logMisuse(err)
+		return cmdline.Misused(stderr, c.Program, nil)
 	}
 	if flags.Arg(0) == "version" && flags.NArg() == 1 {
 		fmt.Fprintln(stdout, c.Program, buildinfo.Version())
@@ -99,12 +100,16 @@ func (c Command) parse(args []string, stderr io.Writer) (*options, *flag.FlagSet
 	return o, flags, flags.Parse(args)
 }
 
-// misused also tells the log, where that is not standard error.
 func (c Command) misused(stderr io.Writer, err error) int {
+	c.logMisuse(err)
+	return cmdline.Misused(stderr, c.Program, err)
+}
+
+// logMisuse tells the log, where that is not standard error.
+func (c Command) logMisuse(err error) {
 	if c.Log != nil {
 		slog.New(c.Log(slog.LevelInfo)).Error("agent ends: its command line is wrong", EventUsage.attr(), "error", err)
 	}
-	return cmdline.Misused(stderr, c.Program, err)
 }
 
 func choose(name string, drivers []Driver) (Driver, error) {

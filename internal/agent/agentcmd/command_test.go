@@ -197,6 +197,7 @@ func TestWhatEndsAnAgentHasItsNumber(t *testing.T) {
 			}
 			g.Expect(command.Run(t.Context(), append([]string{"--state-dir", filepath.Join(t.TempDir(), "state")}, test.args...), &stdout, &stderr)).NotTo(Equal(0))
 			g.Expect(log.String()).To(ContainSubstring(fmt.Sprintf("event=%d ", int(test.want))))
+			g.Expect(log.String()).NotTo(ContainSubstring("error=<nil>"))
 			g.Expect(agentcmd.Events()).To(ContainElement(test.want))
 		})
 	}
@@ -224,4 +225,21 @@ func TestATokenIsHandedOverOnceAndLeavesNothing(t *testing.T) {
 	stop()
 	g.Expect(agentcmd.TakeToken(state, file)).To(ContainSubstring("enrolled already"))
 	g.Expect(file).NotTo(BeAnExistingFile())
+}
+
+func TestFlagsOfAServiceAreJudgedBeforeItIsInstalled(t *testing.T) {
+	g := NewWithT(t)
+	command := agentcmd.Command{Program: "capstan-agent", Drivers: []agentcmd.Driver{driver(nil)}}
+	g.Expect(command.StateDir([]string{"--state-dir", `D:\Capstan`, "--map-size", "3"})).To(Equal(`D:\Capstan`))
+	g.Expect(command.StateDir(nil)).To(Equal(agentcmd.DefaultStateDir()))
+	for want, args := range map[string][]string{
+		"flag provided but not defined": {"--lisen", ":1"},
+		`"version" is no flag`:          {"version"},
+		"would stay in the service's":   {"--enrol-token-file", "token"},
+		"is not debug":                  {"--log-level", "loud"},
+		"no driver":                     {"--driver", "vmware"},
+	} {
+		_, err := command.StateDir(args)
+		g.Expect(err).To(MatchError(ContainSubstring(want)))
+	}
 }

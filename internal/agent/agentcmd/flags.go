@@ -1,6 +1,7 @@
 package agentcmd
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -78,4 +79,25 @@ func hostName() string {
 		return ""
 	}
 	return strings.ToLower(name)
+}
+
+// StateDir judges flags that a service is to run with, and returns the state
+// folder that they say.
+func (c Command) StateDir(args []string) (string, error) {
+	o, flags, err := c.parse(args, io.Discard)
+	switch {
+	case err != nil:
+		return "", err
+	case flags.NArg() > 0:
+		return "", fmt.Errorf("%q is no flag", flags.Arg(0))
+	case o.tokenFile != "":
+		return "", errors.New("--enrol-token-file would stay in the service's command line: hand the token over when the service is installed")
+	}
+	if _, err := o.log.New(io.Discard); err != nil {
+		return "", err
+	}
+	if _, err := choose(o.driver, c.Drivers); err != nil {
+		return "", err
+	}
+	return o.stateDir, nil
 }
