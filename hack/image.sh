@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Linux node image that images/linux/image.yaml describes; docs/node-image.md has the rest.
+# Makes the Linux node image that images/linux/image.yaml describes; docs/images.md has the rest.
 #
 #   hack/image.sh [--tree-only] [--mirror URL] ...
 #

@@ -45,7 +45,7 @@ func fulfils(tree string, initramfsModules []string) error {
 			errs = append(errs, fmt.Errorf("/%s is missing", name))
 		}
 	}
-	kernels, err := filepath.Glob(filepath.Join(tree, "usr/lib/modules/*"))
+	kernels, err := filepath.Glob(filepath.Join(tree, "usr", "lib", "modules", "*"))
 	if err != nil {
 		return err
 	}
