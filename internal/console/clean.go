@@ -15,9 +15,8 @@ const (
 )
 
 var (
-	// writer is who wrote a line, in front of it: the kernel's clock and the unit's
-	// name say nothing that explains anything.
-	writer = regexp.MustCompile(`^(\[ *\d+\.\d+\] *)?(cloud-init\[\d+\]: *)?`)
+	// writer is who wrote a line and when, in front of it, which explains nothing.
+	writer = regexp.MustCompile(`^(\[ *\d+\.\d+\] *)?(cloud-init\[\d+\]: *)?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - *)?`)
 	// stillWaiting is a line that systemd writes over and over.
 	stillWaiting = regexp.MustCompile(`^\[[* ]+\] `)
 )

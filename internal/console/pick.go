@@ -28,8 +28,9 @@ var explaining = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(error|failed|failure|fatal|panic|cannot|unable|refused|denied|timed out|timeout|no such|not found)\b`),
 }
 
-// sayLittle are lines that look as if they explained something.
-var sayLittle = regexp.MustCompile(`^\[WARNING |stack trace of this error|^\[preflight\] (Some fatal|If you know)|^\[ +OK +\]`)
+// sayLittle are lines that look as if they explained something: warnings, advice, and
+// what only says once more that the first configuration has failed.
+var sayLittle = regexp.MustCompile(`Running module scripts[_-]user|Failed to start cloud-final|^\[WARNING |stack trace of this error|^\[preflight\] (Some fatal|If you know)|^\[ +OK +\]`)
 
 // pick returns the lines that explain, in their order, or the last ones.
 func pick(lines []string) []string {
@@ -50,7 +51,9 @@ func pick(lines []string) []string {
 		}
 	}
 	for i := len(lines) - 1; i >= 0 && len(chosen) < lastLines; i-- {
-		choose(i)
+		if !sayLittle.MatchString(lines[i]) {
+			choose(i)
+		}
 	}
 	var out []string
 	for i, line := range lines {
@@ -85,14 +88,19 @@ func bound(lines []string) []string {
 
 const cutMark = "..."
 
-// shorten cuts a line, never within a character.
+// shorten leaves out the middle of a line, never a part of a character: at the
+// beginning stands what failed, and at the end why.
 func shorten(line string) string {
 	if len(line) <= maxLine {
 		return line
 	}
-	end := maxLine - len(cutMark)
-	for !utf8.RuneStart(line[end]) {
-		end--
+	const part = (maxLine - len(cutMark)) / 2
+	head, tail := part, len(line)-part
+	for !utf8.RuneStart(line[head]) {
+		head--
 	}
-	return strings.TrimSpace(line[:end]) + cutMark
+	for !utf8.RuneStart(line[tail]) {
+		tail++
+	}
+	return strings.TrimSpace(line[:head]) + cutMark + strings.TrimSpace(line[tail:])
 }

@@ -1,6 +1,10 @@
 package fabric
 
-import "context"
+import (
+	"context"
+
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+)
 
 // GuestRuntime runs what is inside VMs. The fabric gives it only what firmware
 // and devices give a real guest.
@@ -29,7 +33,9 @@ type Machine struct {
 	// OS and KubernetesVersion are what its boot disk's image contains.
 	OS                string
 	KubernetesVersion string
-	MACs              []string
+	// Fault is what does not work in that image.
+	Fault fabricapi.ImageFault
+	MACs  []string
 	// Seed is the ISO in the DVD drive, nil for none.
 	Seed []byte
 	// DiskDir holds what the guest wrote to its boot disk. It lives as long as

@@ -79,7 +79,7 @@ func (w *World) machine(v *vm) (Machine, string) {
 		if disk := v.site.find(v.Disks[0]); disk != nil {
 			m.DiskDir = w.diskDir(disk)
 			if parent := v.site.find(fabricapi.FileRef{Volume: disk.Volume, Path: disk.Parent}); parent != nil && parent.Image != nil {
-				m.OS, m.KubernetesVersion = parent.Image.OS, parent.Image.KubernetesVersion
+				m.OS, m.KubernetesVersion, m.Fault = parent.Image.OS, parent.Image.KubernetesVersion, parent.Image.Fault
 			}
 		}
 	}

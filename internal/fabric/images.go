@@ -120,7 +120,7 @@ func (h *Host) transfer(ctx context.Context, bytes int64) (int64, error) {
 func imageInfo(content fabricapi.PublishedImage) *fabricapi.ImageInfo {
 	return &fabricapi.ImageInfo{
 		Of: content.SHA256, TotalBytes: content.FileBytes, VirtualBytes: content.VirtualBytes,
-		OS: content.OS, KubernetesVersion: content.KubernetesVersion,
+		OS: content.OS, KubernetesVersion: content.KubernetesVersion, Fault: content.Fault,
 	}
 }
 

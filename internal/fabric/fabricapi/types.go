@@ -87,6 +87,18 @@ type File struct {
 	Checksum string `json:"checksum,omitempty"`
 }
 
+// ImageFault is what does not work in an image.
+type ImageFault string
+
+// Faults of images.
+const (
+	ImageSound ImageFault = ""
+	// ImageNoContainerd: containerd does not start, so kubeadm refuses to run.
+	ImageNoContainerd ImageFault = "NoContainerd"
+	// ImageNoNetwork: the guest never has an address.
+	ImageNoNetwork ImageFault = "NoNetwork"
+)
+
 // ImageInfo is what is in an image, whole or partly copied.
 type ImageInfo struct {
 	// Of is the checksum of the whole source that was copied from.
@@ -95,6 +107,8 @@ type ImageInfo struct {
 	VirtualBytes      int64  `json:"virtualBytes"`
 	OS                string `json:"os"`
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// Fault is what does not work in it.
+	Fault ImageFault `json:"fault,omitempty"`
 }
 
 // PublishedImage is an image at a source that hosts can copy from.
@@ -106,6 +120,8 @@ type PublishedImage struct {
 	VirtualBytes      int64  `json:"virtualBytes"`
 	OS                string `json:"os"`
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// Fault is what does not work in it.
+	Fault ImageFault `json:"fault,omitempty"`
 }
 
 // SecureBootTemplate says whose boot loaders the firmware of a VM starts.

@@ -20,6 +20,7 @@ import (
 	kubeadmv1 "sigs.k8s.io/cluster-api/bootstrap/kubeadm/pkg/types/upstreamv1beta4"
 	"sigs.k8s.io/yaml"
 
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 	"github.com/capstan-k8s/capstan/internal/fabric/guest/kubeapi"
 )
 
@@ -57,6 +58,9 @@ type controlPlane struct {
 }
 
 func (g *Guest) runNode(ctx context.Context, todo plan, mem *memory) error {
+	if g.machine.Fault == fabricapi.ImageNoContainerd {
+		return g.withoutContainerd(ctx, mem)
+	}
 	if todo.role == roleWorker {
 		return g.runWorker(ctx, todo.kubeadm, mem)
 	}

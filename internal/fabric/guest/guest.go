@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 	"github.com/capstan-k8s/capstan/internal/fabric/guest/seed"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
@@ -21,8 +22,10 @@ type Guest struct {
 	disk    disk
 	system  system
 	console console
-	cancel  context.CancelFunc
-	done    chan struct{}
+	// first is what the program that reads the seed says at a first boot.
+	first  firstBoot
+	cancel context.CancelFunc
+	done   chan struct{}
 	// own is the address that the machine dials from, once it has one.
 	own    atomic.Pointer[net.IP]
 	socket socket
@@ -62,7 +65,7 @@ func (g *Guest) run(ctx context.Context) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	g.console.change(func(r *Report) { r.Phase, r.Ready = PhaseFailed, false }, "failed: %s", err)
+	g.fail(err)
 	<-ctx.Done()
 }
 
@@ -77,13 +80,17 @@ func (g *Guest) boot(ctx context.Context) error {
 	if err := os.MkdirAll(g.machine.DiskDir, 0o700); err != nil {
 		return fmt.Errorf("open the disk: %w", err)
 	}
+	g.first = g.system.first(g)
 	mem, err := g.initialise()
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.system.init, err)
 	}
-	todo, err := g.system.plan(mem)
-	if err != nil {
-		return fmt.Errorf("%s: %w", g.system.init, err)
+	// What is wrong with the commands of a seed shows once they run.
+	todo, unfit := g.system.plan(mem)
+	if g.machine.Fault == fabricapi.ImageNoNetwork {
+		g.unitFails("systemd-networkd.service", "Network Configuration")
+		<-ctx.Done()
+		return nil
 	}
 	if todo.manual && mem.Node.Joined {
 		return errors.New("kubelet: the service is not set to start with the machine")
@@ -96,15 +103,21 @@ func (g *Guest) boot(ctx context.Context) error {
 		defer unplug()
 	}
 	g.bringUpNetwork(mem)
-	switch todo.role {
-	case roleLoadBalancer:
+	if !mem.Node.Joined {
+		g.first.runs(mem)
+	}
+	switch {
+	case unfit != nil:
+		return g.runCommands(ctx, todo, unfit, mem)
+	case todo.role == roleLoadBalancer:
 		return g.runLoadBalancer(ctx, todo.lb, mem)
-	case roleNone:
+	case todo.role == roleNone:
 		g.console.change(running, "%s: finished, the seed asks for nothing more", g.system.init)
+		g.first.ends()
 		<-ctx.Done()
 		return nil
 	default:
-		return g.runNode(ctx, todo, mem)
+		return g.runCommands(ctx, todo, nil, mem)
 	}
 }
 
@@ -141,11 +154,10 @@ func (g *Guest) initialise() (*memory, error) {
 		g.console.line("%s: warning: %s", g.system.init, w)
 	}
 	mem = memory{InstanceID: s.InstanceID, Hostname: s.Hostname, NICs: s.NICs, Config: s.Config}
-	if _, err := g.system.plan(&mem); err != nil {
-		return nil, err
-	}
-	if err := g.disk.write(stateFile, mem); err != nil {
-		return nil, err
+	if _, unfit := g.system.plan(&mem); unfit == nil {
+		if err := g.disk.write(stateFile, mem); err != nil {
+			return nil, err
+		}
 	}
 	g.console.line("%s: new instance %s, host name %s", g.system.init, mem.InstanceID, mem.Hostname)
 	return &mem, nil
@@ -215,6 +227,7 @@ func (g *Guest) runLoadBalancer(ctx context.Context, config lbapi.LBConfig, mem 
 	}
 	defer stop()
 	g.console.change(running, "capstan-lb: listening on %s", listen)
+	g.first.ends()
 	<-ctx.Done()
 	return nil
 }

@@ -83,13 +83,17 @@ func (g *Guest) kubelet(ctx context.Context, k kubelet) error {
 	if err := g.retry(ctx, "kubelet: register the node", func(ctx context.Context) error { return g.register(ctx, k) }); err != nil {
 		return err
 	}
-	if !k.mem.Node.Joined {
+	first := !k.mem.Node.Joined
+	if first {
 		k.mem.Node.Joined = true
 		if err := g.disk.write(stateFile, k.mem); err != nil {
 			return err
 		}
 	}
 	g.console.change(running, "kubelet: node %s is registered", k.mem.Hostname)
+	if first {
+		g.first.ends()
+	}
 	// Nobody connects to the node ports of the others.
 	if _, excluded := k.labels[corev1.LabelNodeExcludeBalancers]; !excluded {
 		stop := g.openNodePorts(ctx, k)

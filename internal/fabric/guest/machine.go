@@ -1,5 +1,7 @@
 package guest
 
+import "github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+
 // Machine is a virtual machine as its guest finds it when it boots.
 type Machine struct {
 	// GUID is the firmware's identity.
@@ -11,6 +13,8 @@ type Machine struct {
 	// KubernetesVersion is the version of kubeadm and kubelet in its image. If it
 	// is empty, the image has whatever version is asked for.
 	KubernetesVersion string
+	// Fault is what does not work in its image.
+	Fault fabricapi.ImageFault
 	// MACs are the addresses of its network adapters, in order.
 	MACs []string
 	// Seed is the content of the DVD, nil if there is none.

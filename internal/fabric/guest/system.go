@@ -20,6 +20,8 @@ type system struct {
 	plan func(m *memory) (plan, error)
 	// unseeded tells what becomes of a machine that lost its seed.
 	unseeded func(m *memory) error
+	// first returns what init says at a first boot.
+	first func(g *Guest) firstBoot
 	// describe fills in what a kubelet says of the system under it.
 	describe func(node *corev1.Node)
 }
@@ -37,7 +39,7 @@ func systemOf(os string) (system, error) {
 }
 
 var linux = system{
-	init: "cloud-init", read: seed.Read,
+	init: "cloud-init", read: seed.Read, first: newCloudInit,
 	plan: func(m *memory) (plan, error) { return planOf(m.Config) },
 	// cloud-init takes a machine that lost its seed for a new one, unless it was
 	// told to leave it alone.

@@ -25,7 +25,7 @@ var (
 )
 
 var windows = system{
-	init: "cloudbase-init", read: seed.ReadWindows, plan: windowsPlan,
+	init: "cloudbase-init", read: seed.ReadWindows, plan: windowsPlan, first: newCloudbaseInit,
 	// cloudbase-init does nothing where it finds no metadata.
 	unseeded: func(*memory) error { return nil },
 	describe: func(node *corev1.Node) {

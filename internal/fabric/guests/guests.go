@@ -102,7 +102,7 @@ func (c cable) Unplug() {
 // Start implements fabric.GuestRuntime.
 func (r *Runtime) Start(ctx context.Context, m fabric.Machine, report func(fabric.Report)) (fabric.Guest, error) {
 	return r.guests.Start(ctx, guest.Machine{
-		GUID: m.GUID, Name: m.Name, OS: m.OS, KubernetesVersion: m.KubernetesVersion,
+		GUID: m.GUID, Name: m.Name, OS: m.OS, KubernetesVersion: m.KubernetesVersion, Fault: m.Fault,
 		MACs: m.MACs, Seed: m.Seed, DiskDir: m.DiskDir,
 	}, func(told guest.Report) {
 		report(fabric.Report{Addresses: told.Addresses, Console: told.Console})
