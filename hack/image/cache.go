@@ -90,8 +90,7 @@ func (c *cache) step(ctx context.Context, name, key string, fill func(ctx contex
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	began := time.Now()
-	fmt.Printf("image: %s\n", name)
+	done := begin(name)
 	part, err := os.MkdirTemp(c.dir, partial+name+"-")
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
@@ -106,8 +105,26 @@ func (c *cache) step(ctx context.Context, name, key string, fill func(ctx contex
 	if err := os.Rename(part, dir); err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	fmt.Printf("image: %s, %.0f s\n", name, time.Since(began).Seconds())
+	done()
 	return dir, nil
+}
+
+// begin says that something begins, and done how long it took: by the clock, and by the
+// processors, which other work on the machine does not change much.
+func begin(name string) (done func()) {
+	fmt.Printf("image: %s\n", name)
+	began, worked := time.Now(), processorTime()
+	return func() {
+		fmt.Printf("image: %s, %.0f s, of processors %.0f s\n", name, time.Since(began).Seconds(), (processorTime() - worked).Seconds())
+	}
+}
+
+// processorTime is that of all programs that were run and have ended.
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	// Of the faults it has none can come about here.
+	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used)
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // name has a step's result found by a name that stays, once the run has come to its end.

@@ -100,6 +100,7 @@ func (b *builder) builtKubernetes(ctx context.Context) ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
+	done := begin("kubernetes")
 	// A folder that somebody brings may be of any version.
 	shared, err := command{env: []string{"KUBEBUILDER_ASSETS="}, args: []string{script}}.run(ctx)
 	if err != nil {
@@ -109,6 +110,7 @@ func (b *builder) builtKubernetes(ctx context.Context) ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
+	done()
 	var all []program
 	for _, dir := range []string{strings.TrimSpace(shared), strings.TrimSpace(rest)} {
 		entries, err := os.ReadDir(dir)
