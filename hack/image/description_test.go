@@ -29,6 +29,7 @@ func TestDescriptionsThatCannotBeBuiltAreRefused(t *testing.T) {
 		"a package name with an option":   {"    - systemd\n", "    - --force-yes\n", `"--force-yes" is no name of a Debian package`},
 		"no driver of the disk":           {"hv_storvsc, ", "", "without hv_storvsc a guest of Hyper-V does not find its disk"},
 		"an image without a tag":          {"registry.k8s.io/pause:3.10.2", "registry.k8s.io/pause", "registry/name:tag"},
+		"two images of one name":          {"registry.k8s.io/pause:3.10.2", "example.com/etcd:3.10.2", "two are called etcd"},
 		"a program outside of its image":  {"/usr/local/bin/etcd,", "../etcd,", "no clean absolute path"},
 		"a link outside of its image":     {"      /usr/sbin/iptables: ", "      usr/sbin/iptables: ", "no clean absolute path"},
 		"an EFI partition too small":      {"efiMiB: 64", "efiMiB: 16", "efiMiB must be 34 at least"},

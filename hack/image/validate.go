@@ -50,10 +50,15 @@ func (d *description) validate() error {
 			bad("modules: %s: install must be an absolute path", m.Folder)
 		}
 	}
+	called := map[string]bool{}
 	for _, i := range d.ContainerImages {
 		if !imageName.MatchString(i.Name) {
 			bad("containerImages: %q is not of the form registry/name:tag", i.Name)
 		}
+		if called[i.shortName()] {
+			bad("containerImages: two are called %s, and would get each other's packages", i.shortName())
+		}
+		called[i.shortName()] = true
 		if len(i.Programs) == 0 {
 			bad("containerImages: %s has no programs", i.Name)
 		}
