@@ -30,7 +30,7 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=workloadclusters,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=workloadclusters/status;workloadclusters/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=nodepools;vmimages,verbs=get;list;watch
-// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machinehealthchecks,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=machines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=controlplane.cluster.x-k8s.io,resources=kubeadmcontrolplanes,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=hypervclusters;hypervmachinetemplates,verbs=get;list;watch;create;patch;delete
@@ -59,6 +59,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Named("workloadcluster").
 		For(&capstanv1.WorkloadCluster{}).
 		Owns(&clusterv1.Cluster{}).
+		Owns(&clusterv1.MachineHealthCheck{}, builder.WithPredicates(conditions.OnlyDeletions())).
 		Watches(&controlplanev1.KubeadmControlPlane{}, byLabel).
 		Watches(&infrav1.HyperVCluster{}, byLabel).
 		Watches(&infrav1.HyperVMachine{}, byLabel, builder.WithPredicates(conditions.ReadyChanged())).

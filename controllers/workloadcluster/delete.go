@@ -33,6 +33,11 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	}
 	key := client.ObjectKeyFromObject(s.wlc)
 	cpKey := client.ObjectKey{Namespace: key.Namespace, Name: translate.ControlPlaneName(key.Name)}
+	// The health check goes first: it must not call for the repair of machines
+	// that are being taken away.
+	if _, err := r.applier.Delete(ctx, s.wlc, &clusterv1.MachineHealthCheck{}, cpKey); err != nil {
+		return err
+	}
 	for _, child := range []struct {
 		obj client.Object
 		key client.ObjectKey

@@ -85,7 +85,10 @@ func (r *Reconciler) reconcileChildren(ctx context.Context, s *scope) error {
 	}
 	translate.BelongTo(controlPlane, cluster)
 	s.controlPlane = &controlplanev1.KubeadmControlPlane{}
-	return r.applier.Object(ctx, s.wlc, controlPlane, s.controlPlane)
+	if err := r.applier.Object(ctx, s.wlc, controlPlane, s.controlPlane); err != nil {
+		return err
+	}
+	return r.applier.Object(ctx, s.wlc, translate.ControlPlaneHealthCheck(s.wlc), &clusterv1.MachineHealthCheck{})
 }
 
 // pruneTemplates removes templates of control-plane machines that nothing refers

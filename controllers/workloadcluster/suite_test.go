@@ -67,6 +67,11 @@ func newStory(ctx context.Context, with ...func(*capstanv1.WorkloadCluster)) *st
 	}
 }
 
+// healthCheck is that of the control plane.
+func (s *story) healthCheck() *clusterv1.MachineHealthCheck {
+	return &clusterv1.MachineHealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.controlPlane.Name}}
+}
+
 // begin makes the WorkloadCluster and waits for its children.
 func (s *story) begin(ctx context.Context) *story {
 	env.Create(ctx, s.wlc)

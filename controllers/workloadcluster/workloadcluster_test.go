@@ -46,6 +46,10 @@ var _ = Describe("A WorkloadCluster", func() {
 		Expect(s.infra.Spec.LoadBalancer.Image).To(Equal("linux-136"))
 		Expect(templatesIn(ctx, s.namespace)).To(ConsistOf(s.controlPlane.Spec.MachineTemplate.Spec.InfrastructureRef.Name))
 
+		health := s.healthCheck()
+		testenv.Await(ctx, env, health)
+		Expect(metav1.IsControlledBy(health, s.wlc)).To(BeTrue())
+
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("waiting for the load balancer"))
 		Expect(s.wlc.Finalizers).To(ContainElement(capstanv1.WorkloadClusterFinalizer))
 
@@ -140,6 +144,9 @@ var _ = Describe("A WorkloadCluster", func() {
 		was := s.controlPlane.UID
 		Expect(env.Client.Delete(ctx, s.controlPlane)).To(Succeed())
 		Eventually(testenv.Get(ctx, env, s.controlPlane)).WithContext(ctx).Should(HaveField("UID", Not(Equal(was))))
+		was = testenv.Await(ctx, env, s.healthCheck()).UID
+		Expect(env.Client.Delete(ctx, s.healthCheck())).To(Succeed())
+		Eventually(testenv.Get(ctx, env, s.healthCheck())).WithContext(ctx).Should(HaveField("UID", Not(Equal(was))))
 	})
 
 	It("gives nothing more to a Cluster that somebody deletes, and makes it again once that is gone", func(ctx SpecContext) {
@@ -247,6 +254,7 @@ var _ = Describe("Deleting a WorkloadCluster", func() {
 			Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(later), later)).To(Succeed())
 			Expect(later.GetDeletionTimestamp()).To(BeNil(), "Cluster API keeps the order while it can")
 		}
+		env.ExpectGone(ctx, s.healthCheck())
 		release(ctx, s.cluster)
 		Eventually(testenv.Get(ctx, env, s.controlPlane)).WithContext(ctx).Should(HaveField("DeletionTimestamp", Not(BeNil())))
 		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(s.infra), s.infra)).To(Succeed())

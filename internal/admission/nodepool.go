@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/translate"
 )
 
 // +kubebuilder:webhook:path=/validate-capstan-dev-v1alpha1-nodepool,mutating=false,failurePolicy=fail,sideEffects=None,groups=capstan.dev,resources=nodepools,verbs=create;update,versions=v1alpha1,name=nodepool.capstan.dev,admissionReviewVersions=v1,matchPolicy=Equivalent
@@ -90,6 +91,10 @@ func (v *nodePoolValidator) problems(ctx context.Context, pool *capstanv1.NodePo
 		errs = append(errs, validateSize(spec.Child("size"), pool.Spec.Size, sizes, image)...)
 	}
 	errs = append(errs, validateReplicas(spec, pool)...)
+	if suffix := translate.ControlPlaneName(""); strings.HasSuffix(pool.Name, suffix) {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), pool.Name,
+			fmt.Sprintf("must not end in %s: so do the names of what is made for control planes", suffix)))
+	}
 	return append(errs, validateNodeMetadata(spec, &pool.Spec)...), nil
 }
 

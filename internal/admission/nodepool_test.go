@@ -29,6 +29,8 @@ var _ = Describe("A NodePool", func() {
 		Entry("an OS that has no image", func(p *nodePool) { p.Spec.OS = capstanv1.OSWindows },
 			refusal{"spec.os", "no VMImage has os Windows and kubernetesVersion v1.36.3: add one"}),
 		Entry("an OS that is unknown", func(p *nodePool) { p.Spec.OS = "Plan9" }, refusal{"spec.os", "Unsupported value"}),
+		Entry("the name of a control plane", func(p *nodePool) { p.Name = "shop-control-plane" },
+			refusal{"metadata.name", "must not end in -control-plane"}),
 		Entry("fewer than no replicas", testenv.WithReplicas(-1), refusal{"spec.replicas", "should be greater than or equal to 0"}),
 		Entry("no memory", testenv.WithSize(testenv.NewSize(2, "0", "40Gi")), refusal{"spec.size.memory", "must be more than 0"}),
 		Entry("no boot disk", testenv.WithSize(testenv.NewSize(2, "4Gi", "0")), refusal{"spec.size.bootDisk", "must be more than 0"}),

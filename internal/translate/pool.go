@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -50,7 +49,7 @@ func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version 
 	machines.Annotations = autoscalingAnnotations(pool, &size, nodeTaints(pool))
 	return PoolObjects{
 		Machines:        machines,
-		HealthCheck:     healthCheck(wlc, pool),
+		HealthCheck:     poolHealthCheck(wlc, pool),
 		BootstrapConfig: config,
 		MachineTemplate: template,
 	}
@@ -135,33 +134,6 @@ func paused(pool *capstanv1.NodePool) *bool {
 		return nil
 	}
 	return ptr.To(true)
-}
-
-// nodeUnhealthyAfter is longer than a failover cluster takes to give up a host
-// and restart its VMs, so that a VM that merely moves is not replaced.
-const (
-	nodeUnhealthyAfter = 10 * 60
-	nodeStartupWithin  = 20 * 60
-)
-
-func healthCheck(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *clusterv1.MachineHealthCheck {
-	mhc := &clusterv1.MachineHealthCheck{
-		TypeMeta:   typeMeta(clusterv1.GroupVersion, "MachineHealthCheck"),
-		ObjectMeta: meta(wlc, pool.Name, wlc.Name, pool),
-		Spec: clusterv1.MachineHealthCheckSpec{
-			ClusterName: wlc.Name,
-			Selector:    metav1.LabelSelector{MatchLabels: MachineLabels(pool)},
-			Checks: clusterv1.MachineHealthCheckChecks{
-				NodeStartupTimeoutSeconds: ptr.To[int32](nodeStartupWithin),
-				UnhealthyNodeConditions: []clusterv1.UnhealthyNodeCondition{
-					{Type: corev1.NodeReady, Status: corev1.ConditionFalse, TimeoutSeconds: ptr.To[int32](nodeUnhealthyAfter)},
-					{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, TimeoutSeconds: ptr.To[int32](nodeUnhealthyAfter)},
-				},
-			},
-		},
-	}
-	mhc.OwnerReferences = []metav1.OwnerReference{controller(pool, "NodePool")}
-	return mhc
 }
 
 func poolConfig(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool) *bootstrapv1.KubeadmConfigTemplate {

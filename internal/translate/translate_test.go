@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
@@ -162,6 +163,7 @@ func TestEveryChildBelongsToItsMakerAndBearsOnlyOurMetadata(t *testing.T) {
 		"HyperVCluster":                    {translate.HyperVCluster(wlc, now), "wlc-uid", viaClusterAPI},
 		"KubeadmControlPlane":              {controlPlane, "wlc-uid", viaClusterAPI},
 		"HyperVMachineTemplate":            {template, "wlc-uid", viaClusterAPI},
+		"the control plane's health check": {translate.ControlPlaneHealthCheck(wlc), "wlc-uid", true},
 		"MachineDeployment":                {objects.Machines, "pool-uid", true},
 		"MachineHealthCheck":               {objects.HealthCheck, "pool-uid", true},
 		"KubeadmConfigTemplate":            {objects.BootstrapConfig, "pool-uid", viaClusterAPI},
@@ -180,6 +182,44 @@ func TestEveryChildBelongsToItsMakerAndBearsOnlyOurMetadata(t *testing.T) {
 				g.Expect([]string{clusterv1.ClusterNameLabel, capstanv1.WorkloadClusterLabel, capstanv1.NodePoolLabel}).To(ContainElement(key))
 			}
 			g.Expect(tc.obj.GetObjectKind().GroupVersionKind().Empty()).To(BeFalse(), "server-side apply needs it")
+		})
+	}
+}
+
+func TestHealthChecksSelectTheMachinesOfTheirOwnAlone(t *testing.T) {
+	labels := func(cluster string, more ...string) map[string]string {
+		all := map[string]string{clusterv1.ClusterNameLabel: cluster, capstanv1.WorkloadClusterLabel: cluster}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	member, worker := labels("shop", clusterv1.MachineControlPlaneLabel, ""), labels("shop", capstanv1.NodePoolLabel, "shop-linux")
+	for what, tc := range map[string]struct {
+		check *clusterv1.MachineHealthCheck
+		of    map[string]string
+		not   []map[string]string
+	}{
+		"the control plane's": {
+			translate.ControlPlaneHealthCheck(newCluster()), member,
+			[]map[string]string{worker, labels("shop2", clusterv1.MachineControlPlaneLabel, "")},
+		},
+		"a pool's": {
+			pool().HealthCheck, worker,
+			[]map[string]string{member, labels("shop", capstanv1.NodePoolLabel, "shop-windows"), labels("shop2", capstanv1.NodePoolLabel, "shop-linux")},
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := NewWithT(t)
+			selector, err := metav1.LabelSelectorAsSelector(&tc.check.Spec.Selector)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(selector.Matches(k8slabels.Set(tc.of))).To(BeTrue())
+			for _, other := range tc.not {
+				g.Expect(selector.Matches(k8slabels.Set(other))).To(BeFalse(), "%v", other)
+			}
+			g.Expect(tc.check.Spec.ClusterName).To(Equal("shop"))
+			g.Expect(tc.check.Spec.Checks.UnhealthyMachineConditions).To(BeEmpty(), "what is not known of a VM says nothing of its node")
+			g.Expect(tc.check.Spec.Checks).To(Equal(pool().HealthCheck.Spec.Checks), "one patience for all")
 		})
 	}
 }

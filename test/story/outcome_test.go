@@ -48,7 +48,7 @@ func expected(workers int) map[string]int {
 
 		"WorkloadCluster": 1, "NodePool": 1, "LoadBalancer": 1, "VirtualMachine": vms,
 		"HyperVCluster": 1, "HyperVMachine": machines, "HyperVMachineTemplate": 2,
-		"Cluster": 1, "Machine": machines, "MachineDeployment": 1, "MachineSet": 1, "MachineHealthCheck": 1,
+		"Cluster": 1, "Machine": machines, "MachineDeployment": 1, "MachineSet": 1, "MachineHealthCheck": 2,
 		"KubeadmControlPlane": 1, "KubeadmConfig": machines, "KubeadmConfigTemplate": 1,
 		// Each VM has an address, and the VIP is one, which has a VRID, too.
 		"IPAddressClaim": vms + 1, "IPAddress": vms + 1, "AddressReservation": vms + 2,
