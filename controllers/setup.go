@@ -66,7 +66,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		setup
 	}{
 		{"WorkloadCluster", &workloadcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience}},
-		{"addon", &addon.Reconciler{Client: c, Live: r, Events: e, Connections: clusters, Clock: shared.clock, Resync: addon.DefaultResync, MostBytes: addon.DefaultMostBytes}},
+		{"addon", &addon.Reconciler{Client: c, Live: r, Events: e, Connections: clusters, Clock: shared.clock, Resync: addon.DefaultResync, MostBytes: addon.DefaultMostBytes, Turn: addon.DefaultTurn}},
 		{"NodePool", &nodepool.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock,
 			RolloutQuietPeriod: options.RolloutQuietPeriod, RolloutLongestHold: options.RolloutLongestHold,

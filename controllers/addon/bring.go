@@ -7,7 +7,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -26,6 +25,7 @@ const (
 // bringAll applies the addons in their order, each when those before it let it.
 func (r *Reconciler) bringAll(ctx context.Context, s *scope) error {
 	held := ""
+	s.midway = r.midway(s)
 	for _, one := range s.steps {
 		switch {
 		case one.leaves:
@@ -37,6 +37,9 @@ func (r *Reconciler) bringAll(ctx context.Context, s *scope) error {
 			// Why is told already.
 		case held != "":
 			one.keep(capstanv1.ReasonWaitingForAddons, "waiting for addon "+held)
+		case s.turn.over():
+			s.cut = true
+			one.keep(capstanv1.ReasonProgressing, "comes after the addons before it")
 		default:
 			if err := r.bring(ctx, s, one); err != nil {
 				return err
@@ -47,6 +50,28 @@ func (r *Reconciler) bringAll(ctx context.Context, s *scope) error {
 		}
 	}
 	return nil
+}
+
+// midway returns the addon that was not applied whole for want of time.
+func (r *Reconciler) midway(s *scope) string {
+	for _, one := range s.steps {
+		if one.addon == nil {
+			continue
+		}
+		was := r.applied.of(client.ObjectKeyFromObject(s.wlc), s.made(), one.name).pass
+		if was != nil && was.cut && was.revision == one.addon.Revision {
+			return one.name
+		}
+	}
+	return ""
+}
+
+// isDue tells whether an addon is to be applied. What was begun is brought to its end
+// before anything is applied again that was applied already, or the last of many addons
+// would never have their turn.
+func (r *Reconciler) isDue(s *scope, one *step, was *applied, now time.Time) bool {
+	return was.revision != one.addon.Revision || was.orphaned(one.name, s.claims) ||
+		now.Sub(was.at) >= r.Resync && (s.midway == "" || s.midway == one.name)
 }
 
 // keep leaves it at what was found before if there is nothing to be done, or else waits.
@@ -90,17 +115,19 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 	was := r.applied.of(key, s.made(), one.name)
 	var health addons.Health
 	var why string
-	if was.revision != one.addon.Revision || now.Sub(was.at) >= r.Resync || was.orphaned(one.name, s.claims) {
-		is, err := s.site.apply(ctx, one.addon, s.claims)
+	if r.isDue(s, one, &was, now) {
+		begun := was.pass.next(one.addon.Revision, now, r.Resync)
+		is, err := s.site.apply(ctx, one.addon, s.claims, begun, s.turn)
 		if err != nil {
-			r.applied.set(key, s.made(), one.name, applied{})
+			begun.cut = isOutOfTime(err)
+			r.applied.set(key, s.made(), one.name, applied{pass: begun})
 			return s.failed(ctx, one, err, now)
 		}
-		was, was.revision, was.at = is, one.addon.Revision, now
-		health, why = worst(was.unwell, func(*unstructured.Unstructured) bool { return true })
+		was, was.revision, was.at = is, one.addon.Revision, r.Clock.Now()
+		health, why = worst(was.unwell)
 	} else {
 		var err error
-		if was.unwell, health, why, err = s.site.judge(ctx, was.unwell); err != nil {
+		if was.unwell, health, why, err = s.site.judge(ctx, was.unwell, s.turn.half()); err != nil {
 			return s.failed(ctx, one, err, now)
 		}
 	}
@@ -124,6 +151,11 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 // returns the error if all would meet with it.
 func (s *scope) failed(ctx context.Context, one *step, err error, now time.Time) error {
 	reason := reasonOf(err)
+	if isOutOfTime(err) {
+		s.cut = true
+		one.keep(reason, err.Error())
+		return nil
+	}
 	one.waits(reason, "%s", err)
 	switch reason {
 	case capstanv1.ReasonInternalError:

@@ -46,6 +46,9 @@ type Reconciler struct {
 	Resync time.Duration
 	// MostBytes bounds the manifests of all addons of a cluster together, as text.
 	MostBytes int
+	// Turn is for how long a round works in one workload cluster before others have
+	// theirs. What is left is gone on with in the next.
+	Turn time.Duration
 
 	writer  *conditions.Writer
 	applied memory
@@ -58,8 +61,11 @@ const DefaultResync = 10 * time.Minute
 // DefaultMostBytes is far more than any known set of addons has.
 const DefaultMostBytes = 16 << 20
 
-// longest bounds one round with a workload cluster.
-const longest = 5 * time.Minute
+// DefaultTurn is more than most addons take.
+const DefaultTurn = 20 * time.Second
+
+// longest bounds one round with a workload cluster that does not answer.
+const longest = time.Minute
 
 // scope is what one reconcile knows.
 type scope struct {
@@ -73,6 +79,11 @@ type scope struct {
 	planned bool
 	// cluster is the Cluster, nil if there is none.
 	cluster *clusterv1.Cluster
+	turn    turn
+	// midway is the addon that was not applied whole for want of time, "" if none was.
+	midway string
+	// cut tells that something is left for the next round for want of time.
+	cut bool
 	// site is the workload cluster, nil while it cannot be reached; absent says why.
 	site   *site
 	absent string
@@ -102,7 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	before := wlc.DeepCopy()
-	s := &scope{wlc: wlc, due: r.Resync}
+	s := &scope{wlc: wlc, due: r.Resync, turn: turn{r.Clock, r.Clock.Now().Add(r.Turn)}}
 	for _, phase := range []func(context.Context, *scope) error{
 		r.reach,
 		r.plan,
@@ -125,6 +136,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	r.tell(before, wlc)
 	if reterr != nil {
 		return ctrl.Result{}, reterr
+	}
+	if s.cut {
+		s.lookAgain(goOn)
 	}
 	return ctrl.Result{RequeueAfter: s.due}, nil
 }

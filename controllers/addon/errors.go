@@ -51,6 +51,11 @@ type rejectedError struct{ error }
 // Unwrap returns why.
 func (e *rejectedError) Unwrap() error { return e.error }
 
+func isOutOfTime(err error) bool {
+	var outOfTime *outOfTimeError
+	return errors.As(err, &outOfTime)
+}
+
 // isLost tells an error of the connection: no answer came from the API server.
 func isLost(err error) bool {
 	var transport *url.Error
@@ -87,6 +92,8 @@ func reasonOf(err error) string {
 	var unknownKind *unknownKindError
 	var rejected *rejectedError
 	switch {
+	case isOutOfTime(err):
+		return capstanv1.ReasonProgressing
 	case errors.As(err, &notOwned):
 		return capstanv1.ReasonNotOwned
 	case errors.As(err, &notYet):

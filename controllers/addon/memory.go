@@ -18,6 +18,8 @@ type applied struct {
 	at       time.Time
 	// unwell are the objects that were not well when they were looked at last.
 	unwell []*unstructured.Unstructured
+	// pass is how far it is, nil if it is applied whole.
+	pass *pass
 	// left are objects that the addon wants no more and another is to have.
 	left addons.Inventory
 }

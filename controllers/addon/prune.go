@@ -25,6 +25,9 @@ const (
 // removeRest removes the addons that have left the spec, also those that only the
 // cluster remembers. What is to be applied comes first: it may take over what they have.
 func (r *Reconciler) removeRest(ctx context.Context, s *scope) error {
+	if s.cut {
+		return nil
+	}
 	key, now := client.ObjectKeyFromObject(s.wlc), r.Clock.Now()
 	leaving := false
 	for _, one := range s.steps {
@@ -82,13 +85,14 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step) error {
 	if err != nil {
 		return s.failed(ctx, one, err, r.Clock.Now())
 	}
-	rest, left, err := s.site.remove(ctx, one.name, inventory.Without(nil), s.claims)
+	rest, left, err := s.site.remove(ctx, one.name, inventory.Without(nil), s.claims, s.turn)
 	if err != nil {
 		return s.failed(ctx, one, err, r.Clock.Now())
 	}
 	if rest = rest.With(left); len(rest) > 0 {
 		one.waits(capstanv1.ReasonDeleting, "removing: waiting for %s to be gone; %s left", rest[0], counted(len(rest)))
 		s.lookAgain(one.patience(r.Clock.Now()))
+		s.cut = s.cut || s.turn.over()
 		return nil
 	}
 	if err := s.site.forget(ctx, one.name); err != nil {
@@ -101,9 +105,16 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step) error {
 
 // remove deletes the objects of an addon, one group after the other, and returns those
 // that are not gone yet, and those that are left to another addon that is to have them.
-func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims) (rest, left addons.Inventory, err error) {
+// Those that it does not come to before the turn is over are not gone yet.
+func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims, turn turn) (rest, left addons.Inventory, err error) {
+	begun := false
 	for i, group := range groups {
-		for _, id := range group {
+		for j, id := range group {
+			if begun && turn.over() {
+				rest = append(rest, group[j:]...)
+				break
+			}
+			begun = true
 			is, err := s.removeObject(ctx, addon, id, claims)
 			switch {
 			case err != nil:

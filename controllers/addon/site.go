@@ -21,8 +21,9 @@ type site struct{ client.Client }
 // apply makes the cluster have an addon, and nothing of it that it no longer holds. What
 // may be made is written down first: whatever happens in between, it is found again. It
 // returns the objects that are not known to be well, and those that it leaves to another
-// addon that is to have them.
-func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims) (is applied, err error) {
+// addon that is to have them. Once the turn is over it leaves the rest, and goes on there
+// in the next one of the pass.
+func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims, pass *pass, turn turn) (is applied, err error) {
 	objects, unknown, err := s.locate(addon)
 	if err != nil {
 		return applied{}, err
@@ -39,26 +40,13 @@ func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims) (i
 	if err := s.record(ctx, addon.Name, present, all); err != nil {
 		return applied{}, err
 	}
-	defining := false
-	for _, object := range objects {
-		if defining && !addons.Defines(object) {
-			if health, why := worst(is.unwell, addons.Defines); health != addons.Well {
-				return applied{}, &notYetError{why}
-			}
-			defining = false
-		}
-		if err := s.applyObject(ctx, addon.Name, object, claims); err != nil {
-			return applied{}, err
-		}
-		defining = defining || addons.Defines(object)
-		if health, _ := addons.Judge(object); health != addons.Well {
-			is.unwell = append(is.unwell, object)
-		}
+	if is.unwell, err = s.applyAll(ctx, addon, objects, claims, pass, turn); err != nil {
+		return applied{}, err
 	}
 	if len(unknown) > 0 {
 		return applied{}, &unknownKindError{unknown}
 	}
-	rest, left, err := s.remove(ctx, addon.Name, all.Without(wanted), claims)
+	rest, left, err := s.remove(ctx, addon.Name, all.Without(wanted), claims, turn)
 	if err != nil {
 		return applied{}, err
 	}
@@ -72,13 +60,38 @@ func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims) (i
 	return is, nil
 }
 
-// worst returns the worst health of those objects that count, and why.
-func worst(objects []*unstructured.Unstructured, counts func(*unstructured.Unstructured) bool) (addons.Health, string) {
+// applyAll applies the objects that the pass has not applied yet, and returns those that
+// are not known to be well.
+func (s *site) applyAll(ctx context.Context, addon *addons.Addon, objects []*unstructured.Unstructured, claims claims, pass *pass, turn turn) ([]*unstructured.Unstructured, error) {
+	// What is needed before all that is no definition.
+	var undefined []*unstructured.Unstructured
+	begun := false
+	for _, object := range objects {
+		switch {
+		case pass.done[addons.IDOf(object)]:
+			continue
+		case len(undefined) > 0 && !addons.Defines(object):
+			_, why := worst(undefined)
+			return nil, &notYetError{why}
+		case begun && turn.over():
+			return nil, &outOfTimeError{len(pass.done), len(addon.Objects)}
+		}
+		begun = true
+		if err := s.applyObject(ctx, addon.Name, object, claims); err != nil {
+			return nil, err
+		}
+		pass.take(object, turn.clock.Now())
+		if !pass.done[addons.IDOf(object)] {
+			undefined = append(undefined, object)
+		}
+	}
+	return append(slices.Clone(pass.unwell), undefined...), nil
+}
+
+// worst returns the worst health of objects, and why.
+func worst(objects []*unstructured.Unstructured) (addons.Health, string) {
 	health, reason := addons.Well, ""
 	for _, object := range objects {
-		if !counts(object) {
-			continue
-		}
 		if is, why := addons.Judge(object); is > health {
 			health, reason = is, why
 		}
@@ -87,9 +100,16 @@ func worst(objects []*unstructured.Unstructured, counts func(*unstructured.Unstr
 }
 
 // judge looks again at objects that were not well. It returns those that still are not,
-// and the worst of it.
-func (s *site) judge(ctx context.Context, objects []*unstructured.Unstructured) (unwell []*unstructured.Unstructured, health addons.Health, why string, err error) {
-	for _, object := range objects {
+// and the worst of it. Once the turn is over the rest is taken to be as it was, and looked
+// at first the next time.
+func (s *site) judge(ctx context.Context, objects []*unstructured.Unstructured, turn turn) (unwell []*unstructured.Unstructured, health addons.Health, why string, err error) {
+	for i, object := range objects {
+		if i > 0 && turn.over() {
+			if was, reason := worst(objects[i:]); was > health {
+				health, why = was, reason
+			}
+			return append(slices.Clone(objects[i:]), unwell...), health, why, nil
+		}
 		is := &unstructured.Unstructured{}
 		is.SetGroupVersionKind(object.GroupVersionKind())
 		err := s.Get(ctx, client.ObjectKeyFromObject(object), is)

@@ -3,6 +3,7 @@ package addon_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,16 +42,31 @@ var (
 	remote = &connections{clients: map[client.ObjectKey]client.Client{}, changed: make(chan event.GenericEvent, 64)}
 	heard  = &testenv.Recorder{}
 	read   = &readings{of: map[client.ObjectKey]int{}}
+	now    = &fastClock{}
 )
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
 		return (&addon.Reconciler{
-			Client: mgr.GetClient(), Live: read.from(mgr.GetAPIReader()), Events: heard, Connections: remote, Clock: clock.RealClock{}, Resync: resync, MostBytes: mostBytes,
+			Client: mgr.GetClient(), Live: read.from(mgr.GetAPIReader()), Events: heard, Connections: remote, Clock: now, Resync: resync, MostBytes: mostBytes, Turn: addon.DefaultTurn,
 		}).SetupWithManager(ctx, mgr, testenv.Controller())
 	})
 })
+
+// fastClock is the time, or ahead of it.
+type fastClock struct {
+	clock.RealClock
+	ahead atomic.Int64
+}
+
+// Now implements clock.PassiveClock.
+func (c *fastClock) Now() time.Time { return c.RealClock.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Since implements clock.PassiveClock.
+func (c *fastClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
+func (c *fastClock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // readings counts how often which ConfigMap was read whole.
 type readings struct {
