@@ -78,7 +78,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 	for i := range s.vms {
 		vm := &s.vms[i]
 		agent := r.agents.of(client.ObjectKeyFromObject(s.lb), vm)
-		e := evidence{vm: vm, lost: isHostLost(vm, s.hosts), carried: hasCarried(s.lb, vm)}
+		e := evidence{vm: vm, lost: vm.IsOnLostHost(s.hosts), carried: hasCarried(s.lb, vm)}
 		status := agent.observed()
 		e.answers = status != nil
 		e.silentSince, e.trouble = agent.silence()

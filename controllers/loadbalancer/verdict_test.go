@@ -128,33 +128,3 @@ func TestASilentVMSaysWhyItsAgentCannotBeAsked(t *testing.T) {
 	says("True", "Ready")(&e)
 	NewWithT(t).Expect(judge(e, limits, now).message).To(ContainSubstring("connection refused"))
 }
-
-func TestAHostIsLostOnlyIfNobodyElseCanHaveItsVMs(t *testing.T) {
-	host := func(name, cluster string, lost bool) capstanv1.HyperVHost {
-		h := capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: capstanv1.HyperVHostSpec{Lost: lost}}
-		h.Status.FailoverCluster = cluster
-		return h
-	}
-	unknown := host("hv9", "", false)
-	known := host("hv3", "", false)
-	known.Status.Memory = memory()
-	for name, tc := range map[string]struct {
-		cluster string
-		hosts   []capstanv1.HyperVHost
-		want    bool
-	}{
-		"no host is known":                       {hosts: nil},
-		"its host is well":                       {hosts: []capstanv1.HyperVHost{host("hv1", "", false)}},
-		"its host is lost":                       {hosts: []capstanv1.HyperVHost{host("hv1", "", true), known}, want: true},
-		"another host is lost":                   {hosts: []capstanv1.HyperVHost{host("hv1", "", false), host("hv2", "", true)}},
-		"a node of its failover cluster is lost": {cluster: "fc", hosts: []capstanv1.HyperVHost{host("hv1", "fc", true), host("hv2", "fc", false)}},
-		"all of its failover cluster are lost":   {cluster: "fc", hosts: []capstanv1.HyperVHost{host("hv1", "fc", true), host("hv2", "fc", true), known}, want: true},
-		"a host has not said where it belongs":   {cluster: "fc", hosts: []capstanv1.HyperVHost{host("hv1", "fc", true), unknown}},
-		"a new host is of no failover cluster":   {hosts: []capstanv1.HyperVHost{host("hv1", "", true), unknown}, want: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			vm := &capstanv1.VirtualMachine{Spec: capstanv1.VirtualMachineSpec{Placement: &capstanv1.Placement{Host: "hv1", FailoverCluster: tc.cluster}}}
-			NewWithT(t).Expect(isHostLost(vm, tc.hosts)).To(Equal(tc.want))
-		})
-	}
-}

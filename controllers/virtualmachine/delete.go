@@ -49,12 +49,8 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (*wait, error) {
 // remove returns nothing once no VM is left, or its tombstone stands.
 func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 	if len(speakers(s.vm, s.hosts)) == 0 {
-		if host := mayYetSpeak(s.vm, s.hosts); host != nil {
-			return &wait{
-				reason: capstanv1.ReasonHostUnreachable, requeue: pollWaiting, unknown: true,
-				message: fmt.Sprintf("host %s has not said yet whether it is in failover cluster %s, which has the VM",
-					host.Name, s.vm.Spec.Placement.FailoverCluster),
-			}, nil
+		if waiting := waitForSpeaker(s); waiting != nil {
+			return waiting, nil
 		}
 		return nil, r.entomb(ctx, s)
 	}

@@ -60,6 +60,20 @@ func mayYetSpeak(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) *ca
 	return nil
 }
 
+// waitForSpeaker waits for a host that may turn out to speak for the VM, or returns
+// nil if there is none.
+func waitForSpeaker(s *scope) *wait {
+	host := mayYetSpeak(s.vm, s.hosts)
+	if host == nil {
+		return nil
+	}
+	return &wait{
+		reason: capstanv1.ReasonHostUnreachable, requeue: pollWaiting, unknown: true,
+		message: fmt.Sprintf("host %s has not said yet whether it is in failover cluster %s, which has the VM",
+			host.Name, s.vm.Spec.Placement.FailoverCluster),
+	}
+}
+
 // ask asks the speakers for the VM until one answers. The answer is in s; the
 // error of a VM that does not exist is NotFound. Hosts that are known not to
 // answer are not dialled here: their own controller does that, and tells.

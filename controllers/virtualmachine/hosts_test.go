@@ -44,6 +44,10 @@ func TestAVMIsNotBuriedBecauseTheStatusOfAHostIsLost(t *testing.T) {
 			vm.Spec.Placement = &capstanv1.Placement{Host: "gone", FailoverCluster: test.cluster}
 			c := fakeClient(t)
 			r := &Reconciler{Client: c, Live: c}
+			observed, err := r.observe(t.Context(), &scope{vm: vm, hosts: test.hosts})
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(observed.unknown).To(BeTrue())
+			g.Expect(observed.reason == capstanv1.ReasonHostLost).To(Equal(test.buried), "what may yet be heard of is not lost: %s", observed.message)
 			waiting, err := r.remove(t.Context(), &scope{vm: vm, hosts: test.hosts})
 			g.Expect(err).NotTo(HaveOccurred())
 			tombstones := &capstanv1.TombstoneList{}

@@ -22,6 +22,9 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 		if placed(s.was) {
 			s.phase = s.was
 		}
+		if waiting := waitForSpeaker(s); waiting != nil {
+			return waiting, nil
+		}
 		return &wait{
 			reason: capstanv1.ReasonHostLost, requeue: pollRepair, unknown: true,
 			message: fmt.Sprintf("host %s, which has the VM, is declared lost or its HyperVHost is gone", s.vm.Spec.Placement.Host),

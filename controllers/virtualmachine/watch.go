@@ -104,8 +104,8 @@ func (r *Reconciler) ofCluster(ctx context.Context, obj client.Object) []reconci
 	return r.requests(ctx, obj.GetNamespace(), func(vm *capstanv1.VirtualMachine) bool { return vm.Spec.ClusterName == obj.GetName() })
 }
 
-// ofHost are the VMs that the host speaks for, if they wait for it, and those
-// that have no place yet.
+// ofHost are the VMs that the host speaks for, if they wait for it or it is lost, and
+// those that have no place yet.
 func (r *Reconciler) ofHost(ctx context.Context, obj client.Object) []reconcile.Request {
 	host, ok := obj.(*capstanv1.HyperVHost)
 	if !ok {
@@ -115,7 +115,7 @@ func (r *Reconciler) ofHost(ctx context.Context, obj client.Object) []reconcile.
 		if vm.Spec.Placement == nil {
 			return vm.DeletionTimestamp.IsZero()
 		}
-		return speaks(host, vm.Spec.Placement) && (!conditions.IsTrue(vm, capstanv1.ReadyCondition) || !connected(host))
+		return speaks(host, vm.Spec.Placement) && (!conditions.IsTrue(vm, capstanv1.ReadyCondition) || !connected(host) || host.Spec.Lost)
 	})
 }
 
