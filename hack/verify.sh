@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 
 source hack/env.sh
 
-steps=(lint generated modules windows boundaries shell settings vulnerabilities)
+steps=(lint generated modules windows boundaries shell powershell settings vulnerabilities)
 
 lint() {
   local tool
@@ -101,6 +101,9 @@ shell() {
   mapfile -t files < <(git grep --untracked -l -E '^#!(/usr/bin/env bash|/bin/(ba)?sh)' -- . ':!*.go')
   shellcheck -x "${files[@]}"
 }
+
+# Scripts that administrators run on hosts are parsed: nothing here can run them.
+powershell() { hack/powershell-check.sh; }
 
 # What systemd and the kernel of a load-balancer VM make of the image's files. systemd does not have to run here, and
 # nothing of this machine's is touched.

@@ -158,6 +158,9 @@ func (c Command) status(args []string) int {
 	config := installed.Config
 	fmt.Fprintf(c.Stdout, "state:        %s\nprocess:      %d\nlast code:    %d\naccount:      %s\nstart:        %s\nrestarts:     %v\ncommand line: %s\n",
 		installed.State, installed.ProcessID, installed.ExitCode, config.Account, config.start(), config.Restarts, config.CommandLine)
+	if installed.Unreadable != nil {
+		fmt.Fprintf(c.Stdout, "not all could be read: %v\n", installed.Unreadable)
+	}
 	if installed.State != Running {
 		return NotRunning
 	}

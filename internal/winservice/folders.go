@@ -24,7 +24,7 @@ func checkProgram(folders Folders, program string) error {
 		return fmt.Errorf("look at program's folder %s: %w", dir, err)
 	}
 	writers := s.writers(ServiceSID(Name))
-	if !administrators(s.owner) {
+	if !administrators(s.owner) && !slices.Contains(writers, s.owner) {
 		writers = append(writers, s.owner)
 	}
 	if folder.Link || len(writers) > 0 {

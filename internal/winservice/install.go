@@ -39,6 +39,9 @@ func (s System) PlanInstall(r Request) ([]Step, error) {
 	if err != nil && !errors.Is(err, ErrNotInstalled) {
 		return nil, fmt.Errorf("look at service %s: %w", Name, err)
 	}
+	if installed.Unreadable != nil {
+		return nil, fmt.Errorf("look at service %s: %w", Name, installed.Unreadable)
+	}
 	differences := Differences(installed.Config, config)
 	newAccount := !exists || hasDifference(differences, "account")
 	if newAccount && needsPassword(config.Account) && r.Password == (Secret{}) {

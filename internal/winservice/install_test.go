@@ -192,3 +192,17 @@ func TestAHostThatDoesNotAnswerIsNoHostWithoutService(t *testing.T) {
 	_, err = h.system().PlanUninstall()
 	g.Expect(err).To(MatchError(errDenied))
 }
+
+func TestAServiceThatCannotBeReadCanBeRemovedButNotJudged(t *testing.T) {
+	g := NewWithT(t)
+	h := newHost()
+	_, err := install(t.Context(), h, request())
+	g.Expect(err).NotTo(HaveOccurred())
+	h.service.Unreadable = errDenied
+	_, err = h.system().PlanInstall(request())
+	g.Expect(err).To(MatchError(errDenied))
+	plan, err := h.system().PlanUninstall()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(winservice.Carry(t.Context(), plan, func(string) {})).To(Succeed())
+	g.Expect(h.service).To(BeNil())
+}

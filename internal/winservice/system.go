@@ -29,7 +29,10 @@ func (s State) String() string {
 // Installed is a service as it is.
 type Installed struct {
 	Config Config
-	State  State
+	// Unreadable is why not all of Config is known. A service can be stopped and
+	// removed without.
+	Unreadable error
+	State      State
 	// ProcessID of a service that runs.
 	ProcessID uint32
 	// ExitCode is what the service ended with the last time.

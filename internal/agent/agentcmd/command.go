@@ -13,6 +13,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/buildinfo"
 	"github.com/capstan-k8s/capstan/internal/cmdline"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
+	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
 // Driver is a driver that a build of the agent has.
@@ -63,11 +64,15 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 		c.logMisuse(err)
 		return cmdline.Misused(stderr, c.Program, nil)
 	}
-	if flags.Arg(0) == "version" && flags.NArg() == 1 {
+	switch {
+	case flags.NArg() == 0:
+	case flags.Arg(0) == "version" && flags.NArg() == 1:
 		fmt.Fprintln(stdout, c.Program, buildinfo.Version())
 		return cmdline.OK
-	}
-	if flags.NArg() > 0 {
+	case flags.Arg(0) == "token" && flags.NArg() == 1:
+		fmt.Fprintln(stdout, pki.NewToken().Reveal())
+		return cmdline.OK
+	default:
 		return c.misused(stderr, fmt.Errorf("unknown command %q", flags.Arg(0)))
 	}
 	log, err := o.log.New(stderr)

@@ -243,3 +243,16 @@ func TestFlagsOfAServiceAreJudgedBeforeItIsInstalled(t *testing.T) {
 		g.Expect(err).To(MatchError(ContainSubstring(want)))
 	}
 }
+
+func TestEveryTokenIsANewOne(t *testing.T) {
+	g := NewWithT(t)
+	seen := map[string]bool{}
+	for range 3 {
+		var stdout, stderr logtest.Text
+		g.Expect(agentcmd.Main(t.Context(), "capstan-agent", []string{"token"}, &stdout, &stderr)).To(Equal(0))
+		token, err := pki.ParseToken(stdout.String())
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(seen[token.ID()]).To(BeFalse())
+		seen[token.ID()] = true
+	}
+}

@@ -47,7 +47,8 @@ enrolment token that the manager was given for this host.
 
 Usage:
   %[1]s [flags]
-%[2]s  %[1]s version
+%[2]s  %[1]s token     print a new enrolment token, for one host and the manager
+  %[1]s version
 
 Drivers:
 `, c.Program, c.Service)

@@ -54,8 +54,8 @@ func (Services) Query(name string) (winservice.Installed, error) {
 		if status.Win32ExitCode == uint32(windows.ERROR_SERVICE_SPECIFIC_ERROR) {
 			installed.ExitCode = status.ServiceSpecificExitCode
 		}
-		installed.Config, err = read(s)
-		return err
+		installed.Config, installed.Unreadable = read(s)
+		return nil
 	})
 	return installed, err
 }
