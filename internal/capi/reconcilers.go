@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/logutil"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/bootstrap/kubeadm/reconcilers/kubeadmconfig"
 	"sigs.k8s.io/cluster-api/controllers/clustercache"
@@ -153,7 +154,7 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, api client.Client, clus
 		Client:                      api,
 		APIReader:                   mgr.GetAPIReader(),
 		SecretCachingClient:         secrets,
-		ClusterCache:                clusters,
+		ClusterCache:                &healthRounds{ClusterCache: clusters, controlPlanes: mgr.GetClient(), clock: clock.RealClock{}},
 		EtcdDialTimeout:             options.EtcdDialTimeout,
 		EtcdCallTimeout:             options.EtcdCallTimeout,
 		EtcdLogger:                  etcdLogger,
