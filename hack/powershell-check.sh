@@ -31,4 +31,5 @@ fi
 # Modules are looked for beside the script that imports them.
 cp hack/powershell-check/check.js "$dir/check.js"
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard -- '*.ps1')
-exec node "$dir/check.js" "${scripts[@]}" 9>&-
+# Compiling the parser well takes 13 s, parsing with it when compiled fast a tenth of one.
+exec node --liftoff-only "$dir/check.js" "${scripts[@]}" 9>&-
