@@ -38,6 +38,9 @@ const (
 	AddressesAvailableCondition = "AddressesAvailable"
 	// VMReadyCondition: the VirtualMachine of a HyperVMachine is ready.
 	VMReadyCondition = "VirtualMachineReady"
+	// BootstrappedCondition: the guest of a HyperVMachine has become a node. It is there
+	// only if that has failed or takes long.
+	BootstrappedCondition = "Bootstrapped"
 	// AddressesAllocatedCondition: a VirtualMachine has all its addresses.
 	AddressesAllocatedCondition = "AddressesAllocated"
 	// PlacedCondition: host and volumes of a VirtualMachine are decided.
@@ -127,6 +130,7 @@ const (
 	ReasonVMFailed                 = "VirtualMachineFailed"
 	ReasonPoweredOff               = "PoweredOff"
 	ReasonBootTimeout              = "BootTimeout"
+	ReasonBootstrapFailed          = "BootstrapFailed"
 	ReasonAgentSilent              = "AgentSilent"
 	ReasonAgentUnfit               = "AgentUnfit"
 	ReasonEnrolmentLost            = "EnrolmentLost"

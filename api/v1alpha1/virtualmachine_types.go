@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // VMRole is what a VM is for. It decides which VMs are kept apart.
 // +kubebuilder:validation:Enum=ControlPlane;Worker;LoadBalancer
@@ -162,6 +166,45 @@ type DiskPlacement struct {
 	Volume string `json:"volume"`
 }
 
+// GuestInitialization is how the first configuration of a guest stands.
+// +kubebuilder:validation:Enum=Running;Done;Failed
+type GuestInitialization string
+
+// States of a first configuration.
+const (
+	GuestInitializationRunning GuestInitialization = "Running"
+	GuestInitializationDone    GuestInitialization = "Done"
+	// GuestInitializationFailed: what the seed asks for was not done, and is not tried
+	// again.
+	GuestInitializationFailed GuestInitialization = "Failed"
+)
+
+// GuestReport is what the console of a guest tells of its first boot.
+type GuestReport struct {
+	// initialization is how far the first configuration is, the work of cloud-init or
+	// cloudbase-init. It is not there if the console does not tell.
+	// +optional
+	Initialization GuestInitialization `json:"initialization,omitempty"`
+
+	// stage is the stage of cloud-init that it is in or failed in.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Stage string `json:"stage,omitempty"`
+
+	// console are the lines of the guest's console that explain why it is not up, or
+	// the last ones, without secrets.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=256
+	Console []string `json:"console,omitempty"`
+
+	// observedTime is when this was read from the console. While the guest stays as it
+	// is, it is read again now and then only.
+	// +required
+	ObservedTime metav1.Time `json:"observedTime"`
+}
+
 // VirtualMachineStatus is the observed state of a VM.
 type VirtualMachineStatus struct {
 	// conditions tell how the VM is. Ready sums up the others.
@@ -205,6 +248,11 @@ type VirtualMachineStatus struct {
 	// seedHash is the SHA-256 of the seed that was handed to the host.
 	// +optional
 	SeedHash string `json:"seedHash,omitempty"`
+
+	// guest is what the guest's console tells. It is there if the first boot has
+	// failed or takes long, until the guest is up.
+	// +optional
+	Guest *GuestReport `json:"guest,omitempty"`
 }
 
 // VirtualMachine is one VM on a Hyper-V host. Controllers write it, users read
@@ -254,6 +302,31 @@ func (m *VirtualMachine) GetConditions() []metav1.Condition { return m.Status.Co
 // SetConditions sets the conditions.
 func (m *VirtualMachine) SetConditions(conditions []metav1.Condition) {
 	m.Status.Conditions = conditions
+}
+
+// Explain tells in words why the guest is not up, or "" where nothing is known. The
+// lines of its console stand below the first line.
+func (g *GuestReport) Explain() string {
+	if g == nil {
+		return ""
+	}
+	of := ""
+	if g.Stage != "" {
+		of = " in stage " + g.Stage
+	}
+	text := "its console does not tell how far it is"
+	switch g.Initialization {
+	case GuestInitializationRunning:
+		text = "its first configuration is under way" + of
+	case GuestInitializationDone:
+		text = "its first configuration is done"
+	case GuestInitializationFailed:
+		text = "its first configuration has failed" + of
+	}
+	if len(g.Console) == 0 {
+		return text
+	}
+	return text + ". On its console:\n" + strings.Join(g.Console, "\n")
 }
 
 // ProviderID returns the providerID of the VM's node, or "" before its identity

@@ -177,6 +177,48 @@ var _ = Describe("A HyperVMachine", func() {
 		Expect(t.infra.Status.Initialization.Provisioned).To(HaveValue(BeTrue()))
 	})
 
+	It("tells why its guest does not become a node, until there is one", func(ctx SpecContext) {
+		t, vm := begin(ctx, nil)
+		runs(ctx, vm)
+		env.ExpectReady(ctx, t.infra)
+		report := func(of *capstanv1.GuestReport) {
+			testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) { vm.Status.Guest = of })
+		}
+
+		By("not holding it against the machine that it takes long")
+		report(&capstanv1.GuestReport{Initialization: capstanv1.GuestInitializationRunning, Stage: "modules:final", ObservedTime: metav1.Now()})
+		const slow = "waiting for the guest on hv1 to become a node: its first configuration is under way in stage modules:final"
+		env.ExpectCondition(ctx, t.infra, capstanv1.BootstrappedCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForNode, Equal(slow))
+		env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, metav1.ConditionTrue, capstanv1.ReasonReady, Equal("the virtual machine runs on hv1; "+slow))
+
+		report(&capstanv1.GuestReport{
+			Initialization: capstanv1.GuestInitializationFailed, Stage: "modules:final", ObservedTime: metav1.Now(),
+			Console: []string{"[ERROR CRI]: no such file or directory", "error: error execution phase preflight: preflight checks failed"},
+		})
+		const failed = "the guest on hv1 does not become a node: its first configuration has failed in stage modules:final. On its console:\n" +
+			"[ERROR CRI]: no such file or directory\nerror: error execution phase preflight: preflight checks failed"
+		t.expect(ctx, capstanv1.ReasonBootstrapFailed, failed)
+		env.ExpectCondition(ctx, t.infra, capstanv1.BootstrappedCondition, metav1.ConditionFalse, capstanv1.ReasonBootstrapFailed, Equal(failed))
+		Eventually(func() []string { return events.Reasons(t.infra.UID) }).Should(ContainElement(capstanv1.ReasonBootstrapFailed))
+		Expect(t.infra.Status.Initialization.Provisioned).To(HaveValue(BeTrue()))
+
+		By("saying nothing of it once there is a node")
+		testenv.UpdateStatus(ctx, env, t.machine, func(m *clusterv1.Machine) { m.Status.NodeRef.Name = "shop-1" })
+		env.ExpectReady(ctx, t.infra)
+		Expect(conditions.Get(t.infra, capstanv1.BootstrappedCondition)).To(BeNil())
+	})
+
+	It("is provisioned, for its node to be looked for, though its guest is known to have failed by then", func(ctx SpecContext) {
+		t, vm := begin(ctx, nil)
+		testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) {
+			vm.Status.Host, vm.Status.Addresses = "hv1", []string{"10.20.0.10"}
+			vm.Status.Guest = &capstanv1.GuestReport{Initialization: capstanv1.GuestInitializationFailed, ObservedTime: metav1.Now()}
+			conditions.True(vm, capstanv1.ReadyCondition, capstanv1.ReasonRunning, "it runs")
+		})
+		t.expect(ctx, capstanv1.ReasonBootstrapFailed, "the guest on hv1 does not become a node: its first configuration has failed")
+		Expect(t.infra.Status.Initialization.Provisioned).To(HaveValue(BeTrue()))
+	})
+
 	It("of the control plane is kept apart from its fellows", func(ctx SpecContext) {
 		t, vm := begin(ctx, map[string]string{clusterv1.MachineControlPlaneLabel: "", capstanv1.WorkloadClusterLabel: "shop"})
 		Expect(vm.Spec.Role).To(Equal(capstanv1.RoleControlPlane))

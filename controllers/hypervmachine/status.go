@@ -36,10 +36,34 @@ func setStatus(s *scope, now time.Time) {
 		return
 	}
 	setFromVM(s, now)
-	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady,
-		"the virtual machine runs on "+infra.Status.Host, capstanv1.VMReadyCondition)
-	if conditions.IsTrue(infra, capstanv1.ReadyCondition) {
+	setBootstrapped(s)
+	if conditions.IsTrue(infra, capstanv1.VMReadyCondition) {
 		infra.Status.Initialization.Provisioned = ptr.To(true)
+	}
+	message := "the virtual machine runs on " + infra.Status.Host
+	sum := []string{capstanv1.VMReadyCondition}
+	switch c := conditions.Get(infra, capstanv1.BootstrappedCondition); {
+	case c == nil:
+	case c.Reason == capstanv1.ReasonBootstrapFailed:
+		sum = append(sum, capstanv1.BootstrappedCondition)
+	default:
+		// That it takes long is not to be held against the machine: Cluster API would
+		// reckon the time that a node has from another beginning.
+		message += "; " + c.Message
+	}
+	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady, message, sum...)
+}
+
+// setBootstrapped tells why there is no node, where its guest runs and tells it.
+func setBootstrapped(s *scope) {
+	infra, guest := s.infra, s.vm.Status.Guest
+	switch {
+	case guest == nil || s.machine.Status.NodeRef.IsDefined() || !conditions.IsTrue(infra, capstanv1.VMReadyCondition):
+		conditions.Remove(infra, capstanv1.BootstrappedCondition)
+	case guest.Initialization == capstanv1.GuestInitializationFailed:
+		conditions.False(infra, capstanv1.BootstrappedCondition, capstanv1.ReasonBootstrapFailed, "the guest on %s does not become a node: %s", s.vm.Status.Host, guest.Explain())
+	default:
+		conditions.False(infra, capstanv1.BootstrappedCondition, capstanv1.ReasonWaitingForNode, "waiting for the guest on %s to become a node: %s", s.vm.Status.Host, guest.Explain())
 	}
 }
 

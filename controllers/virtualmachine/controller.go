@@ -159,6 +159,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			{capstanv1.VMStarting, r.start},
 			{capstanv1.VMRunning, r.retireSeed},
 		})
+		r.reportGuest(ctx, s)
 	} else {
 		r.walk(ctx, s, []step{{capstanv1.VMDeleting, r.delete}})
 	}

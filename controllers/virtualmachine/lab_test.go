@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,7 +58,11 @@ func (guests) Start(_ context.Context, m fabric.Machine, report func(fabric.Repo
 			addresses[m.MACs[i]] = append(addresses[m.MACs[i]], a.Addr().String())
 		}
 	}
-	report(fabric.Report{Addresses: addresses})
+	lines := consoles[m.Name]
+	if slices.Contains(lines, noAddress) {
+		addresses = nil
+	}
+	report(fabric.Report{Addresses: addresses, Console: lines})
 	return poweredGuest{}, nil
 }
 
@@ -195,6 +200,12 @@ func (l *lab) addNetwork(name, third string, last string) *capstanv1.LogicalNetw
 // vm makes a VM and its bootstrap data.
 func (l *lab) vm(namespace, name string, with ...func(*capstanv1.VirtualMachine)) *capstanv1.VirtualMachine {
 	GinkgoHelper()
+	return l.vmOf(namespace, name, "#cloud-config\n{}\n", with...)
+}
+
+// vmOf makes a VM and the bootstrap data that it is given.
+func (l *lab) vmOf(namespace, name, data string, with ...func(*capstanv1.VirtualMachine)) *capstanv1.VirtualMachine {
+	GinkgoHelper()
 	vm := &capstanv1.VirtualMachine{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: capstanv1.VirtualMachineSpec{
@@ -208,7 +219,7 @@ func (l *lab) vm(namespace, name string, with ...func(*capstanv1.VirtualMachine)
 	}
 	l.create(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		StringData: map[string]string{"value": "#cloud-config\n{}\n"},
+		StringData: map[string]string{"value": data},
 	}, vm)
 	return vm
 }

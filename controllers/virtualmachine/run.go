@@ -118,7 +118,10 @@ func (r *Reconciler) guestPoll(vm *capstanv1.VirtualMachine) time.Duration {
 func (r *Reconciler) retireSeed(ctx context.Context, s *scope) (*wait, error) {
 	s.again = pollRunning
 	switch {
-	case !s.vm.Spec.RetireSeed || !s.seen.SeedAttached:
+	case !s.vm.Spec.RetireSeed:
+		s.again = r.joinPoll(s.vm)
+		return nil, nil
+	case !s.seen.SeedAttached:
 		return nil, nil
 	case s.seen.Operation != nil:
 		s.retiring, s.again = s.seen.Operation.What, pollWork

@@ -1,6 +1,7 @@
 package virtualmachine
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -152,5 +153,9 @@ func setReady(s *scope) {
 	if c.Status == metav1.ConditionUnknown && vm.DeletionTimestamp.IsZero() {
 		set = conditions.Unknown
 	}
-	set(vm, capstanv1.ReadyCondition, c.Reason, "%s, since %s", c.Message, since.UTC().Format(time.RFC3339))
+	message := fmt.Sprintf("%s, since %s", c.Message, since.UTC().Format(time.RFC3339))
+	if why := vm.Status.Guest.Explain(); why != "" && s.phase == capstanv1.VMStarting {
+		message += "; " + why
+	}
+	set(vm, capstanv1.ReadyCondition, c.Reason, "%s", message)
 }
