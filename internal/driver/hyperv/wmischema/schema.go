@@ -21,7 +21,9 @@ type Class struct {
 	// Super is the class it inherits from, nil for none.
 	Super      *Class
 	properties map[string]Type
-	methods    map[string]Method
+	// declared are the names of the properties as Windows writes them.
+	declared map[string]string
+	methods  map[string]Method
 }
 
 // Type is a type of CIM: boolean, string, uint16, ref:Msvm_ComputerSystem, any.
@@ -47,6 +49,16 @@ func (c *Class) Property(name string) (Type, bool) {
 		}
 	}
 	return Type{}, false
+}
+
+// Declared returns the name of a property as Windows writes it.
+func (c *Class) Declared(name string) string {
+	for ; c != nil; c = c.Super {
+		if declared, ok := c.declared[strings.ToLower(name)]; ok {
+			return declared
+		}
+	}
+	return name
 }
 
 // Method returns a method, inherited ones too.
@@ -113,7 +125,7 @@ func parse(text string) (namespace string, classes map[string]*Class, err error)
 			namespace = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(line, "namespace "), "/", `\`))
 		case !indented:
 			name, super, _ := strings.Cut(line, " : ")
-			current = &Class{Name: name, properties: map[string]Type{}, methods: map[string]Method{}}
+			current = &Class{Name: name, properties: map[string]Type{}, declared: map[string]string{}, methods: map[string]Method{}}
 			classes[strings.ToLower(name)], supers[current] = current, super
 		case current == nil:
 			return "", nil, fmt.Errorf("%q is of no class", member)
@@ -143,6 +155,7 @@ func (c *Class) add(member string) error {
 			return fmt.Errorf("%q is no property", member)
 		}
 		c.properties[strings.ToLower(property)] = typeOf(kind)
+		c.declared[strings.ToLower(property)] = property
 		return nil
 	}
 	parameters, result, ok := strings.Cut(rest, ")")

@@ -1,0 +1,49 @@
+package hyperv
+
+import (
+	"strings"
+
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+// Where things lie on a volume. A path is made of the volume's root and of identities alone, so any node finds
+// what another one began, and nothing that a person wrote becomes a path.
+const (
+	folderName  = "capstan"
+	recordName  = "capstan.json"
+	seedName    = "seed.iso"
+	diskSuffix  = ".vhdx"
+	partialName = ".partial"
+)
+
+// join puts a path of Windows together, on any machine.
+func join(elements ...string) string {
+	var out []string
+	for _, e := range elements {
+		out = append(out, strings.TrimSuffix(e, `\`))
+	}
+	return strings.Join(out, `\`)
+}
+
+func base(path string) string { return path[strings.LastIndex(path, `\`)+1:] }
+
+func samePath(a, b string) bool {
+	return strings.EqualFold(strings.TrimSuffix(a, `\`), strings.TrimSuffix(b, `\`))
+}
+
+func (v volume) images() string { return join(v.root, folderName, "images") }
+func (v volume) vms() string    { return join(v.root, folderName, "vms") }
+
+func (v volume) image(sha256 string) string       { return join(v.images(), sha256+diskSuffix) }
+func (v volume) imageRecord(sha256 string) string { return join(v.images(), sha256+".json") }
+
+func (v volume) folder(id hostapi.VMID) string { return join(v.vms(), string(id)) }
+
+func (v volume) disk(id hostapi.VMID, name string) string { return join(v.folder(id), name+diskSuffix) }
+func (v volume) seed(id hostapi.VMID) string              { return join(v.folder(id), seedName) }
+
+// contains tells whether a path is on the volume. Volume1 is no part of Volume10.
+func (v volume) contains(path string) bool {
+	root := strings.ToLower(strings.TrimSuffix(v.root, `\`) + `\`)
+	return strings.HasPrefix(strings.ToLower(path), root)
+}

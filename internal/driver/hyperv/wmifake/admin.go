@@ -1,0 +1,223 @@
+package wmifake
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
+)
+
+// What follows is what administrators, guests and mishaps do, past the driver.
+
+// VMs returns how many VMs have a text in their notes.
+func (w *World) VMs(note string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.noted(note))
+}
+
+func (w *World) noted(note string) []*vm {
+	var out []*vm
+	for _, h := range w.hosts {
+		for _, v := range h.vms {
+			if strings.Contains(strings.Join(v.settings.list("Notes"), ""), note) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// Boot lets the guests of VMs come up that have a text in their notes, and have power.
+func (w *World) Boot(note string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		v.up = v.on()
+	}
+}
+
+// Report lets guests report what key-value exchange is given.
+func (w *World) Report(note string, items ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		v.kvp.set("GuestIntrinsicExchangeItems", items)
+	}
+}
+
+// Deafen lets guests hang.
+func (w *World) Deafen(note string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		v.deaf = true
+	}
+}
+
+// AddVM makes a VM by hand that runs.
+func (w *World) AddVM(node, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := w.define(w.node(node), map[string]any{"elementname": name, "notes": []string{"somebody's"}})
+	v.turn(enabled)
+}
+
+// RemoveVM removes VMs by hand, with their roles, and leaves their files.
+func (w *World) RemoveVM(note string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		h, _ := w.find(v.system)
+		if w.cluster != nil {
+			if role := w.cluster.group(v.system.text("ElementName")); role != nil {
+				w.cluster.remove(role)
+			}
+		}
+		w.destroy(h, v)
+	}
+}
+
+// AddDisk makes a virtual disk by hand, with its folder.
+func (w *World) AddDisk(path string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.disk.makeFolder(path[:strings.LastIndex(path, `\`)]); err != nil {
+		return err
+	}
+	return w.disk.put(&file{path: path, vhd: &vhd{kind: dynamicDisk, bytes: 1 << 30, fileBytes: emptyDiskBytes}})
+}
+
+// RemoveFile removes a file by hand.
+func (w *World) RemoveFile(path string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.disk.files, key(path))
+}
+
+// FillVolume takes all room on a volume but so much.
+func (w *World) FillVolume(root string, left int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := w.disk.volume(root)
+	v.filled = 0
+	v.filled = v.free(w.disk) - left
+}
+
+// EmptyVolume gives back what FillVolume took.
+func (w *World) EmptyVolume(root string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.disk.volume(root).filled = 0
+}
+
+// FaultVolume lets a volume be gone, or be back.
+func (w *World) FaultVolume(root string, faulty bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.disk.volume(root).faulty = faulty
+}
+
+// Isolate cuts a node off its failover cluster, or joins it again.
+func (w *World) Isolate(node string, isolated bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.node(node).isolated = isolated
+}
+
+// LoseNode takes the power from a node.
+func (w *World) LoseNode(node string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.node(node)
+	h.down = true
+	for _, v := range h.vms {
+		v.turn(disabled)
+	}
+}
+
+// FailOver lets the failover cluster restart the VMs of lost nodes.
+func (w *World) FailOver() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failOver()
+}
+
+// PowerCycle takes the power from a host that stands alone, and gives it back. VMs start that are told to.
+func (w *World) PowerCycle(node string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.node(node)
+	w.boot(h)
+	for _, v := range h.vms {
+		was := v.on()
+		v.turn(disabled)
+		// 2 is never, 3 if it was on, 4 always; a VM that nobody told starts if it was on.
+		if action := v.settings.number("AutomaticStartupAction"); action == 4 || (was && action != 2) {
+			v.turn(enabled)
+		}
+	}
+}
+
+// Contents has a sorted line for everything that somebody made.
+func (w *World) Contents() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines := []string{}
+	for _, h := range w.hosts {
+		for _, v := range h.vms {
+			v.pass(w)
+			lines = append(lines, v.String())
+		}
+	}
+	for _, f := range w.disk.files {
+		switch {
+		case f.folder:
+		case f.vhd != nil:
+			lines = append(lines, fmt.Sprintf("disk %s %+v", f.path, *f.vhd))
+		default:
+			lines = append(lines, fmt.Sprintf("file %s read-only=%t %.600q", f.path, f.readOnly, f.content))
+		}
+	}
+	if w.cluster != nil {
+		for _, o := range w.cluster.of("MSCluster_ResourceGroup") {
+			if o.get("IsCore") == nil {
+				lines = append(lines, fmt.Sprintf("role %s type=%d %s", o.text("Name"), o.number("GroupType"), o.text("Description")))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// String says all that was set of a VM, and nothing that is by chance.
+func (v *vm) String() string {
+	s := v.settings
+	var devices []string
+	for _, d := range v.devices {
+		device := cmp.Or(d.text("ResourceSubType"), d.class.Name)
+		for _, property := range []string{"AddressOnParent", "Address"} {
+			device += " " + d.text(property)
+		}
+		if d.class.Is("Msvm_StorageAllocationSettingData") {
+			device += fmt.Sprint(d.list("HostResource"))
+		}
+		if d.class.Is("Msvm_EthernetSwitchPortVlanSettingData") {
+			device += fmt.Sprint(" ", d.number("AccessVlanId"))
+		}
+		devices = append(devices, device)
+	}
+	slices.Sort(devices)
+	return fmt.Sprintf("VM %s %q generation=%s secure=%v %s start=%d checkpoints=%d state=%d cpu=%d memory=%d dynamic=%v devices=%q",
+		s.text("ElementName"), s.list("Notes"), s.text("VirtualSystemSubType"), s.get("SecureBootEnabled"), s.text("SecureBootTemplateId"),
+		s.number("AutomaticStartupAction"), s.number("UserSnapshotType"), v.system.number("EnabledState"),
+		v.processor.number("VirtualQuantity"), v.memory.number("VirtualQuantity"), v.memory.get("DynamicMemoryEnabled"), devices)
+}
+
+// KVPItem is what a guest's integration services report, as Windows passes it on.
+func KVPItem(name, data string) string {
+	d, _ := read(wmi.Virtualization, `<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"></INSTANCE>`, "Msvm_KvpExchangeDataItem")
+	return embed(d.class, map[string]any{"name": name, "data": data, "source": int64(2)})
+}
