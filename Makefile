@@ -45,8 +45,13 @@ test-machinectr: ## Run the driver of machine containers through the conformance
 	hack/machinectr.sh
 
 .PHONY: demo
-demo: build ## Bring it all up on simulated hosts and stay up; with ONCE=1 scale, delete, check and end
-	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(filter-out 0,$(ONCE)),-once)
+demo: build ## Bring it all up and stay up; ONCE=1: tell it to its end; DRIVER=machinectr: with real guests (as root)
+	$(if $(filter machinectr,$(DRIVER)),hack/packages.sh machinectr; hack/image.sh --tree-only;) \
+	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(DRIVER),-driver "$(DRIVER)") $(if $(filter-out 0,$(ONCE)),-once)
+
+.PHONY: e2e
+e2e: build ## Real guests, kubeadm, etcd, HAProxy and keepalived in machine containers (as root); STEPS=1: the first step alone
+	hack/e2e.sh $(if $(STEPS),-steps "$(STEPS)")
 
 .PHONY: bench-scale
 bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts, and say what it took
@@ -82,7 +87,7 @@ lint: ## Lint the Go code alone (make verify does, too)
 
 .PHONY: clean
 clean: ## Remove bin/ and what demo, story and measurements left; built tools stay in .cache/
-	rm -rf bin .bench .clients .demo .ha .namespaces .story
+	rm -rf --one-file-system bin .bench .clients .demo .e2e .ha .namespaces .story
 
 .PHONY: distclean
 distclean: clean ## Remove .cache/, too: the next run builds its tools again

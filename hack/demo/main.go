@@ -42,11 +42,16 @@ func main() {
 		os.Exit(2)
 	}
 	s.manifests = samples
-	if *driver == "machinectr" {
+	switch *driver {
+	case "simulated":
+	case "machinectr":
 		if err := s.useMachines(); err != nil {
 			fmt.Fprintln(os.Stderr, "demo:", err)
 			os.Exit(1)
 		}
+	default:
+		fmt.Fprintf(os.Stderr, "demo: there is no driver %q: it is simulated or machinectr\n", *driver)
+		os.Exit(2)
 	}
 	terminal.Main("demo", func(ctx context.Context) error { return run(ctx, s) })
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -78,35 +77,4 @@ func (s *story) result() {
 // begin brings up all that is there before a user comes.
 func (s *story) begin(hosts string) narrator.Chapter {
 	return narrator.Chapter{Title: fmt.Sprintf("A management cluster and %d %s", s.Env.Hosts, hosts), Tell: s.Start}
-}
-
-// stay leaves it all to the person at the terminal.
-func (s *story) stay(ctx context.Context) error {
-	s.Screen.Plain(`
-It stays up until Ctrl-C. In another terminal:
-
-  export KUBECONFIG=%s PATH=%s/bin:$PATH
-  kubectl get capstan -A
-  kubectl --kubeconfig %s get nodes
-
-  kubectl scale nodepool %s --replicas=6
-  kubectl apply -f %s
-  %s
-
-A Service of your own; for its pods, something answers on its node ports that tells which node it is:
-
-  export KUBECONFIG=%[3]s
-  curl %[7]s
-  kubectl create service loadbalancer mine --tcp=8080
-  kubectl get service mine --output=jsonpath='{.status.loadBalancer.ingress[0].ip}'
-  curl http://that-address:8080
-  kubectl delete service mine %[8]s
-`, s.Env.Kubeconfig(), s.Env.Dir, s.Kubeconfig(shop), poolName, labSample, patchVersion, narrator.URLOf(s.vip), narrator.ServiceName)
-	s.result()
-	<-ctx.Done()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
-	}
-	s.Screen.Plain("\nGone with all its processes. What is left is in %s.", s.Env.Dir)
-	return nil
 }

@@ -20,6 +20,8 @@ type Options struct {
 	// Dir is the folder of what outlives a host's boot. It needs a file system that can
 	// hold sparse files.
 	Dir string
+	// Image is what guests boot.
+	Image Image
 	// Layer is laid over every image, and Programs lie in PodPrograms there.
 	Layer    string
 	Programs []string
@@ -130,6 +132,11 @@ func (h *Hosts) Boot(host string) error {
 		return fmt.Errorf("booting host %s: %w", host, err)
 	}
 	return nil
+}
+
+// Open drives a host that has no agent and was booted, as its agent would.
+func (h *Hosts) Open(ctx context.Context, host string) (*machinectr.Driver, error) {
+	return machinectr.New(ctx, h.options(host))
 }
 
 // CutPower takes the power from a host whose agent has been killed.

@@ -76,7 +76,7 @@ func ForRepository(top, binaries, dir string) (hosts *Hosts, manifests string, e
 		return nil, "", err
 	}
 	return New(Options{
-		Dir: filepath.Join(dir, "machines"), Layer: filepath.Join(top, "images", "machinectr", "files"),
+		Image: image, Dir: filepath.Join(dir, "machines"), Layer: filepath.Join(top, "images", "machinectr", "files"),
 		Programs: []string{filepath.Join(binaries, "web")},
 	}), manifests, nil
 }

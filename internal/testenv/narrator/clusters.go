@@ -65,3 +65,16 @@ func (n *Narrator) WorkloadClient(cluster client.ObjectKey) (client.Client, erro
 func WorkloadCommand(cluster client.ObjectKey, command string) string {
 	return "kubectl --kubeconfig " + kubeconfigName(cluster) + " " + command
 }
+
+// Nodes are those of a cluster whose kubeconfig was written before, as it tells them.
+func (n *Narrator) Nodes(ctx context.Context, cluster client.ObjectKey) ([]corev1.Node, error) {
+	api, err := n.WorkloadClient(cluster)
+	if err != nil {
+		return nil, err
+	}
+	nodes := &corev1.NodeList{}
+	if err := api.List(ctx, nodes); err != nil {
+		return nil, fmt.Errorf("listing the nodes of cluster %s: %w", cluster.Name, err)
+	}
+	return nodes.Items, nil
+}

@@ -97,6 +97,10 @@ func (p Picture) lack(wanted specs) string {
 		return fmt.Sprintf("%d VMs", machines)
 	}
 	for _, object := range p.ours() {
+		if host, is := object.(*capstanv1.HyperVHost); is && host.Spec.Lost {
+			// That it is not Ready is what its administrator says.
+			continue
+		}
 		if demoenv.ReadyOf(object).Status != metav1.ConditionTrue || object.GetDeletionTimestamp() != nil {
 			return describe(object)
 		}
@@ -155,3 +159,6 @@ func (p Picture) ours() []demoenv.Conditioned {
 
 // Empty tells whether no cluster, nor anything of one, is left.
 func (p Picture) Empty() bool { return len(p.ours()) == len(p.hosts) && len(p.machines) == 0 }
+
+// VMs are all that there are.
+func (p Picture) VMs() []capstanv1.VirtualMachine { return p.vms }

@@ -3,7 +3,6 @@ package narrator
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -11,14 +10,11 @@ import (
 // RunPods runs the pods of a manifest in a cluster whose kubeconfig was written before,
 // and waits until all are ready.
 func (n *Narrator) RunPods(ctx context.Context, cluster client.ObjectKey, manifest string) error {
-	applied, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "apply", "--output=name", "-f", manifest)
-	if err != nil {
+	if _, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "apply", "-f", manifest); err != nil {
 		return err
 	}
-	for _, name := range strings.Fields(applied) {
-		if _, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "rollout", "status", name, "--timeout=0"); err != nil {
-			return err
-		}
+	if err := n.AwaitPods(ctx, cluster, manifest); err != nil {
+		return err
 	}
 	table, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "get", "pods", "--all-namespaces", "--output=wide")
 	if err != nil {
@@ -29,4 +25,10 @@ func (n *Narrator) RunPods(ctx context.Context, cluster client.ObjectKey, manife
 	n.Screen.Text(table)
 	n.Screen.Plain("")
 	return nil
+}
+
+// AwaitPods waits until all pods of a manifest are ready, on all nodes there are.
+func (n *Narrator) AwaitPods(ctx context.Context, cluster client.ObjectKey, manifest string) error {
+	_, err := n.Env.RunKubectl(ctx, "--kubeconfig", n.Kubeconfig(cluster), "rollout", "status", "-f", manifest)
+	return err
 }

@@ -61,16 +61,12 @@ func URLOf(vip netip.Addr) string { return "http://" + vip.String() }
 // Workers are the nodes that take connections to Services, by what the cluster itself
 // says of them.
 func (n *Narrator) Workers(ctx context.Context, cluster client.ObjectKey) ([]string, error) {
-	api, err := n.WorkloadClient(cluster)
+	nodes, err := n.Nodes(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
-	nodes := &corev1.NodeList{}
-	if err := api.List(ctx, nodes); err != nil {
-		return nil, fmt.Errorf("listing the nodes of cluster %s: %w", cluster.Name, err)
-	}
 	var workers []string
-	for _, node := range nodes.Items {
+	for _, node := range nodes {
 		if _, excluded := node.Labels[corev1.LabelNodeExcludeBalancers]; !excluded {
 			workers = append(workers, node.Name)
 		}
