@@ -82,16 +82,27 @@ func DefaultTopology(hosts int, standAlone bool) Topology {
 	return t
 }
 
+// faultyImageVersion is the version of the images that do not work.
+const faultyImageVersion = "v1.36.3"
+
 // DefaultImages returns node images of the Kubernetes versions that are used in
-// development. Checksums of simulated images are made from their sources, so
+// development, and after these some that do not work. Checksums of simulated images are made from their sources, so
 // that manifests can name them.
 func DefaultImages() []fabricapi.PublishedImage {
+	const source = `\\images.example\capstan\`
 	var images []fabricapi.PublishedImage
 	for _, version := range []string{"v1.34.9", "v1.35.6", "v1.36.2", "v1.36.3", "v1.36.4", "v1.37.0"} {
-		source := `\\images.example\capstan\`
 		images = append(images,
 			SimulatedImage(source+"linux-"+version+".vhdx", "Linux", version, 2*gib),
 			SimulatedImage(source+"windows-"+version+".vhdx", "Windows", version, 12*gib))
+	}
+	for _, faulty := range []struct {
+		name  string
+		fault fabricapi.ImageFault
+	}{{"no-containerd", fabricapi.ImageNoContainerd}, {"no-network", fabricapi.ImageNoNetwork}} {
+		image := SimulatedImage(source+"linux-"+faulty.name+".vhdx", "Linux", faultyImageVersion, 2*gib)
+		image.Fault = faulty.fault
+		images = append(images, image)
 	}
 	return images
 }

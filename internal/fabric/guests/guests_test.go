@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/bootstrap"
 	"github.com/capstan-k8s/capstan/internal/driver/simulated"
 	"github.com/capstan-k8s/capstan/internal/fabric"
+	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 	"github.com/capstan-k8s/capstan/internal/fabric/guests"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/pki"
@@ -41,6 +43,44 @@ func serve(t *testing.T, dir string) *simulated.Driver {
 	})
 	<-ready
 	return simulated.Dial(fabric.HostSocket(dir, "hv1"))
+}
+
+// aFaultyImage is one in which a guest never has a network.
+func aFaultyImage(g Gomega) fabricapi.PublishedImage {
+	images := fabric.DefaultImages()
+	i := slices.IndexFunc(images, func(p fabricapi.PublishedImage) bool { return p.Fault == fabricapi.ImageNoNetwork })
+	g.Expect(i).To(BeNumerically(">", 0))
+	return images[i]
+}
+
+func TestWhatDoesNotWorkInAnImageDoesNotWorkInItsGuests(t *testing.T) {
+	g := NewWithT(t)
+	dir, err := os.MkdirTemp("", "fabric")
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	driver := serve(t, dir)
+	const id = hostapi.VMID("0b7cb2d2-93bb-4f2c-8f43-6c3a5f1f6a10")
+	seed, err := bootstrap.Seed(bootstrap.Input{
+		Identity: bootstrap.Identity{VM: string(id), Hostname: "node-1"}, OS: bootstrap.Linux, UserData: []byte("#cloud-config\n{}\n"),
+		NICs: []bootstrap.NIC{{MAC: hostapi.MACAddress(id, 0), Addresses: []netip.Prefix{netip.MustParsePrefix("127.120.1.1/16")}}},
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	published := aFaultyImage(g)
+	image := hostapi.ImageRef{Name: "faulty", SHA256: published.SHA256}
+	_, err = driver.StageImage(t.Context(), hostapi.StageImageRequest{Image: image, Volume: "csv1", Source: published.Source})
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = driver.EnsureVM(t.Context(), hostapi.EnsureVMRequest{
+		Stamp: hostapi.Stamp{Installation: "here", ID: id}, Name: "node-1", OS: hostapi.Linux, Processors: 1, MemoryMiB: 1024,
+		Disks: []hostapi.Disk{{Name: "boot", Volume: "csv1", Image: &image}},
+		NICs:  []hostapi.NIC{{Switch: fabric.DefaultSwitch, MAC: hostapi.MACAddress(id, 0)}},
+		Seed:  seed, Power: hostapi.PowerOn,
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Eventually(func() ([]string, error) {
+		vm, err := driver.GetVM(t.Context(), id)
+		g.Expect(vm.NICs[0].Addresses).To(BeEmpty())
+		return vm.Console, err
+	}, "20s").Should(ContainElement(ContainSubstring("systemd-networkd.service")))
 }
 
 func TestLoadBalancerBootsFromItsSeedAndThenFromItsDisk(t *testing.T) {
