@@ -6,7 +6,8 @@ Makes this Hyper-V host ready for Capstan, and installs, updates or removes Caps
 Run it in an administrator's console on each host, with capstan-agent.exe beside it. It looks whether the host is fit
 (Windows Server 2022 or later, the Hyper-V role, the failover cluster and its cluster shared volumes where there is one),
 copies the agent to Program Files, installs it as a service under an account with few rights, opens the firewall for the
-manager, lets the account into the local group Hyper-V Administrators and into a folder on each volume, hands over the
+manager, lets the account into the local group Hyper-V Administrators and into a folder on each volume (and, in a
+failover cluster, into Distributed COM Users and the cluster), hands over the
 one-time enrolment token and starts the service. It can be run again at any time: what is as it should be is left alone.
 Virtual machines keep running through all of it.
 
@@ -55,7 +56,7 @@ Further flags for the agent, such as --log-level=debug. 'capstan-agent.exe --hel
 Leaves the service stopped.
 
 .PARAMETER Uninstall
-Removes the service, its firewall rule, its place in the group, and the program. Virtual machines, their disks and the
+Removes the service, its firewall rule, its places in groups, and the program. Virtual machines, their disks and the
 agent's identity stay.
 
 .PARAMETER RemoveState
@@ -140,9 +141,10 @@ $RuleName = 'capstan-agent-in'
 $ProgramDir = Join-Path $env:ProgramFiles 'Capstan'
 $Program = Join-Path $ProgramDir 'capstan-agent.exe'
 # Below each volume; the agent makes nothing elsewhere.
-$FolderOnVolume = 'Capstan'
+$FolderOnVolume = 'capstan'
 # By identifiers, which are the same in every language of Windows.
 $HyperVAdministrators = 'S-1-5-32-578'
+$DistributedComUsers = 'S-1-5-32-562'
 $Administrators = 'S-1-5-32-544'
 $System = 'S-1-5-18'
 $VirtualMachines = 'S-1-5-83-0'
@@ -263,10 +265,10 @@ function Get-AccountSid {
 }
 
 function Test-GroupMember {
-    param([string]$Sid)
+    param([string]$Group, [string]$Sid)
     # Get-LocalGroupMember fails where a member was deleted meanwhile.
-    $group = [ADSI]"WinNT://./$((Get-LocalGroup -SID $HyperVAdministrators).Name),group"
-    foreach ($member in @($group.Invoke('Members'))) {
+    $entry = [ADSI]"WinNT://./$((Get-LocalGroup -SID $Group).Name),group"
+    foreach ($member in @($entry.Invoke('Members'))) {
         $bytes = ([ADSI]$member).InvokeGet('objectSid')
         if ((New-Object System.Security.Principal.SecurityIdentifier $bytes, 0).Value -eq $Sid) { return $true }
     }
@@ -281,10 +283,14 @@ function Add-Right {
         return
     }
     $sid = Get-AccountSid
-    if (-not (Test-GroupMember -Sid $sid) -and $PSCmdlet.ShouldProcess($Account, 'add to Hyper-V Administrators')) {
+    if (-not (Test-GroupMember -Group $HyperVAdministrators -Sid $sid) -and $PSCmdlet.ShouldProcess($Account, 'add to Hyper-V Administrators')) {
         Add-LocalGroupMember -SID $HyperVAdministrators -Member $sid
     }
     if ((Test-Clustered) -and -not $isVirtual) {
+        # The agents of a failover cluster ask Hyper-V of the other members, too.
+        if (-not (Test-GroupMember -Group $DistributedComUsers -Sid $sid) -and $PSCmdlet.ShouldProcess($Account, 'add to Distributed COM Users')) {
+            Add-LocalGroupMember -SID $DistributedComUsers -Member $sid
+        }
         $granted = @(Get-ClusterAccess | Where-Object { "$($_.IdentityReference)" -eq $Account })
         if ($granted.Count -eq 0 -and $PSCmdlet.ShouldProcess($Account, 'grant full access to the failover cluster')) {
             Grant-ClusterAccess -User $Account -Full | Out-Null
@@ -337,8 +343,10 @@ function Uninstall-All {
     if ((Test-Path -LiteralPath $Program) -and $PSCmdlet.ShouldProcess("service $ServiceName", 'uninstall')) {
         Invoke-Agent -Argument 'service', 'uninstall'
     }
-    if ($sid -and (Test-GroupMember -Sid $sid) -and $PSCmdlet.ShouldProcess($Account, 'remove from Hyper-V Administrators')) {
-        Remove-LocalGroupMember -SID $HyperVAdministrators -Member $sid
+    foreach ($group in $HyperVAdministrators, $DistributedComUsers) {
+        if ($sid -and (Test-GroupMember -Group $group -Sid $sid) -and $PSCmdlet.ShouldProcess($Account, "remove from group $group")) {
+            Remove-LocalGroupMember -SID $group -Member $sid
+        }
     }
     if ((Get-NetFirewallRule -Name $RuleName -ErrorAction SilentlyContinue) -and $PSCmdlet.ShouldProcess("firewall rule $RuleName", 'remove')) {
         Remove-NetFirewallRule -Name $RuleName

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,6 +69,17 @@ func TestTheInstallerAgreesWithTheAgentOnNamesAndDefaults(t *testing.T) {
 	g.Expect(all(`\[int\]\$Port = ([0-9]+)`, code)).To(Equal(port))
 }
 
+// The driver alone says where on a volume it writes; the script opens that folder
+// to it.
+func TestTheInstallerOpensTheFolderThatTheDriverUses(t *testing.T) {
+	g := NewWithT(t)
+	_, _, code := installer(g)
+	paths, err := os.ReadFile("../../internal/driver/hyperv/paths.go")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(all(`folderName += "([^"]+)"`, string(paths))).To(HaveLen(1))
+	g.Expect(all(`\$FolderOnVolume = '([^']+)'`, code)).To(Equal(all(`folderName += "([^"]+)"`, string(paths))))
+}
+
 func TestTheInstallersHelpIsWhole(t *testing.T) {
 	g := NewWithT(t)
 	_, help, code := installer(g)
@@ -124,4 +137,17 @@ func TestSecretsPassTheInstallerByAPipeOnly(t *testing.T) {
 		"    if ($InputLine) {",
 		"            $InputLine | & $Program @Argument",
 	))
+}
+
+func TestTheGuideListsAllEvents(t *testing.T) {
+	g := NewWithT(t)
+	guide, err := os.ReadFile("../../docs/hosts.md")
+	g.Expect(err).NotTo(HaveOccurred())
+	listed := all(`(?m)^\| ([1-9][0-9]{2}) \|`, string(guide))
+	var numbers []string
+	for _, event := range agentcmd.Events() {
+		g.Expect(string(guide)).To(ContainSubstring(fmt.Sprintf("| %d | %s |", int(event), event)))
+		numbers = append(numbers, strconv.Itoa(int(event)))
+	}
+	g.Expect(listed).To(ConsistOf(numbers))
 }
