@@ -87,7 +87,8 @@ type lab struct {
 	world  *fabric.World
 	agents map[string]*agenttest.Host
 	// log is that of the manager and of all agents.
-	log *logbook
+	log    *logbook
+	events *testenv.Recorder
 }
 
 func newLab(t testing.TB, env *testenv.Env) *lab {
@@ -99,7 +100,7 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(world.Close)
-	l := &lab{Env: env, world: world, agents: map[string]*agenttest.Host{}, log: &logbook{}}
+	l := &lab{Env: env, world: world, agents: map[string]*agenttest.Host{}, log: &logbook{}, events: &testenv.Recorder{}}
 	env.Log = l.log.manager()
 
 	pins := &trust.Pins{Client: env.Client, Live: env.Client}
@@ -113,7 +114,7 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	reach := &hypervhost.Agents{Pool: pool, Pins: pins, Namespace: testenv.ManagerNamespace}
 
 	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
-		recorder := mgr.GetEventRecorder("capstan")
+		recorder := l.events
 		return []testenv.Reconciler{
 			&hypervhost.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Agents: reach, Manager: identity,

@@ -40,12 +40,17 @@ func (r *Reconciler) start(ctx context.Context, s *scope) (*wait, error) {
 	}, nil
 }
 
-// powerOn starts a VM that its host says is off.
+// powerOn starts a VM that its host says is off. That it was found off though it ran is
+// recorded before: once it runs again nobody could tell.
 func (r *Reconciler) powerOn(ctx context.Context, s *scope) (*wait, error) {
 	w := &wait{reason: capstanv1.ReasonStarting, requeue: pollWork, message: fmt.Sprintf("the VM is being started on host %s", s.at.Name)}
 	if s.was == capstanv1.VMRunning || reasonOfRunning(s.vm) == capstanv1.ReasonPoweredOff {
 		w.reason = capstanv1.ReasonPoweredOff
 		w.message = fmt.Sprintf("the VM was found off on host %s and is started again", s.at.Name)
+	}
+	if s.was == capstanv1.VMRunning {
+		w.requeue = pollCache
+		return w, nil
 	}
 	if !retired(s.vm) {
 		return r.powerOnWithSeed(ctx, s, w)

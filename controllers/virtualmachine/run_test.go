@@ -1,6 +1,7 @@
 package virtualmachine
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
 func TestAGuestThatTakesItsTimeIsAskedLessOften(t *testing.T) {
@@ -37,4 +39,46 @@ func TestAGuestThatTakesItsTimeIsAskedLessOften(t *testing.T) {
 			NewWithT(t).Expect(r.guestPoll(vm)).To(Equal(tc.want))
 		})
 	}
+}
+
+// powered is an agent that is only told to start a VM.
+type powered struct {
+	hostapi.Agent
+	times int
+}
+
+func (p *powered) SetPower(context.Context, hostapi.SetPowerRequest) (hostapi.VM, error) {
+	p.times++
+	return hostapi.VM{State: hostapi.StateStarting}, nil
+}
+
+// A status that is worked out from a stale object is refused, and worked out anew. What
+// was done meanwhile must not keep it from being told then.
+func TestThatAVMWasFoundOffIsToldBeforeItIsStartedAgain(t *testing.T) {
+	g := NewWithT(t)
+	agent := &powered{}
+	stored := &capstanv1.VirtualMachine{Status: capstanv1.VirtualMachineStatus{
+		Phase: capstanv1.VMRunning, Conditions: []metav1.Condition{{Type: capstanv1.SeedRetiredCondition, Status: metav1.ConditionTrue}},
+	}}
+	round := func() *capstanv1.VirtualMachine {
+		vm := stored.DeepCopy()
+		s := &scope{
+			vm: vm, was: vm.Status.Phase, phase: capstanv1.VMStarting, at: &capstanv1.HyperVHost{}, agent: agent,
+			seen: &hostapi.VM{State: hostapi.StateOff},
+		}
+		var err error
+		s.wait, err = (&Reconciler{}).start(t.Context(), s)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(s.wait.reason).To(Equal(capstanv1.ReasonPoweredOff))
+		setStatus(s)
+		return vm
+	}
+	for range 3 {
+		// None of these is written.
+		round()
+		g.Expect(agent.times).To(BeZero())
+	}
+	stored = round()
+	round()
+	g.Expect(agent.times).To(Equal(1))
 }

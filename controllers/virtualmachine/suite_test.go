@@ -1,14 +1,12 @@
 package virtualmachine_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
-	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -62,25 +60,15 @@ func wait(reason, message string) gomegatypes.GomegaMatcher {
 	return SatisfyAll(HaveField("Status", Not(Equal(metav1.ConditionTrue))), HaveField("Reason", reason), HaveField("Message", ContainSubstring(message)))
 }
 
-// told returns how many events of a reason there are about an object, counted
-// with their repetitions.
-func (l *lab) told(obj client.Object, reason string) func() (int, error) {
-	return func() (int, error) {
-		events := &eventsv1.EventList{}
-		if err := l.Client.List(context.Background(), events, client.InNamespace(obj.GetNamespace())); err != nil {
-			return 0, err
-		}
+// told returns how many events of a reason there were about an object.
+func (l *lab) told(obj client.Object, reason string) func() int {
+	return func() int {
 		n := 0
-		for i := range events.Items {
-			e := &events.Items[i]
-			if e.Regarding.UID != obj.GetUID() || e.Reason != reason {
-				continue
-			}
-			n++
-			if e.Series != nil {
-				n += int(e.Series.Count) - 1
+		for _, is := range l.events.Reasons(obj.GetUID()) {
+			if is == reason {
+				n++
 			}
 		}
-		return n, nil
+		return n
 	}
 }
