@@ -118,6 +118,7 @@ const (
 	ReasonUnplaceable              = "Unplaceable"
 	ReasonHostUnreachable          = "HostUnreachable"
 	ReasonHostLost                 = "HostLost"
+	ReasonCannotRepair             = "CannotRepair"
 	ReasonAgentCertificateMismatch = "AgentCertificateMismatch"
 	ReasonAgentIncompatible        = "AgentIncompatible"
 	ReasonEnrolmentFailed          = "EnrolmentFailed"

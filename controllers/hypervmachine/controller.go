@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -64,6 +65,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(util.MachineToInfrastructureMapFunc(infrav1.GroupVersion.WithKind("HyperVMachine")))).
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(mgr.GetScheme(), mgr.GetLogger()))).
+		Watches(&clusterv1.MachineHealthCheck{}, handler.EnqueueRequestsFromMapFunc(r.ofHealthCheck), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
 }
@@ -76,6 +78,8 @@ type scope struct {
 	vm      *capstanv1.VirtualMachine
 	// wait is what the machine waits for before it can have a VM.
 	wait *wait
+	// repair is how it stands with the replacement of the machine, if its host is lost.
+	repair *repair
 	// left says what a deletion still waits for.
 	left string
 	// err is why a phase could not be finished.
@@ -121,6 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	for _, phase := range []func(context.Context, *scope) error{
 		r.identify,
 		r.reconcileVirtualMachine,
+		r.reconcileRepair,
 	} {
 		if s.err = phase(ctx, s); s.err != nil {
 			break

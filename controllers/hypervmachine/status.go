@@ -52,6 +52,7 @@ func setStatus(s *scope, now time.Time) {
 		message += "; " + c.Message
 	}
 	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady, message, sum...)
+	setRepair(s)
 }
 
 // setBootstrapped tells why there is no node, where its guest runs and tells it.
@@ -105,6 +106,9 @@ func untilHeldUp(ready *metav1.Condition, now time.Time) time.Duration {
 func nextLook(s *scope, now time.Time) time.Duration {
 	if s.vm == nil || s.err != nil {
 		return 0
+	}
+	if s.repair != nil {
+		return pollRepair
 	}
 	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && isOnItsWay(ready, now) {
 		return untilHeldUp(ready, now)

@@ -7,18 +7,12 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
-
-func memory() *resource.Quantity {
-	q := resource.MustParse("64Gi")
-	return &q
-}
 
 // member is a VM named after its state, on a host of its own.
 func member(name string, with ...func(*candidate)) candidate {

@@ -47,7 +47,11 @@ func TestAVMIsNotBuriedBecauseTheStatusOfAHostIsLost(t *testing.T) {
 			observed, err := r.observe(t.Context(), &scope{vm: vm, hosts: test.hosts})
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(observed.unknown).To(BeTrue())
-			g.Expect(observed.reason == capstanv1.ReasonHostLost).To(Equal(test.buried), "what may yet be heard of is not lost: %s", observed.message)
+			reason := capstanv1.ReasonHostUnreachable
+			if test.buried {
+				reason = capstanv1.ReasonHostLost
+			}
+			g.Expect(observed.reason).To(Equal(reason), "what may yet be heard of is not lost: %s", observed.message)
 			waiting, err := r.remove(t.Context(), &scope{vm: vm, hosts: test.hosts})
 			g.Expect(err).NotTo(HaveOccurred())
 			tombstones := &capstanv1.TombstoneList{}

@@ -66,6 +66,21 @@ func countDone(machines []clusterv1.Machine, version string, counts func(*cluste
 	return done
 }
 
+// beyondRepair returns a control-plane machine that Cluster API does not replace though
+// it is lost, or nil: nobody but a person can help then.
+func beyondRepair(s *scope) *infrav1.HyperVMachine {
+	for i := range s.infraMachines {
+		m := &s.infraMachines[i]
+		if _, is := m.Labels[clusterv1.MachineControlPlaneLabel]; !is {
+			continue
+		}
+		if ready := conditions.Get(m, capstanv1.ReadyCondition); ready != nil && ready.Reason == capstanv1.ReasonCannotRepair {
+			return m
+		}
+	}
+	return nil
+}
+
 func isWaiting(m *infrav1.HyperVMachine) bool {
 	ready := conditions.Get(m, capstanv1.ReadyCondition)
 	return ready != nil && ready.Status != "True"

@@ -119,6 +119,8 @@ func setControlPlane(s *scope) {
 	switch {
 	case s.version.queued != "":
 		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonVersionQueued, "%s", s.version.queued)
+	case beyondRepair(s) != nil:
+		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonCannotRepair, "%s", tellWait(beyondRepair(s)))
 	case controlPlaneSettled(kcp):
 		conditions.True(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonReady, "%d of %d machines ready at %s", ready, wanted, kcp.Spec.Version)
 	default:

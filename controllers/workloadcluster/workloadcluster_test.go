@@ -77,6 +77,18 @@ var _ = Describe("A WorkloadCluster", func() {
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane,
 			Equal("control plane 0/3 at v1.36.3; shop-control-plane-abcde: no host has 4Gi of memory free"))
 
+		By("telling that it cannot be repaired, until it is")
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonCannotRepair, "hv1 is lost; restore the cluster")
+		})
+		for _, condition := range []string{capstanv1.ControlPlaneReadyCondition, capstanv1.ReadyCondition} {
+			env.ExpectCondition(ctx, s.wlc, condition, metav1.ConditionFalse, capstanv1.ReasonCannotRepair, ContainSubstring("shop-control-plane-abcde: hv1 is lost; restore the cluster"))
+		}
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.Unknown(m, capstanv1.ReadyCondition, capstanv1.ReasonHostLost, "hv1 is lost")
+		})
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane, ContainSubstring("hv1 is lost"))
+
 		s.controlPlaneAt(ctx, testenv.Version)
 		env.ExpectReady(ctx, s.wlc)
 		Expect(s.wlc.Status.ControlPlane).To(Equal(&capstanv1.ReplicaCounts{Wanted: 3, Ready: 3, Summary: "3/3"}))
@@ -84,7 +96,8 @@ var _ = Describe("A WorkloadCluster", func() {
 		Expect(s.wlc.Status.Version).To(Equal(testenv.Version))
 		Expect(s.wlc.Status.KubeconfigSecret).To(Equal("shop-kubeconfig"))
 		Eventually(func() []string { return events.Reasons(s.wlc.UID) }).Should(Equal([]string{
-			capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonWaitingForControlPlane, capstanv1.ReasonReady,
+			capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonWaitingForControlPlane,
+			capstanv1.ReasonCannotRepair, capstanv1.ReasonWaitingForControlPlane, capstanv1.ReasonReady,
 		}), "one event per change of reason")
 	})
 
