@@ -95,7 +95,11 @@ func (e *ensuring) createDisk(ctx context.Context, v volume, want hostapi.Disk) 
 		if err != nil {
 			return diskRecord{}, e.typed(v.name, "find the image", err)
 		}
-		if image == nil || !e.exists(v.image(want.Image.SHA256)) {
+		_, err = e.Files.Stat(v.image(want.Image.SHA256))
+		if err != nil && !gone(err) {
+			return diskRecord{}, e.typed(v.name, "find the image", err)
+		}
+		if image == nil || err != nil {
 			return diskRecord{}, e.conflict(want.Image.SHA256, "image %s is not staged on volume %s", want.Image.Name, v.name)
 		}
 		if want.Bytes != 0 && want.Bytes < image.Bytes {
@@ -119,28 +123,48 @@ func (e *ensuring) createDisk(ctx context.Context, v volume, want hostapi.Disk) 
 	return made, e.typed(v.name, "create disk "+want.Name, err)
 }
 
-func (d *Driver) exists(path string) bool {
-	_, err := d.Files.Stat(path)
-	return err == nil
-}
-
-// growDisk makes a disk larger, and then says so in its record: one that was cut off grows to the same size again.
+// growDisk makes a disk larger, and then says so in its record. One that was cut off in between has grown already.
 func (e *ensuring) growDisk(ctx context.Context, v volume, want hostapi.Disk, have diskRecord) error {
 	if want.Bytes <= have.Bytes {
 		return nil
 	}
-	service, err := e.owner.only(ctx, wmi.Virtualization, "Msvm_ImageManagementService")
+	doing, path := "grow disk "+want.Name, v.disk(e.id, want.Name)
+	is, err := e.owner.virtualBytes(ctx, path)
 	if err != nil {
-		return e.typed(v.name, "grow disk "+want.Name, err)
+		return e.typed(v.name, doing, err)
 	}
-	_, err = e.owner.Run(ctx, service, "ResizeVirtualHardDisk", wmi.Values{
-		"Path": v.disk(e.id, want.Name), "MaxInternalSize": wmi.Number64(want.Bytes),
-	})
-	if err != nil {
-		return e.typed(v.name, "grow disk "+want.Name, err)
+	if is < want.Bytes {
+		service, err := e.owner.only(ctx, wmi.Virtualization, "Msvm_ImageManagementService")
+		if err != nil {
+			return e.typed(v.name, doing, err)
+		}
+		_, err = e.owner.Run(ctx, service, "ResizeVirtualHardDisk", wmi.Values{"Path": path, "MaxInternalSize": wmi.Number64(want.Bytes)})
+		if err != nil {
+			return e.typed(v.name, doing, err)
+		}
 	}
 	have.Bytes = want.Bytes
 	return e.makeFolder(v, func(all map[string]diskRecord) { all[want.Name] = have })
+}
+
+// virtualBytes is the size of a virtual disk, by Hyper-V itself.
+func (n *node) virtualBytes(ctx context.Context, path string) (int64, error) {
+	service, err := n.only(ctx, wmi.Virtualization, "Msvm_ImageManagementService")
+	if err != nil {
+		return 0, err
+	}
+	out, err := n.Run(ctx, service, "GetVirtualHardDiskSettingData", wmi.Values{"Path": path}, "SettingData")
+	if err != nil {
+		return 0, err
+	}
+	_, settings, err := wmi.ParseText(out.String("SettingData"))
+	if err != nil {
+		return 0, err
+	}
+	if bytes := settings.Number("MaxInternalSize"); bytes > 0 {
+		return bytes, nil
+	}
+	return 0, &wmi.Refusal{Method: "Msvm_ImageManagementService.GetVirtualHardDiskSettingData", Code: wmi.Failed, Message: "it is a disk of no size"}
 }
 
 // attachDisks gives the VM its controller, drives and disks.

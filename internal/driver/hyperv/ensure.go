@@ -124,8 +124,12 @@ func (e *ensuring) takeClaim(ctx context.Context) error {
 // choose returns to the host that has the VM, or that has begun to make it.
 func (e *ensuring) choose(ctx context.Context) (err error) {
 	name := e.held[0].Node
-	if e.m != nil {
+	switch {
+	case e.m != nil:
 		name = e.m.node.name
+	case !contains(e.up, name):
+		// The host has another name now, or the node was taken out of the cluster, and nothing of it is left there.
+		name = e.Host
 	}
 	e.owner, err = e.node(ctx, name)
 	return e.typed("", "connect to host "+name, err)

@@ -36,6 +36,10 @@ type host struct {
 	image    []byte
 	sources  map[string][]byte
 	stateDir string
+	// opened is at which offsets the source was opened.
+	opened []int64
+	// patience is how often the driver may look at something again, 0 for ever.
+	patience int
 }
 
 // standAlone and clustered add what only one kind of host can do.
@@ -65,6 +69,7 @@ func newHost(t *testing.T, cluster string) *host {
 
 // Open implements hyperv.Sources.
 func (h *host) Open(_ context.Context, source string, offset int64) (io.ReadCloser, int64, error) {
+	h.opened = append(h.opened, offset)
 	content, ok := h.sources[source]
 	if !ok {
 		return nil, 0, fs.ErrNotExist
@@ -75,10 +80,17 @@ func (h *host) Open(_ context.Context, source string, offset int64) (io.ReadClos
 func (h *host) open(client *wmifake.Client, name string) *hyperv.Driver {
 	driver, err := hyperv.New(h.t.Context(), hyperv.Options{
 		Host: name, StateDir: h.stateDir, Volumes: h.volumes, WMI: client, Files: client.Files(), Sources: h,
-		Pause: func(ctx context.Context) error { return ctx.Err() }, Piece: 256,
+		Pause: h.pause, Piece: 256,
 	})
 	h.g.Expect(err).NotTo(HaveOccurred())
 	return driver
+}
+
+func (h *host) pause(ctx context.Context) error {
+	if h.patience--; h.patience == 0 {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 func (h *host) Driver() hostapi.Driver { return h.driver }

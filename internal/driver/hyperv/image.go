@@ -160,29 +160,18 @@ func (s staging) verify(ctx context.Context, copied string) error {
 	return nil
 }
 
-// virtualBytes is the size of the disk in the image, by Hyper-V itself.
+// virtualBytes is the size of the disk in the image. What is no disk is no image.
 func (s staging) virtualBytes(ctx context.Context, path string) (int64, error) {
 	own, err := s.node(ctx, s.Host)
 	if err != nil {
 		return 0, s.typed("measure", err)
 	}
-	service, err := own.only(ctx, wmi.Virtualization, "Msvm_ImageManagementService")
-	if err != nil {
-		return 0, s.typed("measure", err)
-	}
-	out, err := own.Run(ctx, service, "GetVirtualHardDiskSettingData", wmi.Values{"Path": path}, "SettingData")
+	bytes, err := own.virtualBytes(ctx, path)
 	var refusal *wmi.Refusal
 	if errors.As(err, &refusal) && refusal.Cause != wmi.CauseSharing {
 		return 0, s.discard(path, hostapi.Conflict, "is no virtual disk: "+err.Error())
 	}
-	if err != nil {
-		return 0, s.typed("measure", err)
-	}
-	_, settings, err := wmi.ParseText(out.String("SettingData"))
-	if err != nil || settings.Number("MaxInternalSize") <= 0 {
-		return 0, s.discard(path, hostapi.Conflict, "is a virtual disk of no size")
-	}
-	return settings.Number("MaxInternalSize"), nil
+	return bytes, s.typed("measure", err)
 }
 
 // discard removes a copy that can never become the image, and says why.

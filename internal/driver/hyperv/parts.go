@@ -23,6 +23,8 @@ type parts struct {
 	folders  []folder
 	// role is the clustered role of the VM.
 	role *role
+	// up are the nodes that can have VMs.
+	up []string
 	// lost is a node that is down and has the VM, as far as the cluster knows.
 	lost string
 }
@@ -153,7 +155,7 @@ func (d *Driver) parts(ctx context.Context, op string, id hostapi.VMID) (*parts,
 }
 
 func (l *picture) parts(ctx context.Context, id hostapi.VMID) (*parts, error) {
-	p := &parts{id: id, places: l.volumes}
+	p := &parts{id: id, places: l.volumes, up: l.site.up}
 	for _, c := range l.claims {
 		if c.Stamp.ID == id {
 			p.held = append(p.held, c)

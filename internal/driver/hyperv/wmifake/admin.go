@@ -80,6 +80,39 @@ func (w *World) RemoveVM(note string) {
 	}
 }
 
+// Migrate moves VMs live to another node: first the cluster says so, and then, if whole is set, it is so.
+func (w *World) Migrate(note, node string, whole bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		from, _ := w.find(v.system)
+		to := w.node(node)
+		w.cluster.group(v.system.text("ElementName")).set("OwnerNode", to.name)
+		if whole && from != to {
+			to.take(from, v)
+		}
+	}
+}
+
+// Tamper changes a setting of VMs by hand.
+func (w *World) Tamper(note, property string, value any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		v.settings.set(property, value)
+	}
+}
+
+// Setting is what a VM's setting is now.
+func (w *World) Setting(note, property string) any {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		return v.settings.get(property)
+	}
+	return nil
+}
+
 // AddDisk makes a virtual disk by hand, with its folder.
 func (w *World) AddDisk(path string) error {
 	w.mu.Lock()

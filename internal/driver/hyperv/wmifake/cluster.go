@@ -137,10 +137,15 @@ func (w *World) failOver() {
 				continue
 			}
 			role.set("OwnerNode", heir.name)
-			heir.move(&h.graph, v.objects()...)
-			h.vms = slices.DeleteFunc(h.vms, func(other *vm) bool { return other == v })
-			heir.vms = append(heir.vms, v)
+			heir.take(h, v)
 			v.turn(enabled)
 		}
 	}
+}
+
+// take moves a VM here from another node.
+func (h *host) take(from *host, v *vm) {
+	h.move(&from.graph, v.objects()...)
+	from.vms = slices.DeleteFunc(from.vms, func(other *vm) bool { return other == v })
+	h.vms = append(h.vms, v)
 }

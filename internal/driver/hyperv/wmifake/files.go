@@ -122,6 +122,10 @@ func (f files) enter(path string) (string, func(), error) {
 		f.client.world.mu.Unlock()
 		return "", nil, err
 	}
+	if f.client.tripped(false) {
+		f.client.world.mu.Unlock()
+		return "", nil, fmt.Errorf("%s: %w", path, hostfs.ErrUnavailable)
+	}
 	if !strings.Contains(path, `:\`) || strings.Contains(path, `\..`) || strings.Contains(path, "/") {
 		f.client.world.reporter.Helper()
 		f.client.world.reporter.Errorf("%q is no path of Windows", path)

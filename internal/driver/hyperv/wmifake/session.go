@@ -84,6 +84,7 @@ func (s *session) Query(ctx context.Context, q wmi.Query) ([]wmi.Instance, error
 	if err != nil {
 		return nil, err
 	}
+	s.client.record(c.Name, "Query", q.Where, q.Properties)
 	var out []wmi.Instance
 	for _, o := range g.of(q.Class) {
 		w.pass(o)
@@ -148,6 +149,7 @@ func (s *session) Get(ctx context.Context, path string, properties ...string) (w
 	if _, err := s.check(doing, o.namespace, o.class.Name, properties); err != nil {
 		return wmi.Instance{}, err
 	}
+	s.client.record(o.class.Name, "Get", nil, properties)
 	w.pass(o)
 	if o.class.Is("CIM_ConcreteJob") && !w.look(g, o) {
 		return wmi.Instance{}, &wmi.Error{Doing: doing, Code: wmi.CodeNotFound}
@@ -171,6 +173,7 @@ func (s *session) Related(ctx context.Context, path string, to wmi.Association) 
 	if _, err := s.check(doing, o.namespace, to.Through, nil); err != nil {
 		return nil, err
 	}
+	s.client.record(to.Class, "Associators by "+to.Through, nil, to.Properties)
 	var out []wmi.Instance
 	for _, end := range g.related(o, to.Through, to.Class) {
 		w.pass(end)
@@ -206,6 +209,7 @@ func (s *session) Text(ctx context.Context, d wmi.Draft) (string, error) {
 	if err := s.assign(doing, class, values, d.Set); err != nil {
 		return "", err
 	}
+	s.client.record(class.Name, "GetText_", d.Set, nil)
 	return embed(class, values), s.client.after(class.Name, "GetText_")
 }
 
@@ -243,7 +247,12 @@ func (s *session) Put(ctx context.Context, path string, set wmi.Values) error {
 	if err := s.assign(doing, o.class, o.values, set); err != nil {
 		return err
 	}
+	s.client.record(o.class.Name, "Put_", set, nil)
 	return s.client.after(o.class.Name, "Put_")
+}
+
+func (c *Client) record(class, method string, in wmi.Values, out []string) {
+	c.world.options.Recorder.add(class, method, slices.Collect(maps.Keys(in)), out)
 }
 
 // errBadIn is a method's answer to parameters that it cannot read.
@@ -283,7 +292,7 @@ func (s *session) Call(ctx context.Context, path, method string, in wmi.Values, 
 			return nil, s.wrong(doing, wmi.CodeInvalidParameter, "it has no OUT parameter %s", name)
 		}
 	}
-	w.record(c.Name, m.Name, in, out)
+	s.client.record(c.Name, m.Name, in, out)
 	behaviour, ok := behaviours[m.Name]
 	if !ok {
 		return nil, s.wrong(doing, wmi.CodeInvalidMethod, "the fake host does not know how it behaves")

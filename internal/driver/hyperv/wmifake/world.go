@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 
@@ -29,6 +27,8 @@ type Options struct {
 	Switches []string
 	// Processors and MemoryMiB are what each node has.
 	Processors, MemoryMiB, VolumeBytes int64
+	// Recorder, if set, is told of every call.
+	Recorder *Recorder
 }
 
 // World is hosts, their volumes, and the failover cluster that they may be in.
@@ -42,7 +42,6 @@ type World struct {
 	disk    *disk
 	jobs    map[*object]*job
 	faults  []*Fault
-	calls   map[string]Call
 	// made counts what gets a name of its own.
 	made int
 	// trouble is what befalls jobs that begin now.
@@ -61,7 +60,7 @@ type host struct {
 
 // New makes a world. All of its hosts are up.
 func New(reporter Reporter, options Options) *World {
-	w := &World{reporter: reporter, options: options, jobs: map[*object]*job{}, calls: map[string]Call{}}
+	w := &World{reporter: reporter, options: options, jobs: map[*object]*job{}}
 	w.disk = &disk{world: w, files: map[string]*file{}}
 	for _, root := range options.Volumes {
 		w.disk.volumes = append(w.disk.volumes, &volume{root: root, bytes: options.VolumeBytes})
@@ -174,36 +173,6 @@ func (w *World) fault(class, method string, after bool) error {
 	return nil
 }
 
-// Call is a method that was called, with the parameters that were ever given.
-type Call struct {
-	Class, Method string
-	In, Out       []string
-}
-
-func (w *World) record(class, method string, in wmi.Values, out []string) {
-	key := class + "." + method
-	known := w.calls[key]
-	merge := func(have []string, more []string) []string {
-		have = append(slices.Clone(have), more...)
-		slices.Sort(have)
-		return slices.Compact(have)
-	}
-	w.calls[key] = Call{
-		Class: class, Method: method, In: merge(known.In, slices.Collect(maps.Keys(in))), Out: merge(known.Out, out),
-	}
-}
-
-// Calls are the methods that were called, in the order of their names.
-func (w *World) Calls() []Call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []Call
-	for _, key := range slices.Sorted(maps.Keys(w.calls)) {
-		out = append(out, w.calls[key])
-	}
-	return out
-}
-
 // Client is what one process of a driver on a host sees of the world.
 type Client struct {
 	world *World
@@ -212,6 +181,30 @@ type Client struct {
 	left  int
 	calls int
 	cut   bool
+	trip  *trip
+}
+
+// trip is a call that fails, counted from the first.
+type trip struct {
+	at    int
+	after bool
+	code  uint32
+}
+
+// Trip lets the call of a number fail: before its effect, or after it. A call to the file system fails before, as if
+// the volume were away for a moment. It returns after the one failure.
+func (c *Client) Trip(at int, after bool, code uint32) {
+	c.world.mu.Lock()
+	defer c.world.mu.Unlock()
+	c.calls, c.trip = 0, &trip{at, after, code}
+}
+
+// tripped tells whether the call that is under way is to fail.
+func (c *Client) tripped(after bool) bool {
+	if c.trip == nil || c.trip.at != c.calls-1 || c.trip.after != after {
+		return false
+	}
+	return true
 }
 
 var _ wmi.Dialer = (*Client)(nil)
@@ -263,10 +256,18 @@ func (c *Client) call(ctx context.Context, class, method string) error {
 	if err := c.step(); err != nil {
 		return err
 	}
+	if c.tripped(false) {
+		return &wmi.Error{Doing: "call " + method + " of " + class, Code: c.trip.code}
+	}
 	return c.world.fault(class, method, false)
 }
 
-func (c *Client) after(class, method string) error { return c.world.fault(class, method, true) }
+func (c *Client) after(class, method string) error {
+	if c.tripped(true) {
+		return &wmi.Error{Doing: "call " + method + " of " + class, Code: c.trip.code}
+	}
+	return c.world.fault(class, method, true)
+}
 
 // Dial implements wmi.Dialer.
 func (c *Client) Dial(ctx context.Context, node string) (wmi.Session, error) {
