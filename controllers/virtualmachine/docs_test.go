@@ -94,3 +94,12 @@ func TestAnErrorOfTheAPIServerIsNoOutcomeOfAHost(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(waitOf(capstanv1.VMCreating, os.ErrPermission)).To(BeNil())
 }
+
+func TestTheDocumentSaysWhenAConsoleIsTold(t *testing.T) {
+	g := NewWithT(t)
+	text := document(t, "virtualmachine-states.md")
+	g.Expect(text).To(ContainSubstring("%.0f s to %.0f s", pollSlow.Seconds(), pollRunning.Seconds()))
+	g.Expect(text).To(ContainSubstring("for %.0f min", slowGuest.Minutes()))
+	g.Expect(text).To(ContainSubstring("after %.0f min", readAgain.Minutes()))
+	g.Expect(document(t, "errors.md")).To(ContainSubstring("for %.0f min", slowGuest.Minutes()))
+}
