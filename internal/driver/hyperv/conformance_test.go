@@ -4,18 +4,22 @@ import (
 	"testing"
 
 	"github.com/capstan-k8s/capstan/internal/driver/conformance"
+	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmifake"
 )
 
-func TestDriverOfAStandAloneHostConforms(t *testing.T) {
-	conformance.Run(t, func(t *testing.T) conformance.Host {
-		t.Helper()
-		return standAlone{newHost(t, "")}
+func TestDriverConforms(t *testing.T) {
+	var recorder wmifake.Recorder
+	t.Run("on a host that stands alone", func(t *testing.T) {
+		conformance.Run(t, func(t *testing.T) conformance.Host {
+			t.Helper()
+			return standAlone{newRecordedHost(t, "", &recorder)}
+		})
 	})
-}
-
-func TestDriverOfAHostInAFailoverClusterConforms(t *testing.T) {
-	conformance.Run(t, func(t *testing.T) conformance.Host {
-		t.Helper()
-		return clustered{newHost(t, "fc1")}
+	t.Run("on a host in a failover cluster", func(t *testing.T) {
+		conformance.Run(t, func(t *testing.T) conformance.Host {
+			t.Helper()
+			return clustered{newRecordedHost(t, "fc1", &recorder)}
+		})
 	})
+	t.Run("by the calls that are documented", func(t *testing.T) { expectDocumented(t, recorder.Calls()) })
 }

@@ -33,8 +33,8 @@ func (d *Driver) EnsureVM(ctx context.Context, req hostapi.EnsureVMRequest) (hos
 	if err := req.Validate(); err != nil {
 		return hostapi.VM{}, err
 	}
-	if len(req.Disks) > maxDisks {
-		return hostapi.VM{}, hostapi.Errorf(hostapi.InvalidArgument, opEnsure, "", "VM %s: %d disks, and there is room for %d", req.Stamp.ID, len(req.Disks), maxDisks)
+	if err := checkNames(req); err != nil {
+		return hostapi.VM{}, err
 	}
 	p, err := d.parts(ctx, opEnsure, req.Stamp.ID)
 	if err != nil {

@@ -50,10 +50,16 @@ type (
 
 func newHost(t *testing.T, cluster string) *host {
 	t.Helper()
+	return newRecordedHost(t, cluster, nil)
+}
+
+func newRecordedHost(t *testing.T, cluster string, recorder *wmifake.Recorder) *host {
+	t.Helper()
 	h := &host{t: t, g: NewWithT(t), image: wmifake.Image(imageBytes, strings.Repeat("x", 600)), stateDir: `C:\ProgramData\Capstan`}
 	h.sources = map[string][]byte{source: h.image}
 	options := wmifake.Options{
 		Nodes: []string{"HV1"}, Switches: []string{network}, Processors: 8, MemoryMiB: 32768, VolumeBytes: 100 << 30, Cluster: cluster,
+		Recorder: recorder,
 	}
 	if cluster == "" {
 		h.volumes = map[string]string{"csv1": `D:\`, "csv2": `E:\`}

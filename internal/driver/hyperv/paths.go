@@ -1,6 +1,7 @@
 package hyperv
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -46,4 +47,23 @@ func (v volume) seed(id hostapi.VMID) string              { return join(v.folder
 func (v volume) contains(path string) bool {
 	root := strings.ToLower(strings.TrimSuffix(v.root, `\`) + `\`)
 	return strings.HasPrefix(strings.ToLower(path), root)
+}
+
+// device is a name that Windows takes for a device, whatever follows the next dot.
+var device = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])$`)
+
+// checkNames refuses what hostapi lets pass and Windows does not.
+func checkNames(req hostapi.EnsureVMRequest) error {
+	if len(req.Disks) > maxDisks {
+		return hostapi.Errorf(hostapi.InvalidArgument, opEnsure, "", "VM %s: %d disks, and there is room for %d", req.Stamp.ID, len(req.Disks), maxDisks)
+	}
+	if device.MatchString(string(req.Stamp.ID)) {
+		return hostapi.Errorf(hostapi.InvalidArgument, opEnsure, "", "VM %s: the ID is the name of a device", req.Stamp.ID)
+	}
+	for _, d := range req.Disks {
+		if device.MatchString(d.Name) {
+			return hostapi.Errorf(hostapi.InvalidArgument, opEnsure, "", "VM %s: disk %s has the name of a device", req.Stamp.ID, d.Name)
+		}
+	}
+	return nil
 }

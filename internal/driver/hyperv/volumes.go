@@ -18,9 +18,8 @@ type volume struct {
 	path string
 }
 
-// Bits of MSCluster_ClusterSharedVolume.FaultState.
+// Bits of MSCluster_ClusterSharedVolume.FaultState. 1 is redirected access.
 const (
-	faultRedirected  = 1
 	faultNoAccess    = 2
 	faultMaintenance = 4
 	faultDismounted  = 8
@@ -35,7 +34,8 @@ func faultOf(state int64) hostapi.VolumeFault {
 		return hostapi.VolumeNoAccess
 	case state&faultMaintenance != 0:
 		return hostapi.VolumeMaintenance
-	case state&faultRedirected != 0:
+	case state != 0:
+		// No direct access, or something that a later Windows says: the last to be used.
 		return hostapi.VolumeRedirected
 	default:
 		return hostapi.VolumeHealthy

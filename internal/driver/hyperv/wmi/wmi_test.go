@@ -37,8 +37,8 @@ func TestQueriesAreWQL(t *testing.T) {
 		query wmi.Query
 		want  string
 	}{
-		"of everything":      {wmi.Query{Class: "Msvm_ComputerSystem"}, "SELECT * FROM Msvm_ComputerSystem"},
-		"of some properties": {wmi.Query{Class: "A", Properties: []string{"B", "C"}}, "SELECT B, C FROM A"},
+		"of everything": {wmi.Query{Class: "Msvm_ComputerSystem"}, "SELECT * FROM Msvm_ComputerSystem"},
+		"of some properties, with the path that needs the others": {wmi.Query{Class: "A", Properties: []string{"B", "C"}}, "SELECT * FROM A"},
 		"with a condition": {
 			wmi.Query{Class: "A", Where: wmi.Values{"Name": "b", "Id": 3, "Core": false}}, "SELECT * FROM A WHERE Core = FALSE AND Id = 3 AND Name = 'b'",
 		},
@@ -168,4 +168,24 @@ func TestAJobThatStallsIsWaitedForAsLongAsItsCallerWaits(t *testing.T) {
 	}
 	_, err := runner.Run(t.Context(), wmi.Instance{Class: "Msvm_Service"}, "Make", nil)
 	g.Expect(err).To(MatchError(context.DeadlineExceeded))
+}
+
+func TestEmbeddedInstancesAreRead(t *testing.T) {
+	g := NewWithT(t)
+	class, values, err := wmi.ParseText(`<INSTANCE CLASSNAME="Msvm_VirtualHardDiskSettingData">
+<PROPERTY NAME="MaxInternalSize" TYPE="uint64"><VALUE>42949672960</VALUE></PROPERTY>
+<PROPERTY NAME="ParentPath" TYPE="string"></PROPERTY>
+<PROPERTY.ARRAY NAME="Notes" TYPE="string"><VALUE.ARRAY><VALUE>a</VALUE><VALUE>&lt;b&gt;</VALUE></VALUE.ARRAY></PROPERTY.ARRAY></INSTANCE>`)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(class).To(Equal("Msvm_VirtualHardDiskSettingData"))
+	g.Expect(values.Number("MaxInternalSize")).To(Equal(int64(40 << 30)))
+	g.Expect(values).NotTo(HaveKey("ParentPath"), "what is not set is not there")
+	g.Expect(values.Strings("Notes")).To(Equal([]string{"a", "<b>"}))
+	for name, text := range map[string]string{
+		"nothing": "", "no instance": "<A/>", "no class": "<INSTANCE/>", "half of one": `<INSTANCE CLASSNAME="A">`,
+		"too much": `<INSTANCE CLASSNAME="A">` + strings.Repeat(" ", 1<<20) + "</INSTANCE>",
+	} {
+		_, _, err := wmi.ParseText(text)
+		g.Expect(err).To(HaveOccurred(), name)
+	}
 }

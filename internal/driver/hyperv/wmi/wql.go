@@ -7,14 +7,11 @@ import (
 	"strings"
 )
 
-// WQL is a query in WMI's own language. Whatever a value is, it stays a value.
+// WQL is a query in WMI's own language. Whatever a value is, it stays a value. All properties are asked for: an
+// instance without its keys has no path.
 func (q Query) WQL() string {
-	properties := "*"
-	if len(q.Properties) > 0 {
-		properties = strings.Join(q.Properties, ", ")
-	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "SELECT %s FROM %s", properties, q.Class)
+	fmt.Fprintf(&out, "SELECT * FROM %s", q.Class)
 	join := " WHERE "
 	for _, name := range slices.Sorted(maps.Keys(q.Where)) {
 		fmt.Fprintf(&out, "%s%s = %s", join, name, literal(q.Where[name]))
