@@ -15,8 +15,9 @@ const (
 )
 
 var (
-	// writer is who wrote a line and when, in front of it, which explains nothing.
-	writer = regexp.MustCompile(`^(\[ *\d+\.\d+\] *)?(cloud-init\[\d+\]: *)?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - *)?`)
+	// writer is who wrote a line and when, in front of it, which explains nothing. A
+	// prompt may have been there before.
+	writer = regexp.MustCompile(`^(\S+ login: *)?(\[ *\d+\.\d+\] *)?(cloud-init\[\d+\]: *)?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - *)?`)
 	// stillWaiting is a line that systemd writes over and over.
 	stillWaiting = regexp.MustCompile(`^\[[* ]+\] `)
 )

@@ -32,6 +32,7 @@ func TestHowFarTheFirstConfigurationIs(t *testing.T) {
 		"nothing is known without a console":           {nil, hostapi.GuestInit{}},
 		"nothing is known before it begins":            {[]string{kernel}, hostapi.GuestInit{}},
 		"it is in its last stage":                      {[]string{kernel, local, network, final}, hostapi.GuestInit{State: hostapi.InitRunning, Stage: "modules:final"}},
+		"a prompt was there before the line":           {[]string{"node-1 login: " + final}, hostapi.GuestInit{State: hostapi.InitRunning, Stage: "modules:final"}},
 		"it is done":                                   {[]string{kernel, local, final, ended}, hostapi.GuestInit{State: hostapi.InitDone}},
 		"it is done although a module of it failed":    {[]string{local, final, module, ended}, hostapi.GuestInit{State: hostapi.InitDone}},
 		"a command of the seed failed":                 {[]string{final, runcmd}, hostapi.GuestInit{State: hostapi.InitFailed, Stage: "modules:final"}},
@@ -81,6 +82,9 @@ func TestTheLinesThatExplainAreTold(t *testing.T) {
 		},
 		"the last ones where none explains": {
 			[]string{"a", "b", "c", "d", "d", ""}, []string{"b", "c", "d"},
+		},
+		"not a prompt": {
+			[]string{"a", "b", "c", "node-1 login: "}, []string{"a", "b", "c"},
 		},
 		"nothing of the boot before": {
 			[]string{kubeadm, kernel, "x", "y", "z"}, []string{"x", "y", "z"},
