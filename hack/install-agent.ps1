@@ -47,7 +47,8 @@ Without it the port is open to all: every connection is still authenticated both
 The agent's folder for its identity and journal.
 
 .PARAMETER Volume
-Where virtual machines may be put, such as C:\ClusterStorage\Volume1 or D:\. Default: all cluster shared volumes.
+Where virtual machines may be put. On a stand-alone host it is needed: folders with the names that Capstan is to call
+them by, such as data=D:\. In a failover cluster the volumes are the cluster shared volumes, and it is left out.
 
 .PARAMETER AgentArgument
 Further flags for the agent, such as --log-level=debug. 'capstan-agent.exe --help' lists them.
@@ -63,7 +64,7 @@ agent's identity stay.
 With -Uninstall: removes the agent's identity and journal, too. The host must be enrolled again afterwards.
 
 .EXAMPLE
-.\install-agent.ps1 -TokenFile C:\hv1.token -ManagerAddress 10.20.0.0/24 -Volume D:\ -WhatIf
+.\install-agent.ps1 -TokenFile C:\hv1.token -ManagerAddress 10.20.0.0/24 -Volume data=D:\ -WhatIf
 
 Says what would be done on a stand-alone host, and does nothing.
 
@@ -117,7 +118,8 @@ param(
     [string]$StateDir = (Join-Path $env:ProgramData 'Capstan'),
 
     [Parameter(ParameterSetName = 'Install')]
-    [string[]]$Volume,
+    [ValidatePattern('^[A-Za-z0-9][A-Za-z0-9._-]*=[A-Za-z]:\\[^"]*$')]
+    [string[]]$Volume = @(),
 
     [Parameter(ParameterSetName = 'Install')]
     [ValidatePattern('^--[a-z][^"]*$')]
@@ -184,6 +186,14 @@ function Test-Host {
             Write-Warning "$Account is an account of this host alone. Members of a failover cluster are best run as one group managed service account."
         }
     }
+    elseif ($Volume.Count -eq 0) {
+        $faults += 'this host is in no failover cluster, so -Volume must say where virtual machines may be put, such as -Volume data=D:\'
+    }
+    foreach ($item in $Volume) {
+        $folder = ($item -split '=', 2)[1]
+        if (-not (Test-Path -LiteralPath $folder -PathType Container)) { $faults += "there is no $folder" }
+    }
+    if ($Volume.Count -gt 0 -and (Test-Clustered)) { $faults += 'this host is in a failover cluster, whose cluster shared volumes are used: leave -Volume out' }
     if ($isManaged -and (Get-Command Test-ADServiceAccount -ErrorAction SilentlyContinue)) {
         $name = $Account.Split('\')[-1].TrimEnd('$')
         if (-not (Test-ADServiceAccount -Identity $name)) {
@@ -202,12 +212,11 @@ function Test-Clustered {
 }
 
 function Get-VmVolume {
-    if ($Volume) { return $Volume }
+    <# Returns the roots of the volumes on which virtual machines are put. #>
     if (Test-Clustered) {
         return @(Get-ClusterSharedVolume | ForEach-Object { $_.SharedVolumeInfo.FriendlyVolumeName })
     }
-    Write-Warning 'This host is in no failover cluster, and no -Volume was given: the agent is let into no volume.'
-    return @()
+    return @($Volume | ForEach-Object { ($_ -split '=', 2)[1] })
 }
 
 function Invoke-Agent {
@@ -251,6 +260,11 @@ function Install-AgentService {
     if ($TokenFile) { $arguments += '--enrol-token-file', (Resolve-Path -LiteralPath $TokenFile).ProviderPath }
     if ($Credential) { $arguments += '--password-stdin' }
     $arguments += '--', '--listen', ":$Port", '--state-dir', $StateDir
+    if (-not (Test-Clustered)) {
+        $arguments += "--hyperv-dir=$StateDir\hyperv"
+        # A folder with a space in it and a backslash at its end would be quoted wrongly.
+        foreach ($item in $Volume) { $arguments += "--hyperv-volume=$($item.TrimEnd('\'))" }
+    }
     $arguments += $AgentArgument
     if (-not $PSCmdlet.ShouldProcess("service $ServiceName", "install, as $Account")) { return }
     $line = ''

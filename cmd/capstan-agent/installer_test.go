@@ -69,6 +69,18 @@ func TestTheInstallerAgreesWithTheAgentOnNamesAndDefaults(t *testing.T) {
 	g.Expect(all(`\[int\]\$Port = ([0-9]+)`, code)).To(Equal(port))
 }
 
+func TestTheInstallerUsesOnlyFlagsThatTheDriverHas(t *testing.T) {
+	g := NewWithT(t)
+	_, _, code := installer(g)
+	driver, err := os.ReadFile("drivers_windows.go")
+	g.Expect(err).NotTo(HaveOccurred())
+	used := all(`--(hyperv-[a-z]+)=`, code)
+	g.Expect(used).To(ConsistOf("hyperv-dir", "hyperv-volume"))
+	for _, flag := range used {
+		g.Expect(string(driver)).To(ContainSubstring(`"` + flag + `"`))
+	}
+}
+
 // The driver alone says where on a volume it writes; the script opens that folder
 // to it.
 func TestTheInstallerOpensTheFolderThatTheDriverUses(t *testing.T) {
