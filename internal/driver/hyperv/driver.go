@@ -81,6 +81,9 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 		return nil, errors.Join(fmt.Errorf("find out whether the host is in a failover cluster: %w", err), d.Close())
 	}
 	d.cluster = len(found) > 0
+	if !d.cluster && len(d.Volumes) == 0 {
+		return nil, errors.Join(errors.New("the host is in no failover cluster, so it must be told which folders are its volumes"), d.Close())
+	}
 	if d.cluster {
 		d.claims = clusterClaims{own}
 	} else {

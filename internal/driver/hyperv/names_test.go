@@ -90,3 +90,21 @@ func TestTheWorstFaultOfAVolumeIsTold(t *testing.T) {
 		NewWithT(t).Expect(faultOf(state)).To(Equal(want), "%d", state)
 	}
 }
+
+func TestVolumesOfAStandAloneHostAreFoldersOfItsOwn(t *testing.T) {
+	g := NewWithT(t)
+	for text, want := range map[string]string{
+		"data=D:": `D:\`, `data=D:\`: `D:\`, `data=D:\capstan\v 1`: `D:\capstan\v 1`,
+	} {
+		name, folder, err := ParseVolume(text)
+		g.Expect(err).NotTo(HaveOccurred(), text)
+		g.Expect(name).To(Equal("data"))
+		g.Expect(folder).To(Equal(want))
+	}
+	for _, text := range []string{
+		"", "data", "=D:", `D:\`, "data=", `data=\\there\share`, `data=D:\..\Windows`, "data=D:/x", `data=relative`, `data=\\.\C:`, `da ta=D:\`,
+	} {
+		_, _, err := ParseVolume(text)
+		g.Expect(err).To(HaveOccurred(), text)
+	}
+}

@@ -1,6 +1,7 @@
 package hyperv
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -47,6 +48,24 @@ func (v volume) seed(id hostapi.VMID) string              { return join(v.folder
 func (v volume) contains(path string) bool {
 	root := strings.ToLower(strings.TrimSuffix(v.root, `\`) + `\`)
 	return strings.HasPrefix(strings.ToLower(path), root)
+}
+
+// ownFolder is a folder on a drive of the host's own, written out.
+var ownFolder = regexp.MustCompile(`^[A-Za-z]:(\\[^\\/:*?"<>|.][^\\/:*?"<>|]*)*\\?$`)
+
+// volumeName is what placement calls a volume.
+var volumeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// ParseVolume reads "name=folder", a volume of a host that stands alone.
+func ParseVolume(text string) (name, folder string, err error) {
+	name, folder, ok := strings.Cut(text, "=")
+	if !ok || !volumeName.MatchString(name) || !ownFolder.MatchString(folder) {
+		return "", "", fmt.Errorf(`%q is not of the form name=D:\folder`, text)
+	}
+	if len(folder) == 2 {
+		folder += `\`
+	}
+	return name, folder, nil
 }
 
 // device is a name that Windows takes for a device, whatever follows the next dot.
