@@ -37,6 +37,36 @@ var (
 	withOwners = append(slices.Clone(content), "metadata.?ownerReferences")
 )
 
+// refusing are the webhooks that refuse nothing but another spec than the object was made
+// with, and with these operations what is wrong in it. They fill in nothing. A cluster's
+// addresses are claimed, held on to and given back without asking the first of them.
+var refusing = map[string][]string{
+	"validation.ipaddressclaim.ipam.cluster.x-k8s.io": nil,
+	"validation.ipaddress.ipam.cluster.x-k8s.io":      {"CREATE"},
+}
+
+// asksAbout returns the conditions of a webhook, nil if it is asked about everything.
+func asksAbout(webhook string) []any {
+	if fields, known := judgedBy[webhook]; known {
+		return []any{changed(fields)}
+	}
+	if operations, known := refusing[webhook]; known {
+		return []any{respecified(operations)}
+	}
+	return nil
+}
+
+// respecified is the condition that a request is of one of these operations, or changes
+// the spec.
+func respecified(operations []string) map[string]any {
+	var terms []string
+	for _, operation := range operations {
+		terms = append(terms, fmt.Sprintf("request.operation == %q", operation))
+	}
+	terms = append(terms, `request.operation == "UPDATE" && object.?spec != oldObject.?spec`)
+	return map[string]any{"name": "respecified", "expression": strings.Join(terms, " || ")}
+}
+
 // changed is the condition that a request may matter to a webhook that judges by
 // these fields.
 func changed(fields []string) map[string]any {

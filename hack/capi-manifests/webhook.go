@@ -84,8 +84,8 @@ func adoptWebhook(entry any) (name string, err error) {
 	if err != nil || !found {
 		return "", errors.Join(errors.New("no service path"), err)
 	}
-	if fields, known := judgedBy[name]; known {
-		webhook["matchConditions"] = []any{changed(fields)}
+	if conditions := asksAbout(name); conditions != nil {
+		webhook["matchConditions"] = conditions
 	}
 	return name, unstructured.SetNestedMap(webhook, map[string]any{
 		"name":      webhookService,

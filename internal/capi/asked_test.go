@@ -11,8 +11,10 @@ import (
 	. "github.com/onsi/gomega"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
@@ -108,4 +110,41 @@ var _ = Describe("Admission of an update", func() {
 		Entry("asks about owners, which tell whether it needs bootstrap data", func(m *clusterv1.Machine) { m.OwnerReferences = []metav1.OwnerReference{owner} }, 1),
 		Entry("asks about the spec", func(m *clusterv1.Machine) { m.Spec.Version = "v1.36.4" }, 1),
 	)
+
+	It("is asked of addresses and their claims only for what it may refuse", func(ctx SpecContext) {
+		const ofClaims, ofAddresses = "/validate-ipam-cluster-x-k8s-io-v1beta2-ipaddressclaim", "/validate-ipam-cluster-x-k8s-io-v1beta2-ipaddress"
+		pool := ipamv1.IPPoolReference{APIGroup: "example.org", Kind: "Pool", Name: "a"}
+		meta := metav1.ObjectMeta{Namespace: newNamespace(ctx), Name: "a"}
+		claim := &ipamv1.IPAddressClaim{ObjectMeta: meta, Spec: ipamv1.IPAddressClaimSpec{PoolRef: pool}}
+		Expect(k8s.Create(ctx, claim)).To(Succeed())
+		address := &ipamv1.IPAddress{ObjectMeta: meta, Spec: ipamv1.IPAddressSpec{
+			ClaimRef: ipamv1.IPAddressClaimReference{Name: "a"}, PoolRef: pool, Address: "nonsense", Prefix: ptr.To[int32](24),
+		}}
+		Expect(k8s.Create(ctx, address.DeepCopy())).To(MatchError(ContainSubstring("not a valid IP address")))
+		address.Spec.Address = "10.0.0.1"
+		Expect(k8s.Create(ctx, address)).To(Succeed())
+		Expect(asked.calls(ofAddresses, address)).To(Equal(2))
+
+		for _, object := range []client.Object{claim, address} {
+			object.SetFinalizers([]string{"test/hold"})
+			Expect(k8s.Update(ctx, object)).To(Succeed())
+		}
+		Expect(asked.calls(ofAddresses, address)).To(Equal(2))
+		Expect(asked.calls(ofClaims, claim)).To(BeZero())
+
+		other := claim.DeepCopy()
+		other.Spec.PoolRef.Name = "b"
+		Expect(k8s.Update(ctx, other)).To(MatchError(ContainSubstring("IPAddressClaim spec is immutable")))
+		moved := address.DeepCopy()
+		moved.Spec.Address = "10.0.0.2"
+		Expect(k8s.Update(ctx, moved)).To(MatchError(ContainSubstring("IPAddress spec is immutable")))
+
+		for _, object := range []client.Object{claim, address} {
+			object.SetFinalizers(nil)
+			Expect(k8s.Update(ctx, object)).To(Succeed())
+			Expect(k8s.Delete(ctx, object)).To(Succeed())
+		}
+		Expect(asked.calls(ofAddresses, address)).To(Equal(3))
+		Expect(asked.calls(ofClaims, claim)).To(Equal(1))
+	})
 })
