@@ -57,6 +57,10 @@ e2e: build ## Real guests, kubeadm, etcd, HAProxy and keepalived in machine cont
 bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts, and say what it took
 	assets=$$(hack/kube-assets.sh); exec bin/scale -assets "$$assets" -clusters $(or $(CLUSTERS),100) $(SCALE_FLAGS)
 
+.PHONY: bench-place
+bench-place: ## Place 10,000 VMs on 500 hosts and 2,000 CSVs, then one more, and say how even it came out
+	source hack/env.sh; go build -o bin/place ./test/bench/place; exec bin/place $(PLACE_FLAGS)
+
 .PHONY: bench-lb
 bench-lb: build ## Measure takeovers of a VIP, planned changes under 5,000 connections a second, and Services
 	hack/packages.sh lb; assets=$$(hack/kube-assets.sh); exec bin/lb -assets "$$assets" $(LB_FLAGS)

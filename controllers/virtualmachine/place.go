@@ -120,7 +120,7 @@ func reasonOfUnplaceable(reason placement.Reason) string {
 	switch reason {
 	case placement.HostUnreachable:
 		return capstanv1.ReasonHostUnreachable
-	case placement.OutOfProcessors, placement.OutOfMemory, placement.OutOfStorage:
+	case placement.OutOfProcessors, placement.OutOfMemory, placement.OutOfStorage, placement.NoSpareHost:
 		return capstanv1.ReasonOutOfCapacity
 	case placement.VolumeFaulted:
 		return capstanv1.ReasonVolumeFault
@@ -128,7 +128,8 @@ func reasonOfUnplaceable(reason placement.Reason) string {
 		return capstanv1.ReasonImageNotFound
 	case placement.InvalidRequest:
 		return capstanv1.ReasonInvalidSpec
-	case placement.HostUnschedulable, placement.NoHost, placement.NoFailureDomain, placement.NoSwitch, placement.NoVolume:
+	case placement.HostUnschedulable, placement.NoHost, placement.NoFailureDomain, placement.NoSwitch, placement.NoVolume,
+		placement.HostNotSelected, placement.NotApart, placement.VolumeNotSelected:
 		return capstanv1.ReasonUnplaceable
 	default:
 		return capstanv1.ReasonUnplaceable

@@ -10,9 +10,11 @@ type ask struct {
 	Request
 
 	oneVolume bool
-	group     int32
-	domain    int32
-	switches  []int32
+	// company tells that another member of the group has a place.
+	company  bool
+	group    int32
+	domain   int32
+	switches []int32
 	// lead is what the first volume must take: all disks if they go to one volume,
 	// the boot disk otherwise.
 	lead need
@@ -31,6 +33,9 @@ type need struct {
 	image *Image
 	// number is the image's, -1 for one that no volume has.
 	number int32
+	// only and except are the volumes that are asked for, and those that are not.
+	only, except []string
+	apart        bool
 }
 
 // staging is what bringing the image to the volume takes.
@@ -56,17 +61,20 @@ func (p *Planner) ask(req Request) (*ask, error) {
 	for _, s := range req.Switches {
 		a.switches = append(a.switches, p.switches.lookUp(s))
 	}
-	a.lead = p.need(req.Disks[:1])
+	a.lead = p.need(&req, req.Disks[:1])
 	if a.oneVolume {
-		a.lead = p.need(req.Disks)
+		a.lead = p.need(&req, req.Disks)
 	}
 	return a, nil
 }
 
 // need sums up disks that go to one volume. At most one image is supported
 // among them, which invalid has made sure of.
-func (p *Planner) need(disks []Disk) need {
-	n := need{name: "disk " + disks[0].Name, disks: int64(len(disks)), number: -1}
+func (p *Planner) need(req *Request, disks []Disk) need {
+	n := need{
+		name: "disk " + disks[0].Name, disks: int64(len(disks)), number: -1,
+		only: req.Volumes, except: req.ExcludedVolumes, apart: req.Apart,
+	}
 	if len(disks) > 1 {
 		n.name = fmt.Sprintf("%d disks on one volume", len(disks))
 	}
@@ -91,6 +99,13 @@ func invalid(req Request) string {
 		return "memory is out of range"
 	case len(req.Disks) == 0:
 		return "there is no disk"
+	case !(req.SpreadWeight >= 0 && req.SpreadWeight <= 1):
+		return "spread weight is out of range"
+	}
+	for _, r := range req.HostLabels {
+		if r.Operator != In && r.Operator != NotIn && r.Operator != Exists && r.Operator != DoesNotExist {
+			return fmt.Sprintf("operator %q of label %q is unknown", r.Operator, r.Key)
+		}
 	}
 	images := 0
 	for i, d := range req.Disks {

@@ -42,6 +42,18 @@ var hostFilters = []hostFilter{
 		},
 	},
 	{
+		name:   "host selector",
+		reason: HostNotSelected,
+		fits: func(_ *Planner, a *ask, h *host) bool {
+			for i := range a.HostLabels {
+				if !a.HostLabels[i].holds(h.labels) {
+					return false
+				}
+			}
+			return true
+		},
+	},
+	{
 		name:   "switches",
 		reason: NoSwitch,
 		fits: func(_ *Planner, a *ask, h *host) bool {
@@ -72,7 +84,29 @@ var hostFilters = []hostFilter{
 		asked:  func(a *ask) int64 { return a.MemoryMiB },
 		has:    func(_ *Planner, h *host) int64 { return h.freeMemory() },
 	},
+	{
+		// Of a host that does not answer it is not asked: whether the others have to
+		// spare what they have is not known until it does.
+		name:   "spare host",
+		reason: NoSpareHost,
+		unit:   inMiB,
+		fits: func(p *Planner, a *ask, h *host) bool {
+			s := &p.scopes[h.scope]
+			return !s.failover || h.unschedulable != Schedulable || a.MemoryMiB <= s.spare
+		},
+		asked: func(a *ask) int64 { return a.MemoryMiB },
+		has:   func(p *Planner, h *host) int64 { return p.scopes[h.scope].spare },
+	},
+	{
+		name:   "host apart",
+		reason: NotApart,
+		fits:   func(p *Planner, a *ask, h *host) bool { return !a.Apart || p.onHost[h.index] == 0 },
+	},
 }
+
+// adminFilters are the first hostFilters, which judge by what administrators say
+// of a host, and so also one that was never heard of.
+const adminFilters = 2
 
 // volumeFilters are all filters of volumes in their order.
 var volumeFilters = []volumeFilter{
@@ -82,6 +116,18 @@ var volumeFilters = []volumeFilter{
 		fits: func(_ *Planner, _ *need, v *volume) bool {
 			return v.fault == VolumeHealthy || v.fault == VolumeRedirected
 		},
+	},
+	{
+		name:   "volumes asked for",
+		reason: VolumeNotSelected,
+		fits: func(_ *Planner, n *need, v *volume) bool {
+			return (len(n.only) == 0 || slices.Contains(n.only, v.name)) && !slices.Contains(n.except, v.name)
+		},
+	},
+	{
+		name:   "volume apart",
+		reason: NotApart,
+		fits:   func(p *Planner, n *need, v *volume) bool { return !n.apart || p.onVolume[v.index] == 0 },
 	},
 	{
 		name:   "image",

@@ -43,9 +43,66 @@ func (o oracle) hostTakes(h placement.Host) bool {
 			return false
 		}
 	}
+	for _, r := range o.req.HostLabels {
+		value, there := h.Labels[r.Key]
+		if listed := there && slices.Contains(r.Values, value); map[placement.Operator]bool{
+			placement.In: listed, placement.NotIn: !listed, placement.Exists: there, placement.DoesNotExist: !there,
+		}[r.Operator] == false {
+			return false
+		}
+	}
+	if o.req.Apart && slices.ContainsFunc(o.members(), func(p placement.Placement) bool { return p.Host == h.Name }) {
+		return false
+	}
+	if h.Unschedulable == placement.Schedulable && !o.survivesAHost(h) {
+		return false
+	}
+	left, processors := o.left(h)
+	return o.req.Processors <= h.Processors && int64(o.req.Processors) <= processors && o.req.MemoryMiB <= left
+}
+
+// members are the others of the VM's group.
+func (o oracle) members() []placement.Placement {
+	return slices.DeleteFunc(o.others(), func(p placement.Placement) bool { return o.req.Group == "" || p.Group != o.req.Group })
+}
+
+// survivesAHost tells whether the host's failover cluster can take the VM and still
+// lose any one host, or start what was on those that are away.
+func (o oracle) survivesAHost(h placement.Host) bool {
+	var free, away int64
+	var biggest int64
+	members, present := 0, 0
+	for _, m := range o.snap.Hosts {
+		if m.FailoverCluster == "" || m.FailoverCluster != h.FailoverCluster {
+			continue
+		}
+		members++
+		left, _ := o.left(m)
+		has := max(m.MemoryMiB-m.ReservedMiB, 0)
+		switch m.Unschedulable {
+		case placement.Schedulable:
+			present++
+			free += max(left, 0)
+			biggest = max(biggest, has)
+		case placement.HostLost:
+		default:
+			away += max(has-max(left, 0), 0)
+		}
+	}
+	switch {
+	case members < 2 || o.snap.Policy.NoSpareHost:
+		return true
+	case present < members:
+		return free-o.req.MemoryMiB >= away
+	default:
+		return free-o.req.MemoryMiB >= biggest
+	}
+}
+
+func (o oracle) left(h placement.Host) (memory, processors int64) {
 	left := h.MemoryMiB - h.ReservedMiB
 	reported := h.FreeMiB - h.ReservedMiB
-	processors := int64(h.Processors) * placement.DefaultProcessorOvercommit
+	processors = int64(h.Processors) * placement.DefaultProcessorOvercommit
 	for _, p := range o.others() {
 		if p.Host == h.Name {
 			left -= p.MemoryMiB
@@ -58,12 +115,20 @@ func (o oracle) hostTakes(h placement.Host) bool {
 	if h.FreeMiB > 0 {
 		left = min(left, reported)
 	}
-	return o.req.Processors <= h.Processors && int64(o.req.Processors) <= processors && o.req.MemoryMiB <= left
+	return left, processors
 }
 
 // volumeTakes tells whether disks fit on one volume together.
 func (o oracle) volumeTakes(v placement.Volume, disks ...placement.Disk) bool {
 	if v.Fault != placement.VolumeHealthy && v.Fault != placement.VolumeRedirected {
+		return false
+	}
+	if len(o.req.Volumes) > 0 && !slices.Contains(o.req.Volumes, v.Name) || slices.Contains(o.req.ExcludedVolumes, v.Name) {
+		return false
+	}
+	if o.req.Apart && slices.ContainsFunc(o.members(), func(p placement.Placement) bool {
+		return slices.ContainsFunc(p.Disks, func(d placement.PlacedDisk) bool { return o.onVolume(p, d, v) })
+	}) {
 		return false
 	}
 	used, free := v.ProvisionedBytes, v.FreeBytes

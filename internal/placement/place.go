@@ -28,8 +28,10 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 		defer p.count(own, 1)
 	}
 	a.meanBytes = float64(p.bytes+a.lead.bytes) / float64(p.disks+a.lead.disks)
-	p.countMembers(a.group, 1, req.VM)
+	a.company = p.countMembers(a.group, 1, req.VM)
 	defer p.countMembers(a.group, -1, req.VM)
+
+	p.countSpare()
 
 	for {
 		p.work.filter(p, a)
@@ -40,6 +42,9 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 			return Decision{}, p.unplaceable(a, tr)
 		}
 		for _, s := range scoresFor(req.Role) {
+			if tr == nil && s.idle != nil && s.idle(p, a) {
+				continue
+			}
 			best := p.work.narrow(p, a, s)
 			if tr != nil {
 				tr.Scores = append(tr.Scores, p.step(s, best))

@@ -270,7 +270,7 @@ func TestTraceTellsWhyHereAndWhyNotThere(t *testing.T) {
 	g.Expect(trace).To(ContainSubstring("hv1: HostUnschedulable (host state: Maintenance)"))
 	g.Expect(trace).To(ContainSubstring("hv2: OutOfMemory (memory: asked 4096 MiB, has 1024 MiB (hv2))"))
 	g.Expect(trace).To(ContainSubstring("hv3: fits\n  csv1: VolumeFault (Dismounted)\n  csv2: fits\n"))
-	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(11), "one line for each score")
+	g.Expect(strings.Count(trace, "hosts hv3; volumes csv2")).To(Equal(12), "one line for each score")
 
 	quick, err := placement.NewPlanner(snap).Place(worker("a"))
 	g.Expect(err).NotTo(HaveOccurred())

@@ -92,6 +92,7 @@ func (p *Planner) count(pl *placed, sign int64) {
 		v := &p.volumes[d.volume]
 		v.disks += sign
 		v.ours += sign * d.bytes
+		p.scopes[v.scope].disks += sign
 		p.disks += sign
 		p.bytes += sign * d.bytes
 		if pl.inFlight {
@@ -100,15 +101,17 @@ func (p *Planner) count(pl *placed, sign int64) {
 	}
 }
 
-// countMembers tells where the members of a group are, or forgets it again.
-func (p *Planner) countMembers(group int32, sign int32, except string) {
+// countMembers tells where the members of a group are, or forgets it again, and
+// whether there are any.
+func (p *Planner) countMembers(group int32, sign int32, except string) (company bool) {
 	if group < 0 {
-		return
+		return false
 	}
 	for _, vm := range p.members[group] {
 		if vm == except {
 			continue
 		}
+		company = true
 		pl := p.placed[vm]
 		if pl.host >= 0 {
 			p.onHost[pl.host] += sign
@@ -121,6 +124,7 @@ func (p *Planner) countMembers(group int32, sign int32, except string) {
 			}
 		}
 	}
+	return company
 }
 
 func (p *Planner) group(name string) int32 {

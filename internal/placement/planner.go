@@ -27,11 +27,14 @@ type Planner struct {
 	// How many members of the group at hand are where. All zero between two
 	// decisions.
 	onDomain, onHost, onVolume []int32
-	work                       candidates
+	// redirected tells that some volume is.
+	redirected bool
+	work       candidates
 }
 
 type host struct {
 	name          string
+	index         int32
 	scope         int32
 	domain        int32
 	unschedulable Unschedulable
@@ -41,10 +44,13 @@ type host struct {
 	maxProcessors  int64
 	usedProcessors int64
 	memory         int64
+	// usable is what the host has for VMs in all.
+	usable int64
 	// unplaced is what the placements leave, unreported what the host reports as
 	// free less what it does not know of yet.
 	unplaced, unreported int64
 	switches             []int32
+	labels               map[string]string
 }
 
 // freeMemory is what a new VM can have.
@@ -52,6 +58,7 @@ func (h *host) freeMemory() int64 { return min(h.unplaced, h.unreported) }
 
 type volume struct {
 	name        string
+	index       int32
 	scope       int32
 	fault       VolumeFault
 	bytes       int64
@@ -69,6 +76,12 @@ type volume struct {
 
 type scope struct {
 	hosts, volumes []int32
+	failover       bool
+	// spare is the memory that may be given out in a failover cluster before what is
+	// kept for the loss of a host is touched.
+	spare int64
+	// disks count those of placements on all its volumes, whose size is bytes.
+	disks, bytes int64
 }
 
 type volumeKey struct {
@@ -171,9 +184,11 @@ func (p *Planner) addHost(in Host, scopes, domains names) {
 		known:         in.MemoryMiB > 0,
 		processors:    int64(max(in.Processors, 0)),
 		memory:        bounded(in.MemoryMiB),
+		labels:        in.Labels,
 	}
 	h.maxProcessors = scaled(h.processors, p.policy.ProcessorOvercommit)
 	h.unplaced = h.memory - bounded(in.ReservedMiB)
+	h.usable = max(h.unplaced, 0)
 	h.unreported = h.unplaced
 	if in.FreeMiB > 0 {
 		h.unreported = bounded(in.FreeMiB) - bounded(in.ReservedMiB)
@@ -182,10 +197,11 @@ func (p *Planner) addHost(in Host, scopes, domains names) {
 		h.switches = append(h.switches, p.switches.number(s))
 	}
 	index := int32(len(p.hosts))
+	h.index = index
 	p.hostByName[in.Name] = index
 	p.hosts = append(p.hosts, h)
 	if int(h.scope) == len(p.scopes) {
-		p.scopes = append(p.scopes, scope{})
+		p.scopes = append(p.scopes, scope{failover: in.FailoverCluster != ""})
 	}
 	if int(h.domain) == len(p.domains) {
 		p.domains = append(p.domains, in.FailureDomain)
@@ -216,10 +232,13 @@ func (p *Planner) addVolume(in Volume, scopes names) {
 	for _, sha := range in.Images {
 		v.images = append(v.images, p.images.number(sha))
 	}
+	p.redirected = p.redirected || v.fault == VolumeRedirected
 	index := int32(len(p.volumes))
+	v.index = index
 	p.volumeByName[key] = index
 	p.volumes = append(p.volumes, v)
 	p.scopes[at].volumes = append(p.scopes[at].volumes, index)
+	p.scopes[at].bytes += v.bytes
 }
 
 // most bounds every amount, a PiB, so that sums over thousands of VMs do not run

@@ -17,6 +17,9 @@ type Policy struct {
 	// taken as none, so that the number of disks is evened out as well. By default
 	// 0.02.
 	BytesTolerance float64
+	// NoSpareHost gives out the memory that is otherwise kept free in a failover
+	// cluster, so that the VMs of any one host can start on the others.
+	NoSpareHost bool
 }
 
 // Defaults of Policy.
@@ -25,6 +28,9 @@ const (
 	DefaultFreeReserve         = 0.05
 	DefaultProcessorOvercommit = 8.0
 	DefaultBytesTolerance      = 0.02
+	// DefaultSpreadWeight is what callers give as Request.SpreadWeight if nothing
+	// else is asked for.
+	DefaultSpreadWeight = 0.1
 )
 
 func (p Policy) withDefaults() Policy {

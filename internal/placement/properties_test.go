@@ -24,6 +24,7 @@ func init() {
 // drawSnapshot draws small worlds, in which things get tight often.
 func drawSnapshot(t *rapid.T) placement.Snapshot {
 	var snap placement.Snapshot
+	snap.Policy.NoSpareHost = rapid.Bool().Draw(t, "no spare host")
 	cluster := rapid.SampledFrom([]string{"", "fc1", "fc1", "fc1", "fc2"})
 	for i := range rapid.SampledFrom([]int{0, 1, 2, 3, 3, 4, 4, 5, 5}).Draw(t, "hosts") {
 		snap.Hosts = append(snap.Hosts, placement.Host{
@@ -37,6 +38,7 @@ func drawSnapshot(t *rapid.T) placement.Snapshot {
 			MemoryMiB:   rapid.Int64Range(4, 24).Draw(t, "memory"),
 			ReservedMiB: rapid.Int64Range(0, 2).Draw(t, "reserved"),
 			FreeMiB:     rapid.SampledFrom([]int64{0, 0, 3, 9, 15}).Draw(t, "free"),
+			Labels:      rapid.SampledFrom([]map[string]string{nil, {"site": "a"}, {"site": "b", "ssd": ""}}).Draw(t, "labels"),
 			Switches:    rapid.SampledFrom([][]string{{"lan"}, {"lan", "dmz"}, {"lan", "dmz"}, {"lan", "dmz"}, {"dmz"}}).Draw(t, "switches"),
 		})
 	}
@@ -91,6 +93,19 @@ func drawRequest(t *rapid.T) placement.Request {
 		MemoryMiB:     rapid.Int64Range(1, 6).Draw(t, "req memory"),
 		Switches:      rapid.SampledFrom([][]string{nil, nil, {"lan"}, {"lan", "dmz"}}).Draw(t, "req switches"),
 		FailureDomain: rapid.SampledFrom([]string{"", "", "", "", "", "", "", "rack1", "rack1", "rack9"}).Draw(t, "req domain"),
+		Apart:         rapid.SampledFrom([]bool{false, false, true}).Draw(t, "apart"),
+		SpreadWeight:  rapid.SampledFrom([]float64{0, 0.1, 1}).Draw(t, "spread weight"),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "selects hosts") == 0 {
+		req.HostLabels = []placement.Requirement{{
+			Key:      rapid.SampledFrom([]string{"site", "ssd"}).Draw(t, "label"),
+			Operator: rapid.SampledFrom([]placement.Operator{placement.In, placement.NotIn, placement.Exists, placement.DoesNotExist}).Draw(t, "operator"),
+			Values:   rapid.SampledFrom([][]string{{"a"}, {"a", "b"}, {""}}).Draw(t, "values"),
+		}}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "selects volumes") == 0 {
+		req.Volumes = rapid.SampledFrom([][]string{nil, {"csv1"}, {"csv1", "csv2"}, {"csv9"}}).Draw(t, "volumes asked for")
+		req.ExcludedVolumes = rapid.SampledFrom([][]string{nil, {"csv1"}, {"csv2", "csv3"}}).Draw(t, "volumes excluded")
 	}
 	for i := range rapid.IntRange(1, 3).Draw(t, "disks") {
 		req.Disks = append(req.Disks, placement.Disk{Name: name("disk", i), Bytes: rapid.Int64Range(1, 6).Draw(t, "bytes")})
@@ -208,6 +223,7 @@ func TestPropertyTheOrderOfTheSnapshotDoesNotMatter(t *testing.T) {
 			Hosts:      rapid.Permutation(snap.Hosts).Draw(t, "hosts'"),
 			Volumes:    rapid.Permutation(snap.Volumes).Draw(t, "volumes'"),
 			Placements: rapid.Permutation(snap.Placements).Draw(t, "placements'"),
+			Policy:     snap.Policy,
 		}
 		d1, err1 := placement.Place(req, snap)
 		d2, err2 := placement.Place(req, shuffled)

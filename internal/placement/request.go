@@ -1,5 +1,7 @@
 package placement
 
+import "slices"
+
 // Role is what a VM is for.
 type Role string
 
@@ -35,6 +37,52 @@ type Request struct {
 	FailureDomain string
 	// Avoid are hosts that are taken only if no other fits.
 	Avoid []string
+	// HostLabels must all hold for the labels of the host.
+	HostLabels []Requirement
+	// Volumes are the only volumes that are taken, if there are any, and
+	// ExcludedVolumes are never.
+	Volumes, ExcludedVolumes []string
+	// Apart makes the rule of Group binding for host and volume: rather no place than
+	// one beside another member.
+	Apart bool
+	// SpreadWeight is how much fuller than a volume with a member of the group, in
+	// shares of a volume, another may be and still be taken. It is for workers: the
+	// others share a volume only if there is no other.
+	SpreadWeight float64
+}
+
+// Operator is how a requirement is compared.
+type Operator string
+
+// Operators, which mean what they mean in label selectors of Kubernetes.
+const (
+	In           Operator = "In"
+	NotIn        Operator = "NotIn"
+	Exists       Operator = "Exists"
+	DoesNotExist Operator = "DoesNotExist"
+)
+
+// Requirement is something that labels must fulfil.
+type Requirement struct {
+	Key      string
+	Operator Operator
+	Values   []string
+}
+
+func (r *Requirement) holds(labels map[string]string) bool {
+	value, there := labels[r.Key]
+	switch r.Operator {
+	case In:
+		return there && slices.Contains(r.Values, value)
+	case NotIn:
+		return !there || !slices.Contains(r.Values, value)
+	case Exists:
+		return there
+	case DoesNotExist:
+		return !there
+	default:
+		return false
+	}
 }
 
 // Disk is one disk that wants a place.

@@ -13,12 +13,16 @@ type score struct {
 	volume func(*Planner, *ask, int32) float64
 	// tolerance is how much worse than the best still counts as the best.
 	tolerance func(*Planner) float64
+	// idle tells that all candidates are alike by the score; nil for one that is
+	// always asked.
+	idle func(*Planner, *ask) bool
 }
 
 // The scores, in no order. Lower is better.
 var (
 	untried = score{
 		name: "not to be avoided",
+		idle: func(_ *Planner, a *ask) bool { return len(a.Avoid) == 0 },
 		host: func(p *Planner, a *ask, h int32) float64 {
 			if slices.Contains(a.Avoid, p.hosts[h].name) {
 				return 1
@@ -28,6 +32,7 @@ var (
 	}
 	directIO = score{
 		name: "direct I/O",
+		idle: func(p *Planner, _ *ask) bool { return !p.redirected },
 		volume: func(p *Planner, _ *ask, v int32) float64 {
 			if p.volumes[v].fault == VolumeRedirected {
 				return 1
@@ -37,19 +42,22 @@ var (
 	}
 	domainApart = score{
 		name: "failure domain apart",
+		idle: alone,
 		host: func(p *Planner, _ *ask, h int32) float64 { return float64(p.onDomain[p.hosts[h].domain]) },
 	}
 	hostApart = score{
 		name: "host apart",
+		idle: alone,
 		host: func(p *Planner, _ *ask, h int32) float64 { return float64(p.onHost[h]) },
 	}
 	volumeApart = score{
 		name:   "volume apart",
+		idle:   alone,
 		volume: func(p *Planner, _ *ask, v int32) float64 { return float64(p.onVolume[v]) },
 	}
 	evenBytes = score{
 		name:      "even bytes",
-		volume:    relativeBytes,
+		volume:    spreadBytes,
 		tolerance: func(p *Planner) float64 { return p.policy.BytesTolerance },
 	}
 	evenDisks = score{
@@ -82,6 +90,15 @@ var (
 			return 1
 		},
 	}
+	// evenScopes leaves room of the same kind everywhere, so that the members of the
+	// next group, which go to different failure domains, find it there.
+	evenScopes = score{
+		name: "even failover clusters",
+		volume: func(p *Planner, _ *ask, v int32) float64 {
+			s := &p.scopes[p.volumes[v].scope]
+			return float64(s.disks) / float64(max(s.bytes, 1))
+		},
+	}
 	evenMemory = score{
 		name: "even memory",
 		host: func(p *Planner, a *ask, h int32) float64 {
@@ -95,7 +112,7 @@ var (
 // nothing but a host that failed before and a redirected volume is worse than one
 // fault that hits two of them.
 var apartScores = []*score{
-	&untried, &directIO, &domainApart, &hostApart, &volumeApart, &evenBytes, &evenDisks, &evenSizes, &leastBytes, &imageThere, &evenMemory,
+	&untried, &directIO, &domainApart, &hostApart, &volumeApart, &evenBytes, &evenDisks, &evenSizes, &leastBytes, &evenScopes, &imageThere, &evenMemory,
 }
 
 // evenScores are for workers, in their order. Of a pool no two go to one host
@@ -104,8 +121,11 @@ var apartScores = []*score{
 // ahead of the others in fill, then all of about the same fill get the same
 // number of disks.
 var evenScores = []*score{
-	&untried, &directIO, &hostApart, &evenBytes, &evenDisks, &domainApart, &volumeApart, &evenSizes, &leastBytes, &imageThere, &evenMemory,
+	&untried, &directIO, &hostApart, &evenBytes, &evenDisks, &domainApart, &volumeApart, &evenSizes, &leastBytes, &evenScopes, &imageThere, &evenMemory,
 }
+
+// alone tells that no other member of the group has a place.
+func alone(_ *Planner, a *ask) bool { return !a.company }
 
 func scoresFor(r Role) []*score {
 	if r.oneVolume() {
@@ -118,4 +138,14 @@ func scoresFor(r Role) []*score {
 // take is left out, or the volumes that have it would fill up first.
 func relativeBytes(p *Planner, a *ask, v int32) float64 {
 	return float64(p.volumes[v].provisioned+a.lead.bytes) * p.volumes[v].share
+}
+
+// spreadBytes has volumes with a member of the group look fuller than they are, to
+// a worker that minds.
+func spreadBytes(p *Planner, a *ask, v int32) float64 {
+	full := relativeBytes(p, a, v)
+	if a.SpreadWeight > 0 && p.onVolume[v] > 0 && !a.oneVolume {
+		full += a.SpreadWeight
+	}
+	return full
 }

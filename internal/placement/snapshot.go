@@ -39,6 +39,8 @@ type Host struct {
 	// that it is not known; then only placements count.
 	FreeMiB  int64
 	Switches []string
+	// Labels are what an administrator calls the host.
+	Labels map[string]string
 }
 
 // VolumeFault is what is wrong with a volume.

@@ -79,7 +79,7 @@ func (s *search) try(n int) bool {
 // ranked are the volumes that have room for the disk, best first, in the sense
 // of the scores by which the lead volume was chosen.
 func (s *search) ranked(disk int) []int {
-	need := s.planner.need(s.ask.Disks[disk : disk+1])
+	need := s.planner.need(&s.ask.Request, s.ask.Disks[disk:disk+1])
 	type ranked struct {
 		at          int
 		redirected  int
@@ -143,7 +143,7 @@ func (s *search) add(disk, at int, sign int64) {
 // take records the volume of a disk.
 func (s *search) take(disk int, volume int32) {
 	d := &s.ask.Disks[disk]
-	need := s.planner.need(s.ask.Disks[disk : disk+1])
+	need := s.planner.need(&s.ask.Request, s.ask.Disks[disk:disk+1])
 	v := &s.planner.volumes[volume]
 	s.places[disk] = DiskPlace{Name: d.Name, Volume: v.name, Bytes: d.Bytes, StageImage: !need.staged(v)}
 }

@@ -22,6 +22,16 @@ const (
 	NoSwitch          Reason = "NoSwitch"
 	OutOfProcessors   Reason = "OutOfProcessors"
 	OutOfMemory       Reason = "OutOfMemory"
+	// HostNotSelected means that no host has the labels that are asked for.
+	HostNotSelected Reason = "HostNotSelected"
+	// NoSpareHost means that what memory there is must stay free, so that the VMs of
+	// any one host of a failover cluster can start on the others.
+	NoSpareHost Reason = "NoSpareHost"
+	// NotApart means that every host or volume that would do has a member of the
+	// VM's group, beside which it may not be.
+	NotApart Reason = "NotApart"
+	// VolumeNotSelected means that no volume is among those that are asked for.
+	VolumeNotSelected Reason = "VolumeNotSelected"
 	// NoVolume means that hosts reach no volume at all.
 	NoVolume      Reason = "NoVolume"
 	VolumeFaulted Reason = "VolumeFault"
@@ -97,9 +107,17 @@ func (p *Planner) unplaceable(a *ask, tr *Trace) *Unplaceable {
 }
 
 // unknown tells that a silent host was never heard of, so that nothing but its
-// failure domain speaks against it.
+// administrator said of it speaks against it.
 func (p *Planner) unknown(a *ask, h *host) bool {
-	return !h.known && hostFilters[0].fits(p, a, h)
+	if h.known {
+		return false
+	}
+	for i := range adminFilters {
+		if !hostFilters[i].fits(p, a, h) {
+			return false
+		}
+	}
+	return true
 }
 
 // lacking fills in what the candidates that got furthest do not have.
@@ -128,6 +146,19 @@ func (p *Planner) lacking(a *ask, u *Unplaceable, all []verdict, furthest verdic
 		u.Message = fmt.Sprintf("failure domain: none of %s is in %q", hosts(n), a.FailureDomain)
 	case NoSwitch:
 		u.Message = fmt.Sprintf("switches: none of %s has %s", hosts(n), allOf(a.Switches))
+	case HostNotSelected:
+		u.Message = fmt.Sprintf("host selector: none of %s has the labels %s", hosts(n), requirements(a.HostLabels))
+	case NoSpareHost:
+		u.Message = fmt.Sprintf("spare host: asked %s, but beyond what is kept free in case a host of the failover cluster fails there are %s (%s)",
+			furthest.unit.of(u.Asked), furthest.unit.of(max(u.Best, 0)), u.BestAt)
+	case NotApart:
+		if furthest.volume < 0 {
+			u.Message = fmt.Sprintf("apart: each of %s that would do has a machine of %s", hosts(n), a.Group)
+			break
+		}
+		u.Message = fmt.Sprintf("apart: none of %s that would do is without a machine of %s", plural(len(volumes), "volume"), a.Group)
+	case VolumeNotSelected:
+		u.Message = fmt.Sprintf("volumes: none of %s is asked for (%s)", plural(len(volumes), "volume"), chosenVolumes(a))
 	case OutOfProcessors, OutOfMemory:
 		u.Message = fmt.Sprintf("%s: asked %s, the most any of %s has free is %s (%s)",
 			furthest.filter, furthest.unit.of(u.Asked), hosts(n), furthest.unit.of(max(u.Best, 0)), u.BestAt)
@@ -195,6 +226,28 @@ func summary(u *Unplaceable, wouldFit map[Unschedulable]int) string {
 		return ""
 	}
 	return "; " + strings.Join(rest, "; ")
+}
+
+func requirements(all []Requirement) string {
+	out := make([]string, len(all))
+	for i, r := range all {
+		out[i] = r.Key + " " + string(r.Operator)
+		if len(r.Values) > 0 {
+			out[i] += " (" + strings.Join(r.Values, ", ") + ")"
+		}
+	}
+	return strings.Join(out, " and ")
+}
+
+func chosenVolumes(a *ask) string {
+	only, except := "any", ""
+	if len(a.Volumes) > 0 {
+		only = strings.Join(a.Volumes, ", ")
+	}
+	if len(a.ExcludedVolumes) > 0 {
+		except = " but " + strings.Join(a.ExcludedVolumes, ", ")
+	}
+	return only + except
 }
 
 func allOf(names []string) string {

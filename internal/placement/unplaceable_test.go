@@ -81,6 +81,36 @@ func TestReasonAndMessageNameWhatIsLacking(t *testing.T) {
 			"failure domain", world(2, 1), worker("a", func(r *placement.Request) { r.FailureDomain = "rack9" }),
 			placement.NoFailureDomain, `failure domain: none of 2 hosts is in "rack9"`,
 		},
+		{
+			"host selector", world(2, 1, host(0, func(h *placement.Host) { h.Labels = map[string]string{"site": "north"} })),
+			worker("a", func(r *placement.Request) {
+				r.HostLabels = []placement.Requirement{{Key: "site", Operator: placement.In, Values: []string{"south", "west"}}, {Key: "ssd", Operator: placement.Exists}}
+			}),
+			placement.HostNotSelected, "host selector: none of 2 hosts has the labels site In (south, west) and ssd Exists",
+		},
+		{
+			"volumes asked for", world(2, 2),
+			worker("a", func(r *placement.Request) { r.Volumes, r.ExcludedVolumes = []string{"csv2"}, []string{"csv2"} }),
+			placement.VolumeNotSelected, "volumes: none of 2 volumes is asked for (csv2 but csv2)",
+		},
+		{
+			"spare host", world(2, 1, func(s *placement.Snapshot) {
+				s.Placements = []placement.Placement{{VM: "b", Host: "hv1", MemoryMiB: 59_392}}
+			}), worker("a"),
+			placement.NoSpareHost, "spare host: asked 4096 MiB, but beyond what is kept free in case a host of the failover cluster fails there are 2048 MiB (hv2); 1 host: OutOfMemory",
+		},
+		{
+			"apart from a member on every host", world(1, 2, func(s *placement.Snapshot) {
+				s.Placements = []placement.Placement{{VM: "b", Group: "shop", Host: "hv1"}}
+			}), vm("a", placement.ControlPlane, "shop", func(r *placement.Request) { r.Apart = true }),
+			placement.NotApart, "apart: each of 1 host that would do has a machine of shop",
+		},
+		{
+			"apart from a member on every volume", world(2, 1, func(s *placement.Snapshot) {
+				s.Placements = []placement.Placement{{VM: "b", Group: "shop", Host: "hv1", Disks: []placement.PlacedDisk{{Volume: "csv1"}}}}
+			}), vm("a", placement.ControlPlane, "shop", func(r *placement.Request) { r.Apart = true }),
+			placement.NotApart, "apart: none of 1 volume that would do is without a machine of shop",
+		},
 		{"no hosts", placement.Snapshot{}, worker("a"), placement.NoHost, "there are no hosts"},
 		{
 			"maintenance", world(1, 1, host(0, unschedulable(placement.HostMaintenance))), worker("a"),
