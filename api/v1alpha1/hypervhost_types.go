@@ -38,8 +38,9 @@ type HyperVHostSpec struct {
 	// +optional
 	Unschedulable bool `json:"unschedulable,omitempty"`
 
-	// lost declares that the host is gone for good. The deletion of a VM that was
-	// on it then writes a Tombstone instead of waiting; should the host come back,
+	// lost declares that the host is gone for good. Machines that were on it, or on its
+	// failover cluster once all of that is lost, are replaced. The deletion of a VM that
+	// was on it then writes a Tombstone instead of waiting; should the host come back,
 	// its agent removes what is buried before it starts anything.
 	// +optional
 	Lost bool `json:"lost,omitempty"`
