@@ -80,9 +80,11 @@ func (a *Agent) Close(ctx context.Context) error {
 // Run looks after the agent until ctx ends: it notices boots of the host and
 // forgets old operations.
 func (a *Agent) Run(ctx context.Context) {
+	said := ""
 	for {
-		if _, err := a.Inventory(ctx); err != nil && ctx.Err() == nil {
-			a.log.Warn("host does not tell how it is", "error", err)
+		_, err := a.Inventory(ctx)
+		if ctx.Err() == nil {
+			said = a.logSilence(err, said)
 		}
 		a.operations.sweep()
 		timeout, giveUp := a.clock.After(lookEvery)
@@ -93,6 +95,21 @@ func (a *Agent) Run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// logSilence tells once what keeps the host from telling how it is, and when that
+// is over: told at every look, it would push all else out of the host's event log.
+func (a *Agent) logSilence(err error, said string) string {
+	switch {
+	case err == nil && said != "":
+		a.log.Info("host tells again how it is")
+	case err != nil && err.Error() != said:
+		a.log.Warn("host does not tell how it is", "error", err)
+	}
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // Hello implements hostapi.Agent.

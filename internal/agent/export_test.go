@@ -18,6 +18,7 @@ func (c Config) On(f Files) Config {
 const (
 	AnswerWithin   = answerWithin
 	KeepOperations = keepOperations
+	LookEvery      = lookEvery
 )
 
 // RecoverPanics is recoverPanics.

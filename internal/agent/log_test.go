@@ -1,12 +1,14 @@
 package agent_test
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 
+	"github.com/capstan-k8s/capstan/internal/agent"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
 	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
@@ -68,4 +70,24 @@ func TestARequestIDThatIsTooLongStaysOutOfTheLog(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(log.String()).To(ContainSubstring("vmID=vm-1"))
 	g.Expect(log.String()).NotTo(ContainSubstring("xxx"))
+}
+
+func TestAHostThatStaysSilentIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan struct{})
+	go func() { defer close(ran); w.agent.Run(ctx) }()
+	defer func() { cancel(); <-ran }()
+	said := func(what string) int { return strings.Count(w.log.String(), what) }
+	for _, fault := range []string{"no rights", "no rights", "no rights", "service stopped", ""} {
+		w.clock.AwaitTimers(1)
+		if fault != "" {
+			w.driver.FailNext("Inventory", hostapi.Errorf(hostapi.HostUnreachable, "Inventory", "", "%s", fault))
+		}
+		w.clock.Advance(agent.LookEvery)
+	}
+	w.clock.AwaitTimers(1)
+	w.eventually(func() int { return said("host tells again how it is") }).Should(Equal(1))
+	w.Expect(said(`level=WARN msg="host does not tell how it is"`)).To(Equal(2))
+	w.Expect(said("service stopped")).To(BeNumerically(">=", 1))
 }
