@@ -322,19 +322,16 @@ function Add-Right {
 }
 
 function Set-Firewall {
+    # Windows gives addresses back in another form than they were given in, so the rule says what it was made from.
+    $description = "Lets Capstan's manager dial the agent of this host: from $($ManagerAddress -join ', ') to TCP port $Port."
     $rule = Get-NetFirewallRule -Name $RuleName -ErrorAction SilentlyContinue
-    if ($rule) {
-        $ports = @(($rule | Get-NetFirewallPortFilter).LocalPort)
-        $remote = @(($rule | Get-NetFirewallAddressFilter).RemoteAddress)
-        $same = -not (Compare-Object $ports @("$Port")) -and -not (Compare-Object $remote $ManagerAddress) -and "$($rule.Enabled)" -eq 'True'
-        if ($same) {
-            Write-Verbose "Firewall rule $RuleName is up to date."
-            return
-        }
+    if ($rule -and $rule.Description -eq $description -and "$($rule.Enabled)" -eq 'True' -and "$($rule.Action)" -eq 'Allow') {
+        Write-Verbose "Firewall rule $RuleName is up to date."
+        return
     }
     if (-not $PSCmdlet.ShouldProcess("firewall rule $RuleName", "let $($ManagerAddress -join ', ') reach TCP port $Port")) { return }
     if ($rule) { Remove-NetFirewallRule -Name $RuleName }
-    New-NetFirewallRule -Name $RuleName -DisplayName 'Capstan host agent' -Description 'Lets the manager of Capstan dial the agent of this host.' `
+    New-NetFirewallRule -Name $RuleName -DisplayName 'Capstan host agent' -Description $description `
         -Direction Inbound -Action Allow -Protocol TCP -LocalPort $Port -RemoteAddress $ManagerAddress -Program $Program -Profile Any | Out-Null
 }
 
