@@ -53,6 +53,8 @@ type Hosts struct {
 	Options
 
 	claim *os.File
+	// inUse keeps the node image from being replaced as long as the program runs.
+	inUse *os.File
 }
 
 // New returns hosts that are not there yet: each is as soon as its agent is started.

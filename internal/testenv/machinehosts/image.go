@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Image is a node image as a squashfs, which is what guests boot.
@@ -67,16 +68,35 @@ func ForRepository(top, binaries, dir string) (hosts *Hosts, manifests string, e
 			return nil, "", fmt.Errorf("finding folder %s: %w", *folder, err)
 		}
 	}
-	image, err := FindImage(filepath.Join(top, ".cache", "image"))
+	made := filepath.Join(top, ".cache", "image")
+	inUse, err := useImages(made)
 	if err != nil {
 		return nil, "", err
 	}
+	image, err := FindImage(made)
+	if err != nil {
+		return nil, "", errors.Join(err, inUse.Close())
+	}
 	manifests = filepath.Join(dir, "manifests")
 	if err := image.WriteManifests(filepath.Join(top, "images", "machinectr", "samples"), manifests); err != nil {
-		return nil, "", err
+		return nil, "", errors.Join(err, inUse.Close())
 	}
-	return New(Options{
+	hosts = New(Options{
 		Image: image, Dir: filepath.Join(dir, "machines"), Layer: filepath.Join(top, "images", "machinectr", "files"),
 		Programs: []string{filepath.Join(binaries, "web")},
-	}), manifests, nil
+	})
+	hosts.inUse = inUse
+	return hosts, manifests, nil
+}
+
+// useImages has make image wait, which removes the image before the one it makes.
+func useImages(folder string) (*os.File, error) {
+	lock, err := os.Open(filepath.Join(folder, ".lock"))
+	if err != nil {
+		return nil, fmt.Errorf("using the node image, which make image makes: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("a node image is being made in %s: try again when it is there", folder), lock.Close())
+	}
+	return lock, nil
 }
