@@ -30,7 +30,7 @@ var explaining = []*regexp.Regexp{
 
 // sayLittle are lines that look as if they explained something: warnings, advice, and
 // what only says once more that the first configuration has failed.
-var sayLittle = regexp.MustCompile(`Running module scripts[_-]user|Failed to start cloud-final|^\[WARNING |stack trace of this error|^\[preflight\] (Some fatal|If you know)|^\[ +OK +\]`)
+var sayLittle = regexp.MustCompile(`Running module scripts[_-]user|Failed to start cloud-final|The system verification failed|^\[WARNING |stack trace of this error|^\[preflight\] (Some fatal|If you know)|^\[ +OK +\]`)
 
 // pick returns the lines that explain, in their order, or the last ones.
 func pick(lines []string) []string {

@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/bootstrap"
+	"github.com/capstan-k8s/capstan/internal/console"
 	"github.com/capstan-k8s/capstan/internal/driver/machinectr"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
@@ -115,6 +116,60 @@ func TestAGuestOfTheNodeImageTakesItsSeedAndKeepsWhatItWasGiven(t *testing.T) {
 	g.Expect(vm.State).To(Equal(hostapi.StateOff))
 	t.Logf("off %s after it was asked", time.Since(began).Round(100*time.Millisecond))
 	g.Expect(h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: request.Stamp})).To(Succeed())
+}
+
+// joining is user data with which kubeadm does not get far, and that says on the console
+// what it must not.
+const joining = `#cloud-config
+write_files:
+- path: /run/kubeadm/join.yaml
+  content: |
+    apiVersion: kubeadm.k8s.io/v1beta4
+    kind: JoinConfiguration
+    discovery:
+      bootstrapToken: {token: q1w2e3.r4t5y6u7i8o9p0a1, apiServerEndpoint: "10.213.78.1:6443", unsafeSkipCAVerification: true}
+runcmd:
+- systemctl stop containerd
+- cat /run/kubeadm/join.yaml
+- kubeadm join --config /run/kubeadm/join.yaml && echo success > /run/cluster-api/bootstrap-success.complete
+`
+
+func TestAGuestThatDoesNotJoinSaysWhyOnItsConsole(t *testing.T) {
+	address := netip.MustParsePrefix("10.213.78.11/24")
+	h, image := nodeHost(t, netip.MustParsePrefix("10.213.78.1/24"))
+	g := NewWithT(t)
+	id := hostapi.VMID("3c0ffee0-0000-4000-8000-000000000002")
+	mac := hostapi.MACAddress(id, 0)
+	seed, err := bootstrap.Seed(bootstrap.Input{
+		Identity: bootstrap.Identity{VM: string(id), Hostname: "node-b"}, OS: bootstrap.Linux, UserData: []byte(joining),
+		NICs: []bootstrap.NIC{{MAC: mac, Addresses: []netip.Prefix{address}, Gateways: []netip.Addr{netip.MustParseAddr("10.213.78.1")}}},
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	stamp := hostapi.Stamp{Installation: "here", ID: id}
+	_, err = h.driver.EnsureVM(t.Context(), hostapi.EnsureVMRequest{
+		Stamp: stamp, Name: "node-b", Owner: "team/node-b", OS: hostapi.Linux,
+		Processors: 2, MemoryMiB: 2048, Power: hostapi.PowerOn, Seed: seed,
+		Disks: []hostapi.Disk{{Name: "boot", Volume: "plain", Bytes: 8 << 30, Image: &image}},
+		NICs:  []hostapi.NIC{{Switch: "lan", MAC: mac}},
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	var vm hostapi.VM
+	var init hostapi.GuestInit
+	var lines []string
+	g.Eventually(func(g Gomega) {
+		vm, err = h.driver.GetVM(t.Context(), id)
+		g.Expect(err).NotTo(HaveOccurred())
+		init, lines = console.Read(vm.Console)
+		g.Expect(init).To(Equal(hostapi.GuestInit{State: hostapi.InitFailed, Stage: "modules:final"}), "%q", vm.Console)
+	}).WithTimeout(bootTime).WithPolling(200 * time.Millisecond).Should(Succeed())
+	t.Logf("told:\n%s", strings.Join(lines, "\n"))
+	g.Expect(lines).To(ContainElements(
+		MatchRegexp(`^\[ERROR CRI\]: could not connect to the container runtime: .*containerd.sock: connect: `),
+		ContainSubstring("error execution phase preflight"), ContainSubstring("Failed to run module scripts"),
+	))
+	g.Expect(strings.Join(vm.Console, "\n")).To(ContainSubstring("r4t5y6u7i8o9p0a1"), "it was said")
+	g.Expect(strings.Join(lines, "\n")).NotTo(ContainSubstring("r4t5y6u7"), "and is not passed on")
+	g.Expect(h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: stamp})).To(Succeed())
 }
 
 // pid is the guest's init, 0 if there is none.

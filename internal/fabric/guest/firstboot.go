@@ -120,8 +120,8 @@ func (c *cloudInit) fails(why error) {
 	if !errors.As(why, &told) {
 		c.g.console.line("error execution phase preflight: %s", why)
 	}
-	c.g.console.line("%s - cc_scripts_user.py[WARNING]: Failed to run module scripts_user (scripts in /var/lib/cloud/instance/scripts)", at)
-	c.g.console.line("%s - util.py[WARNING]: Running module scripts_user (<module 'cloudinit.config.cc_scripts_user'>) failed", at)
+	c.g.console.line("%s - cc_scripts_user.py[WARNING]: Failed to run module scripts-user (scripts in /var/lib/cloud/instance/scripts)", at)
+	c.g.console.line("%s - util.py[WARNING]: Running module scripts-user (<module 'cloudinit.config.cc_scripts_user'>) failed", at)
 	c.ends()
 	c.g.unitFails("cloud-final.service", "Execute cloud user/final scripts")
 }
