@@ -138,6 +138,12 @@ func waitingMessage(s *scope, wanted int32) string {
 			return message + fmt.Sprintf("; %s: %s", m.Name, c.Message)
 		}
 	}
+	for i := range s.machines {
+		// A machine is Ready whose guest merely takes long.
+		if c := conditions.Get(&s.machines[i], capstanv1.BootstrappedCondition); c != nil {
+			return message + fmt.Sprintf("; %s: %s", s.machines[i].Name, c.Message)
+		}
+	}
 	for i := range s.sets {
 		// Where it is behind, that is the reason.
 		if why := scalingUp(&s.sets[i]); why != "" && behind == "" {

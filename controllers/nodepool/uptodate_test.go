@@ -9,7 +9,9 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 func machineSpec(version, template string) clusterv1.MachineSpec {
@@ -92,6 +94,21 @@ func TestAMachineSetIsNewsWhenItsCountOrWhatItTellsOfItsGrowthChanges(t *testing
 
 func scaling(message string) []metav1.Condition {
 	return []metav1.Condition{{Type: clusterv1.MachineSetScalingUpCondition, Status: metav1.ConditionTrue, Message: message}}
+}
+
+func TestAPoolNamesAMachineThatIsHeldUpBeforeOneThatTakesLong(t *testing.T) {
+	g := NewWithT(t)
+	s := &scope{pool: &capstanv1.NodePool{}, cluster: &capstanv1.WorkloadCluster{}, deployment: &clusterv1.MachineDeployment{}}
+	s.machines = make([]infrav1.HyperVMachine, 2)
+	slow, stuck := &s.machines[0], &s.machines[1]
+	slow.Name, stuck.Name = "shop-linux-1", "shop-linux-2"
+	conditions.True(slow, capstanv1.ReadyCondition, capstanv1.ReasonReady, "it runs")
+	conditions.True(stuck, capstanv1.ReadyCondition, capstanv1.ReasonReady, "it runs")
+	g.Expect(waitingMessage(s, 2)).To(Equal("0 of 2 nodes ready"))
+	conditions.False(slow, capstanv1.BootstrappedCondition, capstanv1.ReasonWaitingForNode, "waiting for the guest")
+	g.Expect(waitingMessage(s, 2)).To(Equal("0 of 2 nodes ready; shop-linux-1: waiting for the guest"))
+	conditions.False(stuck, capstanv1.ReadyCondition, capstanv1.ReasonOutOfCapacity, "no room")
+	g.Expect(waitingMessage(s, 2)).To(Equal("0 of 2 nodes ready; shop-linux-2: no room"))
 }
 
 func TestProgressIsToldOfTheSameMachines(t *testing.T) {
