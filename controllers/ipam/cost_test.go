@@ -14,17 +14,22 @@ import (
 	"github.com/capstan-k8s/capstan/internal/testenv"
 )
 
-// writes counts what is written, by verb and kind. Of what fails it counts the attempt.
+// writes counts what is written, by verb and kind, and what was tried in vain as a
+// failure of that verb.
 type writes struct {
 	client.Client
 	mu    sync.Mutex
 	times map[string]int
 }
 
-func (w *writes) count(verb string, obj client.Object) {
+func (w *writes) count(verb string, obj client.Object, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err != nil {
+		verb = "fail to " + verb
+	}
 	w.times[fmt.Sprintf("%s %T in %s", verb, obj, obj.GetNamespace())]++
+	return err
 }
 
 func (w *writes) of(verb string, obj client.Object, namespace string) int {
@@ -35,14 +40,12 @@ func (w *writes) of(verb string, obj client.Object, namespace string) int {
 
 // Create implements client.Client.
 func (w *writes) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
-	w.count("create", obj)
-	return w.Client.Create(ctx, obj, opts...)
+	return w.count("create", obj, w.Client.Create(ctx, obj, opts...))
 }
 
 // Patch implements client.Client.
 func (w *writes) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
-	w.count("patch", obj)
-	return w.Client.Patch(ctx, obj, patch, opts...)
+	return w.count("patch", obj, w.Client.Patch(ctx, obj, patch, opts...))
 }
 
 // Status implements client.Client.
@@ -55,8 +58,7 @@ type statusWrites struct {
 
 // Patch implements client.SubResourceWriter.
 func (s *statusWrites) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-	s.writes.count("tell", obj)
-	return s.SubResourceWriter.Patch(ctx, obj, patch, opts...)
+	return s.writes.count("tell", obj, s.SubResourceWriter.Patch(ctx, obj, patch, opts...))
 }
 
 var _ = Describe("Many IPAddressClaims at once", func() {
@@ -64,7 +66,7 @@ var _ = Describe("Many IPAddressClaims at once", func() {
 		const many = 100
 		network := newNetwork(ctx, testenv.WithNodeRange("10.20.0.1", "10.20.0.200"))
 		namespace := env.Namespace(ctx, GinkgoT())
-		before := written.of("create", &capstanv1.AddressReservation{}, "")
+		before, inVain := written.of("create", &capstanv1.AddressReservation{}, ""), written.of("fail to create", &capstanv1.AddressReservation{}, "")
 		var claims []*ipamv1.IPAddressClaim
 		for i := range many {
 			// Whoever of ours claims an address claims it with the finalizer.
@@ -83,7 +85,8 @@ var _ = Describe("Many IPAddressClaims at once", func() {
 		for _, claim := range claims {
 			addressOf(ctx, claim)
 		}
-		Expect(written.of("create", &capstanv1.AddressReservation{}, "")-before).To(Equal(many), "none tries an address that another one has")
+		Expect(written.of("create", &capstanv1.AddressReservation{}, "") - before).To(Equal(many))
+		Expect(written.of("fail to create", &capstanv1.AddressReservation{}, "")).To(Equal(inVain), "none tries an address that another one has")
 		Expect(written.of("create", &ipamv1.IPAddress{}, namespace)).To(Equal(many))
 		Expect(written.of("tell", &ipamv1.IPAddressClaim{}, namespace)).To(Equal(many))
 		Expect(written.of("patch", &ipamv1.IPAddressClaim{}, namespace)).To(BeZero())
