@@ -32,6 +32,7 @@ type HyperVHostSpec struct {
 	// Defaults to 2Gi.
 	// +optional
 	// +kubebuilder:default="2Gi"
+	// +kubebuilder:validation:XValidation:rule="!quantity(string(self)).isLessThan(quantity('0'))",message="reservedMemory cannot be negative"
 	ReservedMemory resource.Quantity `json:"reservedMemory,omitempty"`
 
 	// unschedulable keeps new VMs off the host. What runs there stays.

@@ -52,6 +52,10 @@ type LoadBalancerSpec struct {
 	// +optional
 	GuestSettings GuestSettings `json:"guestSettings,omitzero"`
 
+	// placement says where the VMs may be. A change replaces them.
+	// +optional
+	Placement *PlacementRules `json:"placement,omitempty"`
+
 	// maxServiceVIPs is how many virtual addresses the Services of the cluster may
 	// have together, the API server's not counted. A Service that would need one
 	// more is told so, and waits. Lowering it takes no address away. Without it, the

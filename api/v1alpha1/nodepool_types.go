@@ -82,6 +82,11 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	Taints []corev1.Taint `json:"taints,omitzero"`
 
+	// placement says where the nodes' machines may be. A change replaces the nodes,
+	// within the limits of rollout.
+	// +optional
+	Placement *PlacementRules `json:"placement,omitempty"`
+
 	// rollout limits how nodes are replaced.
 	// +optional
 	// +kubebuilder:default={}

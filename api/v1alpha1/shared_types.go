@@ -176,6 +176,10 @@ type LoadBalancerSettings struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=255
 	MaxServiceVIPs *int32 `json:"maxServiceVIPs,omitempty"`
+
+	// placement says where the load-balancer VMs may be. A change replaces them.
+	// +optional
+	Placement *PlacementRules `json:"placement,omitempty"`
 }
 
 // Endpoint is where something listens.

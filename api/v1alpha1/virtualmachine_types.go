@@ -100,6 +100,10 @@ type VirtualMachineSpec struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	AvoidHosts []string `json:"avoidHosts,omitempty"`
 
+	// placementRules say where the VM may be. Once placement is decided they are met.
+	// +optional
+	PlacementRules *PlacementRules `json:"placementRules,omitempty"`
+
 	// bootstrapSecret is the name of the Secret whose key value is the guest's
 	// first configuration. Nothing is created before it is there.
 	// +optional

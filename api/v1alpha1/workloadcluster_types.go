@@ -101,6 +101,10 @@ type ControlPlaneSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Image string `json:"image,omitempty"`
+
+	// placement says where the control-plane machines may be. A change replaces them.
+	// +optional
+	Placement *PlacementRules `json:"placement,omitempty"`
 }
 
 // EndpointSpec is how clients reach the API server.

@@ -107,6 +107,7 @@ func loadBalancer(infra *infrav1.HyperVCluster, cluster *clusterv1.Cluster) *cap
 			Size:           wanted.Size,
 			Image:          wanted.Image,
 			APIServerPort:  wanted.Port,
+			Placement:      wanted.Placement,
 			GuestSettings:  wanted.GuestSettings,
 			MaxServiceVIPs: wanted.MaxServiceVIPs,
 		},

@@ -155,6 +155,7 @@ func virtualMachine(s *scope) *capstanv1.VirtualMachine {
 			FailureDomain:   machine.Spec.FailureDomain,
 			BootstrapSecret: *machine.Spec.Bootstrap.DataSecretName,
 			RetireSeed:      machine.Status.NodeRef.IsDefined(),
+			PlacementRules:  infra.Spec.Placement,
 			GuestSettings:   infra.Spec.GuestSettings,
 		},
 	}

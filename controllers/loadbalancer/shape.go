@@ -60,6 +60,7 @@ func changedFor(lb *capstanv1.LoadBalancer, vm *capstanv1.VirtualMachine) []stri
 	}{
 		{"spec.size", equality.Semantic.DeepEqual(lb.Spec.Size, vm.Spec.Size)},
 		{"spec.image", lb.Spec.Image == vm.Spec.Image},
+		{"spec.placement", equality.Semantic.DeepEqual(lb.Spec.Placement, vm.Spec.PlacementRules)},
 		{"spec.guestSettings", equality.Semantic.DeepEqual(lb.Spec.GuestSettings, vm.Spec.GuestSettings)},
 	} {
 		if !f.same {

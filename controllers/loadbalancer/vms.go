@@ -138,6 +138,7 @@ func virtualMachine(lb *capstanv1.LoadBalancer, name string) *capstanv1.VirtualM
 			Image:           lb.Spec.Image,
 			Networks:        []capstanv1.VMNetwork{{LogicalNetwork: lb.Spec.LogicalNetwork}},
 			BootstrapSecret: bootstrapSecretName(name),
+			PlacementRules:  lb.Spec.Placement,
 			GuestSettings:   lb.Spec.GuestSettings,
 		},
 	}

@@ -87,6 +87,7 @@ func request(s *scope) placement.Request {
 			SHA256: s.image.Spec.SHA256, Bytes: s.image.Spec.Size.Value(), Stageable: s.image.Spec.Source != "",
 		}}},
 	}
+	obey(&req, s.vm.Spec.PlacementRules)
 	for _, d := range size.DataDisks {
 		req.Disks = append(req.Disks, placement.Disk{Name: d.Name, Bytes: d.Size.Value()})
 	}

@@ -158,6 +158,7 @@ func hostOf(h *capstanv1.HyperVHost) placement.Host {
 	out := placement.Host{
 		Name: h.Name, FailoverCluster: h.Status.FailoverCluster, FailureDomain: h.Spec.FailureDomain,
 		Processors: h.Status.Processors, Switches: h.Status.Switches,
+		Labels:      h.Labels,
 		ReservedMiB: h.Spec.ReservedMemory.Value() >> 20,
 	}
 	if h.Status.Memory != nil {

@@ -48,7 +48,8 @@ func superseded(vm *capstanv1.VirtualMachine, vms []capstanv1.VirtualMachine) ma
 
 // isMadeLike tells whether nothing that rolls a control plane sets the two apart.
 func isMadeLike(a, b *capstanv1.VirtualMachine) bool {
-	return a.Spec.Image == b.Spec.Image && equality.Semantic.DeepEqual(a.Spec.Size, b.Spec.Size)
+	return a.Spec.Image == b.Spec.Image && equality.Semantic.DeepEqual(a.Spec.Size, b.Spec.Size) &&
+		equality.Semantic.DeepEqual(a.Spec.PlacementRules, b.Spec.PlacementRules)
 }
 
 func isOlder(a, b *capstanv1.VirtualMachine) bool {

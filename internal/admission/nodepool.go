@@ -91,6 +91,7 @@ func (v *nodePoolValidator) problems(ctx context.Context, pool *capstanv1.NodePo
 		errs = append(errs, validateSize(spec.Child("size"), pool.Spec.Size, sizes, image)...)
 	}
 	errs = append(errs, validateReplicas(spec, pool)...)
+	errs = append(errs, validatePlacement(spec.Child("placement"), pool.Spec.Placement)...)
 	if suffix := translate.ControlPlaneName(""); strings.HasSuffix(pool.Name, suffix) {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), pool.Name,
 			fmt.Sprintf("must not end in %s: so do the names of what is made for control planes", suffix)))

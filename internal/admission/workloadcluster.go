@@ -143,6 +143,8 @@ func (v *workloadClusterValidator) problems(ctx context.Context, wlc *capstanv1.
 	errs = append(errs, validateNetworkSizes(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork)...)
 	errs = append(errs, validateDisjoint(spec.Child("clusterNetwork"), &wlc.Spec.ClusterNetwork, network)...)
 	errs = append(errs, validateSize(spec.Child("nodePoolDefaults", "size"), &wlc.Spec.NodePoolDefaults.Size, sizes, nil)...)
+	errs = append(errs, validatePlacement(spec.Child("controlPlane", "placement"), wlc.Spec.ControlPlane.Placement)...)
+	errs = append(errs, validatePlacement(spec.Child("loadBalancer", "placement"), wlc.Spec.LoadBalancer.Placement)...)
 	return append(errs, validateGuestSettings(spec.Child("guestSettings"), &wlc.Spec.GuestSettings)...), nil
 }
 

@@ -83,7 +83,7 @@ func loadBalancerReplicas(wlc *capstanv1.WorkloadCluster) int32 {
 // template of its machines, which is named by its content.
 func ControlPlane(wlc *capstanv1.WorkloadCluster, now InEffect) (*controlplanev1.KubeadmControlPlane, *infrav1.HyperVMachineTemplate) {
 	name := ControlPlaneName(wlc.Name)
-	template := machineTemplate(wlc, name, capstanv1.OSLinux, wlc.Spec.ControlPlane.Size, now.ControlPlaneImage)
+	template := machineTemplate(wlc, name, capstanv1.OSLinux, wlc.Spec.ControlPlane.Size, now.ControlPlaneImage, wlc.Spec.ControlPlane.Placement)
 	template.OwnerReferences = []metav1.OwnerReference{owner(wlc, "WorkloadCluster")}
 
 	kcp := &controlplanev1.KubeadmControlPlane{

@@ -60,7 +60,7 @@ func BelongTo(obj metav1.Object, cluster *clusterv1.Cluster) {
 	}))
 }
 
-func machineTemplate(wlc *capstanv1.WorkloadCluster, prefix string, os capstanv1.OS, size capstanv1.MachineSize, image string) *infrav1.HyperVMachineTemplate {
+func machineTemplate(wlc *capstanv1.WorkloadCluster, prefix string, os capstanv1.OS, size capstanv1.MachineSize, image string, rules *capstanv1.PlacementRules) *infrav1.HyperVMachineTemplate {
 	template := &infrav1.HyperVMachineTemplate{
 		TypeMeta: typeMeta(infrav1.GroupVersion, "HyperVMachineTemplate"),
 		Spec: infrav1.HyperVMachineTemplateSpec{Template: infrav1.HyperVMachineTemplateResource{
@@ -69,6 +69,7 @@ func machineTemplate(wlc *capstanv1.WorkloadCluster, prefix string, os capstanv1
 				Size:          size,
 				Image:         image,
 				Networks:      []capstanv1.VMNetwork{{LogicalNetwork: wlc.Spec.LogicalNetwork}},
+				Placement:     rules,
 				GuestSettings: wlc.Spec.GuestSettings,
 			},
 		}},

@@ -39,7 +39,7 @@ type NodeImage struct {
 // Cluster API brings them to nodes that exist.
 func NodePool(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool, version string, image NodeImage) PoolObjects {
 	size := nodeSize(wlc, pool, image)
-	template := machineTemplate(wlc, pool.Name, pool.Spec.OS, size, image.Name)
+	template := machineTemplate(wlc, pool.Name, pool.Spec.OS, size, image.Name, pool.Spec.Placement)
 	config := poolConfig(wlc, pool)
 	for _, m := range []*metav1.ObjectMeta{&template.ObjectMeta, &config.ObjectMeta} {
 		m.Labels[capstanv1.NodePoolLabel] = pool.Name

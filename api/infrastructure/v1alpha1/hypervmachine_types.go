@@ -42,6 +42,10 @@ type HyperVMachineSpec struct {
 	// +kubebuilder:validation:MaxItems=1
 	Networks []capstanv1.VMNetwork `json:"networks"`
 
+	// placement says where the VM may be.
+	// +optional
+	Placement *capstanv1.PlacementRules `json:"placement,omitempty"`
+
 	// guestSettings are told to the guest at its first boot.
 	// +optional
 	GuestSettings capstanv1.GuestSettings `json:"guestSettings,omitzero"`

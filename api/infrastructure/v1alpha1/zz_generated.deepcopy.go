@@ -281,6 +281,11 @@ func (in *HyperVMachineSpec) DeepCopyInto(out *HyperVMachineSpec) {
 		*out = make([]apiv1alpha1.VMNetwork, len(*in))
 		copy(*out, *in)
 	}
+	if in.Placement != nil {
+		in, out := &in.Placement, &out.Placement
+		*out = new(apiv1alpha1.PlacementRules)
+		(*in).DeepCopyInto(*out)
+	}
 	in.GuestSettings.DeepCopyInto(&out.GuestSettings)
 }
 
