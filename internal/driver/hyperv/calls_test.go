@@ -59,7 +59,7 @@ var why = map[string]string{
 	"Msvm_VirtualSystemManagementService RemoveResourceSettings":                                  "take the seed out of its drive",
 	"Msvm_VirtualSystemSettingData GetText_":                                                      "say what VM to make, or how to change it",
 	"Msvm_VirtualSystemSettingData Query":                                                         "find VMs by the stamp in their notes; checkpoints are left out",
-	"Win32_ComputerSystem Query":                                                                  "how many processors and how much memory the host has",
+	"Win32_ComputerSystem Query":                                                                  "how many processors and how much memory the host has, and its short name",
 	"Win32_OperatingSystem Query":                                                                 "the version of Windows, and how much memory is free",
 	"Win32_Process Query":                                                                         "since when the host is up, by a process that never restarts",
 	"Win32_Volume Query":                                                                          "how large a stand-alone host's volumes are",

@@ -85,6 +85,14 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 		return nil, errors.Join(errors.New("the host is in no failover cluster, so it must be told which folders are its volumes"), d.Close())
 	}
 	if d.cluster {
+		// The cluster knows its nodes by their short names.
+		computer, err := own.only(ctx, wmi.CIMv2, "Win32_ComputerSystem", "Name")
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("find out what the host is called: %w", err), d.Close())
+		}
+		clear(d.nodes)
+		d.Host = computer.String("Name")
+		own.name, d.nodes[d.Host] = d.Host, own
 		d.claims = clusterClaims{own}
 	} else {
 		d.claims = fileClaims{d.Files, join(d.StateDir, "claims")}

@@ -44,7 +44,8 @@ const (
 	stateEnabled      = 2
 	stateDisabled     = 3
 	stateShuttingDown = 4
-	stateStarting     = 10
+	stateSaved        = 6
+	statePaused       = 9
 
 	healthCritical = 25
 )
@@ -209,6 +210,7 @@ func colons(address string) string {
 }
 
 func (m *machine) off() bool      { return m.system.Number("EnabledState") == stateDisabled }
+func (m *machine) saved() bool    { return m.system.Number("EnabledState") == stateSaved }
 func (m *machine) stopping() bool { return m.system.Number("EnabledState") == stateShuttingDown }
 
 // whole tells whether the machine has all the devices that its notes say.
@@ -239,15 +241,16 @@ func (m *machine) state() hostapi.State {
 		return hostapi.StateOff
 	case stateShuttingDown:
 		return hostapi.StateStopping
-	case stateStarting:
-		return hostapi.StateStarting
 	case stateEnabled:
 		if m.system.Number("HealthState") == healthCritical {
 			return hostapi.StateFailed
 		}
 		return hostapi.StateRunning
-	default:
-		// Paused, saved, or on the way there: none of it is ever asked for.
+	case stateSaved, statePaused:
+		// Neither is ever asked for: Hyper-V pauses a VM that lost its storage.
 		return hostapi.StateFailed
+	default:
+		// Whatever it is called, it is on its way.
+		return hostapi.StateStarting
 	}
 }

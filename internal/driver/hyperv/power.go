@@ -84,7 +84,7 @@ func (m *machine) requestState(ctx context.Context, state int) error {
 
 func (m *machine) start(ctx context.Context, op string) error {
 	switch {
-	case m.off():
+	case m.off(), m.saved():
 		return typed(op, "", "start VM "+string(m.notes.Stamp.ID), m.requestState(ctx, stateEnabled))
 	case m.stopping():
 		return hostapi.Errorf(hostapi.Transient, op, "", "VM %s is shutting down: it can be started once it is off", m.notes.Stamp.ID)

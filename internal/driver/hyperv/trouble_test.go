@@ -43,32 +43,37 @@ var kinds = map[string]string{"on a stand-alone host": "", "in a failover cluste
 
 func TestOneCallThatFailsIsToldAsSuchAndMadeGoodByTheNext(t *testing.T) {
 	for kind, cluster := range kinds {
-		for cause, code := range map[string]uint32{"VMMS is restarted": wmi.CodeServerUnavailable, "rights are missing": wmi.CodeAccessDenied} {
-			for when, after := range map[string]bool{"before its effect": false, "after its effect": true} {
-				t.Run(fmt.Sprintf("%s, %s, %s", kind, cause, when), func(t *testing.T) {
-					g := NewWithT(t)
-					undisturbed := newHost(t, cluster)
-					g.Expect(undisturbed.stage()).To(Succeed())
-					undisturbed.client.Reset()
-					g.Expect(undisturbed.ensure()).To(Succeed())
-					calls, end := undisturbed.Calls(), undisturbed.Contents()
-					told := 0
-					for n := range calls {
-						h := newHost(t, cluster)
-						g.Expect(h.stage()).To(Succeed())
-						h.client.Trip(n, after, code)
-						err := h.ensure()
-						// What goes wrong with a volume in the last look is told by the VM's state.
-						if err != nil {
-							g.Expect(hostapi.ClassOf(err)).To(BeElementOf(hostapi.HostUnreachable, hostapi.VolumeFaulted), "call %d: %v", n, err)
-							told++
-						}
-						g.Expect(h.ensure()).To(Succeed(), "call %d", n)
-						g.Expect(h.Contents()).To(Equal(end), "call %d", n)
+		for cause, c := range map[string]struct {
+			code  uint32
+			after bool
+		}{
+			"rights are missing":                 {wmi.CodeAccessDenied, false},
+			"VMMS is restarted before an effect": {wmi.CodeServerUnavailable, false},
+			"VMMS is restarted after an effect":  {wmi.CodeCallFailed, true},
+		} {
+			t.Run(kind+", "+cause, func(t *testing.T) {
+				g := NewWithT(t)
+				undisturbed := newHost(t, cluster)
+				g.Expect(undisturbed.stage()).To(Succeed())
+				undisturbed.client.Reset()
+				g.Expect(undisturbed.ensure()).To(Succeed())
+				calls, end := undisturbed.Calls(), undisturbed.Contents()
+				told := 0
+				for n := range calls {
+					h := newHost(t, cluster)
+					g.Expect(h.stage()).To(Succeed())
+					h.client.Trip(n, c.after, c.code)
+					err := h.ensure()
+					// What goes wrong with a volume in the last look is told by the VM's state.
+					if err != nil {
+						g.Expect(hostapi.ClassOf(err)).To(BeElementOf(hostapi.HostUnreachable, hostapi.VolumeFaulted), "call %d: %v", n, err)
+						told++
 					}
-					g.Expect(told).To(BeNumerically(">", calls/2))
-				})
-			}
+					g.Expect(h.ensure()).To(Succeed(), "call %d", n)
+					g.Expect(h.Contents()).To(Equal(end), "call %d", n)
+				}
+				g.Expect(told).To(BeNumerically(">", calls/2))
+			})
 		}
 	}
 }
@@ -138,6 +143,34 @@ func TestAVMThatIsMovedBetweenTwoCallsIsFollowed(t *testing.T) {
 	g.Expect(vm.Host).To(Equal("HV2"))
 	g.Expect(h.ensure()).To(Succeed())
 	g.Expect(h.Contents()).To(Equal(contents))
+}
+
+func TestAVMThatSomebodySavedGoesOn(t *testing.T) {
+	g := NewWithT(t)
+	h := newHost(t, "")
+	g.Expect(h.stage()).To(Succeed())
+	g.Expect(h.ensure()).To(Succeed())
+	contents := h.Contents()
+	h.world.Save(string(id))
+	vm, err := h.driver.GetVM(t.Context(), id)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(vm.State).To(Equal(hostapi.StateFailed))
+	g.Expect(h.ensure()).To(Succeed())
+	g.Expect(h.Contents()).To(Equal(contents))
+}
+
+func TestANodeIsKnownByTheNameThatItsClusterHasForIt(t *testing.T) {
+	g := NewWithT(t)
+	h := newHost(t, "fc1")
+	h.driver = h.open(h.client, "hv1.a-name-that-is-longer-than-netbios-takes")
+	g.Expect(h.stage()).To(Succeed())
+	g.Expect(h.ensure()).To(Succeed())
+	vm, err := h.driver.GetVM(t.Context(), id)
+	g.Expect(err).NotTo(HaveOccurred())
+	inventory, err := h.driver.Inventory(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(vm.Host).To(Equal("HV1"))
+	g.Expect(inventory.Host).To(Equal("HV1"))
 }
 
 func TestAHostThatGotAnotherNameGoesOn(t *testing.T) {

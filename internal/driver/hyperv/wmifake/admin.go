@@ -94,6 +94,15 @@ func (w *World) Migrate(note, node string, whole bool) {
 	}
 }
 
+// Save saves VMs by hand.
+func (w *World) Save(note string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.noted(note) {
+		v.turn(saved)
+	}
+}
+
 // Tamper changes a setting of VMs by hand.
 func (w *World) Tamper(note, property string, value any) {
 	w.mu.Lock()

@@ -40,25 +40,23 @@ func newCluster(w *World) *cluster {
 
 func (c *cluster) view(*host) *graph { return &c.graph }
 
-// pass lets volumes and nodes be as they are by now.
-func (c *cluster) pass(w *World) {
-	for _, o := range c.objects {
-		switch {
-		case o.class.Is("MSCluster_ClusterSharedVolume"):
-			fault := int64(0)
-			if w.disk.volume(o.text("Name")).faulty {
-				fault = 2
-			}
-			o.set("FaultState", fault)
-		case o.class.Is("MSCluster_DiskPartition"):
-			o.set("FreeSpace", w.disk.volume(o.text("Path")).free(w.disk)>>20)
-		case o.class.Is("MSCluster_Node"):
-			state := int64(nodeUp)
-			if w.node(o.text("Name")).down {
-				state = nodeDown
-			}
-			o.set("State", state)
+// pass lets a volume or node be as it is by now.
+func (c *cluster) pass(w *World, o *object) {
+	switch {
+	case o.class.Is("MSCluster_ClusterSharedVolume"):
+		fault := int64(0)
+		if w.disk.volume(o.text("Name")).faulty {
+			fault = 2
 		}
+		o.set("FaultState", fault)
+	case o.class.Is("MSCluster_DiskPartition"):
+		o.set("FreeSpace", w.disk.volume(o.text("Path")).free(w.disk)>>20)
+	case o.class.Is("MSCluster_Node"):
+		state := int64(nodeUp)
+		if w.node(o.text("Name")).down {
+			state = nodeDown
+		}
+		o.set("State", state)
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	enabled      = 2
 	disabled     = 3
 	shuttingDown = 4
+	saved        = 6
 
 	healthy  = 5
 	critical = 25
@@ -29,7 +30,9 @@ type vm struct {
 	up, deaf bool
 }
 
-func (v *vm) on() bool         { return v.system.number("EnabledState") != disabled }
+func (v *vm) on() bool {
+	return v.system.number("EnabledState") != disabled && v.system.number("EnabledState") != saved
+}
 func (v *vm) memoryMiB() int64 { return v.memory.number("VirtualQuantity") }
 
 func (v *vm) objects() []*object {

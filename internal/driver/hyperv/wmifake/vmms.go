@@ -126,13 +126,7 @@ func (c *call) start(v *vm) error {
 	if v.on() {
 		return c.refuse(wmi.InvalidState)
 	}
-	free := c.world.options.MemoryMiB
-	for _, other := range c.host.vms {
-		if other.on() {
-			free -= other.memoryMiB()
-		}
-	}
-	if v.memoryMiB() > free {
+	if v.memoryMiB() > c.host.free(c.world) {
 		return c.fail(wmi.Failed, message("Not enough memory in the system to start the virtual machine", wmi.CauseNoMemory))
 	}
 	for _, path := range v.disks() {

@@ -107,28 +107,35 @@ func (w *World) boot(h *host) {
 
 // pass lets an object be as it is by now.
 func (w *World) pass(o *object) {
-	for _, h := range w.hosts {
-		switch {
-		case o.class.Is("Win32_OperatingSystem") && h.find(o.path) == o:
-			free := w.options.MemoryMiB
-			for _, v := range h.vms {
-				if v.on() {
-					free -= v.memoryMiB()
-				}
-			}
-			o.set("FreePhysicalMemory", free<<10)
-		case o.class.Is("Win32_Volume"):
-			o.set("FreeSpace", w.disk.volume(o.text("Name")).free(w.disk))
-		}
-		for _, v := range h.vms {
-			if v.owns(o) {
-				v.pass(w)
+	switch {
+	case o.namespace == wmi.Cluster:
+		w.cluster.pass(w, o)
+	case o.class.Is("Win32_Volume"):
+		o.set("FreeSpace", w.disk.volume(o.text("Name")).free(w.disk))
+	case o.class.Is("Win32_OperatingSystem"):
+		for _, h := range w.hosts {
+			if h.find(o.path) == o {
+				o.set("FreePhysicalMemory", h.free(w)<<10)
 			}
 		}
+	case o.class.Is("CIM_SettingData"):
+		// What was set stays.
+	default:
+		if _, v := w.find(o); v != nil {
+			v.pass(w)
+		}
 	}
-	if w.cluster != nil {
-		w.cluster.pass(w)
+}
+
+// free is how much memory VMs with power have left.
+func (h *host) free(w *World) int64 {
+	free := w.options.MemoryMiB
+	for _, v := range h.vms {
+		if v.on() {
+			free -= v.memoryMiB()
+		}
 	}
+	return free
 }
 
 func (w *World) name(kind string) string {
