@@ -31,7 +31,7 @@ var namespaces = map[string]struct {
 	"virtualization.txt": {folder: "root/virtualization/v2"},
 	"mscluster.txt":      {folder: "root/mscluster"},
 	"cimv2.txt": {folder: "root/cimv2", classes: []string{
-		"Win32_ComputerSystem", "Win32_OperatingSystem", "Win32_Volume",
+		"Win32_ComputerSystem", "Win32_OperatingSystem", "Win32_Process", "Win32_Volume",
 	}},
 }
 
