@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -123,9 +124,11 @@ func (c fileClaims) list(context.Context) ([]claim, error) {
 		if err != nil {
 			return nil, err
 		}
-		if held != nil {
-			out = append(out, *held)
+		if held == nil || held.Stamp.ID == "" {
+			// Without what it says, a VM could be doubled.
+			return nil, fmt.Errorf("claim %s cannot be read", e.Name)
 		}
+		out = append(out, *held)
 	}
 	return out, nil
 }

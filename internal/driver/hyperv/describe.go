@@ -23,6 +23,10 @@ func (d *Driver) describe(ctx context.Context, op string, p *parts) (hostapi.VM,
 		out.Host, out.State, out.Heartbeat = p.lost, hostapi.StateFailed, hostapi.HeartbeatLost
 		return out, nil
 	}
+	if p.moving {
+		out.Host, out.State = p.role.owner, hostapi.StateStarting
+		return out, nil
+	}
 	m := p.machine()
 	if m == nil {
 		return out, nil

@@ -25,6 +25,8 @@ type parts struct {
 	role *role
 	// up are the nodes that can have VMs.
 	up []string
+	// moving tells that the role's owner has not got the VM yet.
+	moving bool
 	// lost is a node that is down and has the VM, as far as the cluster knows.
 	lost string
 }
@@ -185,9 +187,7 @@ func (l *picture) parts(ctx context.Context, id hostapi.VMID) (*parts, error) {
 			p.machines = append(p.machines, m)
 		}
 	}
-	if p.role != nil && p.lost == "" && len(p.machines) == 0 {
-		return nil, hostapi.Errorf(hostapi.Transient, l.op, p.role.owner, "VM %s is being moved to host %s", id, p.role.owner)
-	}
+	p.moving = p.role != nil && p.lost == "" && len(p.machines) == 0
 	for _, c := range p.held {
 		if len(p.machines) == 0 && contains(l.site.down, c.Node) {
 			p.lost = c.Node
@@ -286,6 +286,9 @@ func (p *parts) checkNode(op string) error {
 	if p.lost != "" {
 		return hostapi.Errorf(hostapi.HostUnreachable, op, p.lost,
 			"host %s, which has VM %s, is down, and its failover cluster has not restarted the VM yet", p.lost, p.id)
+	}
+	if p.moving {
+		return hostapi.Errorf(hostapi.Transient, op, p.role.owner, "VM %s is being moved to host %s", p.id, p.role.owner)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package hyperv
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv/hostfs"
@@ -55,7 +54,7 @@ func encode(v any) string {
 	return string(text)
 }
 
-// getJSON reads a record, nil if there is none. One that cannot be read is none of ours.
+// getJSON reads a record, nil if there is none. Ours are whole, so one that cannot be read is somebody else's.
 func getJSON[T any](files hostfs.Files, path string) (*T, error) {
 	content, err := files.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,8 +64,8 @@ func getJSON[T any](files hostfs.Files, path string) (*T, error) {
 		return nil, err
 	}
 	var v T
-	if err := json.Unmarshal(content, &v); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+	if json.Unmarshal(content, &v) != nil {
+		return nil, nil //nolint:nilnil,nilerr // the same
 	}
 	return &v, nil
 }

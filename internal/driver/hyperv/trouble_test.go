@@ -136,6 +136,10 @@ func TestAVMThatIsMovedBetweenTwoCallsIsFollowed(t *testing.T) {
 	g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.Transient), "it is neither gone nor to be made again")
 	g.Expect(hostapi.ClassOf(h.ensure())).To(Equal(hostapi.Transient))
 
+	vms, err := h.driver.ListVMs(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(vms).To(ConsistOf(And(HaveField("Stamp.ID", id), HaveField("Host", "HV2"), HaveField("State", hostapi.StateStarting))))
+
 	h.world.Migrate(string(id), "HV2", true)
 	contents := h.Contents()
 	vm, err := h.driver.GetVM(t.Context(), id)
@@ -185,6 +189,35 @@ func TestAHostThatGotAnotherNameGoesOn(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(vm.Host).To(Equal("RENAMED"))
 	g.Expect(h.world.VMs(string(id))).To(Equal(1))
+}
+
+func TestWhatSomebodyWroteIntoAFolderIsInNobodysWay(t *testing.T) {
+	g := NewWithT(t)
+	h := newHost(t, "")
+	g.Expect(h.stage()).To(Succeed())
+	files := h.client.Files()
+	for _, folder := range []string{`D:\capstan\vms\another`, `D:\capstan\vms\` + string(id)} {
+		g.Expect(files.MakeFolder(folder)).To(Succeed())
+		g.Expect(files.Write(folder+`\capstan.json`, []byte("{"))).To(Succeed())
+	}
+	g.Expect(files.Write(`D:\capstan\images\x.json`, []byte("{"))).To(Succeed())
+	contents := h.Contents()
+	g.Expect(h.driver.ListVMs(t.Context())).To(BeEmpty())
+	inventory, err := h.driver.Inventory(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(inventory.Images).To(HaveLen(1))
+	g.Expect(hostapi.ClassOf(h.ensure())).To(Equal(hostapi.NotOwned))
+	for range 3 {
+		if err = h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: h.request().Stamp}); err != nil {
+			break
+		}
+	}
+	g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.NotFound))
+	g.Expect(h.Contents()).To(Equal(contents))
+
+	g.Expect(files.MakeFolder(h.stateDir + `\claims`)).To(Succeed())
+	g.Expect(files.Write(h.stateDir+`\claims\`+string(id)+".json", []byte("{"))).To(Succeed())
+	g.Expect(hostapi.ClassOf(h.ensure())).To(Equal(hostapi.Transient), "a claim that says nothing is no reason to make the VM again")
 }
 
 func TestACopyThatFoundNoRoomGoesOnWhereItEnded(t *testing.T) {
