@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
@@ -39,6 +40,7 @@ func (r *Reconciler) place(ctx context.Context, s *scope) (*wait, error) {
 	var unplaceable *placement.Unplaceable
 	switch {
 	case errors.As(err, &unplaceable):
+		metrics.Placed(string(unplaceable.Reason))
 		return &wait{reason: reasonOfUnplaceable(unplaceable.Reason), message: unplaceable.Message, requeue: pollPlacing}, nil
 	case err != nil:
 		return nil, err
@@ -49,6 +51,7 @@ func (r *Reconciler) place(ctx context.Context, s *scope) (*wait, error) {
 		r.placer.forget(client.ObjectKeyFromObject(s.vm))
 		return nil, fmt.Errorf("recording the place of VirtualMachine %s: %w", s.vm.Name, err)
 	}
+	metrics.Placed(metrics.PlacementPlaced)
 	if shared := sharing(s.vm, vms); shared != "" {
 		r.Events.Eventf(s.vm, nil, corev1.EventTypeWarning, reasonSharesPlace, "Place", "%s", shared)
 	}

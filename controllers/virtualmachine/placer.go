@@ -86,7 +86,7 @@ func (p *placer) snapshot(hosts []capstanv1.HyperVHost, vms []capstanv1.VirtualM
 	for i := range hosts {
 		snap.Hosts = append(snap.Hosts, hostOf(&hosts[i]))
 	}
-	reporters := reportersOf(hosts)
+	reporters := capstanv1.StorageReporters(hosts)
 	for _, h := range reporters {
 		snap.Volumes = append(snap.Volumes, volumesOf(h)...)
 	}
@@ -126,32 +126,10 @@ func (p *placer) inFlight(vm *capstanv1.VirtualMachine, reporters map[string]*ca
 }
 
 func reporterName(place *capstanv1.Placement, reporters map[string]*capstanv1.HyperVHost) string {
-	if h := reporters[scopeOf(place.FailoverCluster, place.Host)]; h != nil {
+	if h := reporters[capstanv1.StorageScope(place.FailoverCluster, place.Host)]; h != nil {
 		return h.Name
 	}
 	return ""
-}
-
-func scopeOf(failoverCluster, host string) string {
-	if failoverCluster != "" {
-		return "cluster/" + failoverCluster
-	}
-	return "host/" + host
-}
-
-// reportersOf chooses for each failover cluster the one host whose report of the
-// volumes counts: one that answers, if any does.
-func reportersOf(hosts []capstanv1.HyperVHost) map[string]*capstanv1.HyperVHost {
-	reporters := map[string]*capstanv1.HyperVHost{}
-	for i := range hosts {
-		h := &hosts[i]
-		scope := scopeOf(h.Status.FailoverCluster, h.Name)
-		best := reporters[scope]
-		if best == nil || connected(h) && !connected(best) || connected(h) == connected(best) && h.Name < best.Name {
-			reporters[scope] = h
-		}
-	}
-	return reporters
 }
 
 func hostOf(h *capstanv1.HyperVHost) placement.Host {

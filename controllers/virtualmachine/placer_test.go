@@ -87,7 +87,7 @@ func TestAVMIsInFlightUntilItsHostWasObservedAfterIt(t *testing.T) {
 			if !tc.made.IsZero() {
 				p.standsSince(client.ObjectKeyFromObject(vm), tc.made)
 			}
-			g.Expect(p.inFlight(vm, reportersOf([]capstanv1.HyperVHost{host("hv1", "8Gi")}))).To(Equal(tc.want))
+			g.Expect(p.inFlight(vm, capstanv1.StorageReporters([]capstanv1.HyperVHost{host("hv1", "8Gi")}))).To(Equal(tc.want))
 		})
 	}
 }
@@ -97,7 +97,7 @@ func TestAFailoverClusterIsReportedByAMemberThatAnswers(t *testing.T) {
 	silent, answers := host("hv1", "8Gi"), host("hv2", "8Gi")
 	silent.Status.FailoverCluster, answers.Status.FailoverCluster = "fc1", "fc1"
 	conditions.False(&silent, capstanv1.AgentConnectedCondition, capstanv1.ReasonHostUnreachable, "")
-	g.Expect(reportersOf([]capstanv1.HyperVHost{silent, answers})["cluster/fc1"].Name).To(Equal("hv2"))
+	g.Expect(capstanv1.StorageReporters([]capstanv1.HyperVHost{silent, answers})["cluster/fc1"].Name).To(Equal("hv2"))
 }
 
 func TestOnlyTheMembersOfItsFailoverClusterSpeakForAVM(t *testing.T) {

@@ -69,7 +69,7 @@ func whereIs(vm *capstanv1.VirtualMachine) string {
 // sharedVolumes are the volumes that two VMs have disks on. Volumes of hosts that
 // are in no failover cluster together are different ones, whatever their names.
 func sharedVolumes(a, b *capstanv1.Placement) []string {
-	if scopeOf(a.FailoverCluster, a.Host) != scopeOf(b.FailoverCluster, b.Host) {
+	if capstanv1.StorageScope(a.FailoverCluster, a.Host) != capstanv1.StorageScope(b.FailoverCluster, b.Host) {
 		return nil
 	}
 	var shared []string

@@ -4,6 +4,6 @@
 //
 // Whatever measures enters; nothing that decides may read a metric back. Every
 // label has a bounded set of values: kinds, phases, conditions and reasons are
-// constants, and the name of a host goes when the host does. Names of objects,
-// messages and errors never become labels.
+// constants, and the names of hosts, failover clusters and volumes go when the
+// hosts do. Names of other objects, messages and errors never become labels.
 package metrics

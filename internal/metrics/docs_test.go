@@ -24,7 +24,8 @@ func inUse(t *testing.T) *bench {
 	b.set.statusWritten(vm(capstanv1.VMCreating), vm(capstanv1.VMStarting, condition("Ready", metav1.ConditionFalse, "Starting", noon)))
 	HostCalls{set: b.set}.CallBegins(t.Context(), "hv1", "GetVM")(codes.NotFound, hostapi.Errorf(hostapi.NotFound, "GetVM", "", "no"))
 	b.set.loadBalancerDuration.WithLabelValues("Apply", "OK").Observe(1)
-	b.follow(t, true, named("a"))
+	b.set.placements.WithLabelValues(PlacementPlaced).Inc()
+	b.follow(t, true, named("a"), hostWith("hv1", "", volumeOf("csv1", "100", "")))
 	return b
 }
 

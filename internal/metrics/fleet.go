@@ -39,6 +39,7 @@ type fleet struct {
 	waiting *prometheus.Desc
 	longest *prometheus.Desc
 	hosts   *prometheus.Desc
+	volumes volumes
 }
 
 type source struct {
@@ -55,6 +56,7 @@ func newFleet(now func() time.Time) *fleet {
 			"How long the object that waits longest has not been Ready, by the reason it has now.", []string{labelKind, labelReason}, nil),
 		hosts: prometheus.NewDesc("capstan_hosts",
 			"HyperVHosts, by whether their agent answers.", []string{labelConnected}, nil),
+		volumes: newVolumes(),
 	}
 }
 
@@ -63,6 +65,7 @@ func (f *fleet) Describe(descs chan<- *prometheus.Desc) {
 	descs <- f.waiting
 	descs <- f.longest
 	descs <- f.hosts
+	f.volumes.describe(descs)
 }
 
 // kinds are those that wait for something, each with an empty list.
@@ -96,6 +99,9 @@ func (f *fleet) Collect(metrics chan<- prometheus.Metric) {
 			continue
 		}
 		f.count(list, metrics)
+		if hosts, ok := list.(*capstanv1.HyperVHostList); ok {
+			f.volumes.collect(hosts.Items, metrics)
+		}
 	}
 }
 

@@ -13,18 +13,21 @@ import (
 
 // The labels.
 const (
-	labelClass     = "class"
-	labelCode      = "code"
-	labelCondition = "condition"
-	labelConnected = "connected"
-	labelGoVersion = "go_version"
-	labelHost      = "host"
-	labelKind      = "kind"
-	labelMethod    = "method"
-	labelPhase     = "phase"
-	labelReason    = "reason"
-	labelStatus    = "status"
-	labelVersion   = "version"
+	labelClass           = "class"
+	labelCode            = "code"
+	labelCondition       = "condition"
+	labelConnected       = "connected"
+	labelGoVersion       = "go_version"
+	labelFailoverCluster = "failover_cluster"
+	labelResult          = "result"
+	labelVolume          = "volume"
+	labelHost            = "host"
+	labelKind            = "kind"
+	labelMethod          = "method"
+	labelPhase           = "phase"
+	labelReason          = "reason"
+	labelStatus          = "status"
+	labelVersion         = "version"
 )
 
 var (
@@ -53,6 +56,8 @@ type set struct {
 
 	loadBalancerDuration *prometheus.HistogramVec
 	loadBalancerInFlight prometheus.Gauge
+
+	placements *prometheus.CounterVec
 
 	fleet *fleet
 }
@@ -94,6 +99,9 @@ func newSet(now func() time.Time) *set {
 		loadBalancerInFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "capstan_loadbalancer_rpc_in_flight", Help: "Calls of load-balancer VMs that are under way.",
 		}),
+		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "capstan_placements_total", Help: "Attempts to place a VM, by Placed or the reason why there is no place.",
+		}, []string{labelResult}),
 		fleet: newFleet(now),
 	}
 	s.buildInfo.WithLabelValues(buildinfo.Version(), runtime.Version()).Set(1)
@@ -105,6 +113,6 @@ func (s *set) collectors() []prometheus.Collector {
 		s.buildInfo, s.phaseDuration, s.transitions,
 		s.hostDuration, s.hostErrors, s.hostInFlight,
 		s.loadBalancerDuration, s.loadBalancerInFlight,
-		s.fleet,
+		s.placements, s.fleet,
 	}
 }
