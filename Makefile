@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help
 help: ## Say what can be made (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build all binaries into bin/: manager, agents (Windows, too), development tools
@@ -46,8 +46,7 @@ test-machinectr: ## Run the driver of machine containers through the conformance
 
 .PHONY: demo
 demo: build ## Bring it all up and stay up; ONCE=1: tell it to its end; DRIVER=machinectr: with real guests (as root)
-	$(if $(filter machinectr,$(DRIVER)),hack/packages.sh machinectr; hack/image.sh --tree-only;) \
-	assets=$$(hack/kube-assets.sh); exec bin/demo -assets "$$assets" $(if $(DRIVER),-driver "$(DRIVER)") $(if $(filter-out 0,$(ONCE)),-once)
+	hack/demo.sh $(if $(DRIVER),-driver "$(DRIVER)") $(if $(filter-out 0,$(ONCE)),-once)
 
 .PHONY: e2e
 e2e: build ## Real guests, kubeadm, etcd, HAProxy and keepalived in machine containers (as root); STEPS=1: the first step alone
@@ -90,7 +89,7 @@ lint: ## Lint the Go code alone (make verify does, too)
 	source hack/env.sh; "$$(hack/tool.sh golangci-lint)" run
 
 .PHONY: clean
-clean: ## Remove bin/ and what demo, story and measurements left; built tools stay in .cache/
+clean: ## Remove bin/ and what demo, tests and measurements left; built tools stay in .cache/
 	rm -rf --one-file-system bin .bench .clients .demo .e2e .ha .namespaces .story
 
 .PHONY: distclean

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Brings the whole product up with real guests, in machine containers on this machine, and has a cluster grow, fail,
-# heal, roll and go. Makes the node image first, which takes seconds where nothing
-# of it has changed.
+# heal, roll and go. Makes the node image first, which takes seconds where nothing of it has changed.
 #
 #   hack/e2e.sh                 all of it
 #   hack/e2e.sh -steps 1        up to a step, and then the last
@@ -12,7 +11,6 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 hack/packages.sh machinectr
-# The last line of the output is this run's.
 hack/image.sh --tree-only
 assets=$(hack/kube-assets.sh)
 exec bin/e2e -assets "$assets" "$@"

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -51,8 +50,5 @@ func serve(address, answer string, linger time.Duration) error {
 		return err
 	case <-time.After(linger):
 	}
-	if err := server.Shutdown(context.WithoutCancel(ctx)); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return server.Shutdown(context.WithoutCancel(ctx))
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/capstan-k8s/capstan/internal/testenv/machinehosts"
+	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
 )
 
@@ -13,7 +13,7 @@ import (
 func (s *story) create() narrator.Chapter {
 	return narrator.Chapter{Title: "one control-plane machine, one worker and one load balancer; a pod, and a Service of type LoadBalancer", Tell: func(ctx context.Context) error {
 		began := time.Now()
-		if _, err := s.Env.RunKubectl(ctx, "apply", "-k", s.manifests); err != nil {
+		if _, err := s.Env.RunKubectl(ctx, "apply", "-k", s.Env.Manifests()); err != nil {
 			return err
 		}
 		if err := s.Settle(ctx); err != nil {
@@ -25,7 +25,7 @@ func (s *story) create() narrator.Chapter {
 			return err
 		}
 		return s.Within(ctx, func(ctx context.Context) error {
-			if err := s.RunPods(ctx, shop, machinehosts.PodsSample); err != nil {
+			if err := s.RunPods(ctx, shop, demoenv.PodsSample); err != nil {
 				return err
 			}
 			vip, err := s.Publish(ctx, shop)
@@ -61,7 +61,7 @@ func (s *story) settleAndVisit(ctx context.Context) error {
 		return err
 	}
 	return s.Within(ctx, func(ctx context.Context) error {
-		if err := s.AwaitPods(ctx, shop, machinehosts.PodsSample); err != nil {
+		if err := s.AwaitPods(ctx, shop, demoenv.PodsSample); err != nil {
 			return err
 		}
 		return s.Visit(ctx, shop, s.vip)

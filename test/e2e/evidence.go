@@ -10,6 +10,7 @@ import (
 	"time"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 	"github.com/capstan-k8s/capstan/internal/testenv/machinehosts"
 )
 
@@ -23,8 +24,8 @@ func questions() map[string][]string {
 		"units.txt":        {"systemctl", "--no-pager", "--failed"},
 		"cloud-init.txt":   {"cloud-init", "status", "--long"},
 		"cloud-output.txt": {"cat", "/var/log/cloud-init-output.log"},
-		"containers.txt":   {"ctr", "--namespace", "k8s.io", "containers", "list"},
-		"tasks.txt":        {"ctr", "--namespace", "k8s.io", "tasks", "list"},
+		"containers.txt":   {"crictl", "ps", "--all"},
+		"sandboxes.txt":    {"crictl", "pods"},
 		"pods.tar":         {"tar", "--create", "--file=-", "--directory=/var/log", "pods"},
 		"addresses.txt":    {"ip", "address"},
 		"haproxy.txt":      {"sh", "-c", "cat /var/lib/capstan-lb/*.json /run/capstan-lb/*.cfg"},
@@ -34,22 +35,16 @@ func questions() map[string][]string {
 // keepEvidence keeps what guests, and both clusters, tell of themselves. It returns the
 // folder.
 func (s *story) keepEvidence(ctx context.Context) (string, error) {
-	folder := filepath.Join(s.Env.Dir, "evidence")
+	folder := filepath.Join(s.Env.Dir, demoenv.EvidenceDir)
 	var problems []error
 	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o700)); err != nil {
 		return folder, fmt.Errorf("making the folder of what guests said: %w", err)
 	}
-	consoles, err := s.Env.Machines.Consoles()
-	problems = append(problems, err)
-	called := s.called(ctx)
-	for id, console := range consoles {
-		text, err := os.ReadFile(console)
-		problems = append(problems, err, keep(filepath.Join(folder, called(id), "console.txt"), text))
-	}
 	guests, err := s.Env.Machines.Guests()
 	problems = append(problems, err)
+	called := s.called(ctx)
 	for _, guest := range guests {
-		problems = append(problems, ask(ctx, guest, filepath.Join(folder, called(guest.ID))))
+		problems = append(problems, ask(ctx, guest, filepath.Join(folder, called(string(guest.ID)))))
 	}
 	for file, args := range map[string][]string{
 		"objects.yaml": {"get", "capstan,cluster-api", "--all-namespaces", "--output=yaml"},
@@ -71,24 +66,32 @@ func (s *story) keepEvidence(ctx context.Context) (string, error) {
 // called returns what VMs are called by their IDs: their names, as far as the
 // management cluster tells.
 func (s *story) called(ctx context.Context) func(id string) string {
-	vms, err := s.on(ctx, "")
+	var vms []capstanv1.VirtualMachine
+	if s.API != nil {
+		// Without, they are called by their IDs.
+		vms, _ = s.vms(ctx)
+	}
 	return func(id string) string {
-		if i := slices.IndexFunc(vms, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.ID == id }); err == nil && i >= 0 {
+		if i := slices.IndexFunc(vms, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.ID == id }); i >= 0 {
 			return vms[i].Name
 		}
 		return id
 	}
 }
 
-// ask puts all questions to a guest. What it cannot answer is what it answers.
+// ask keeps the console of a guest and, if it runs, puts all questions to it. What it cannot answer is what it answers.
 func ask(ctx context.Context, guest machinehosts.Guest, folder string) error {
 	ctx, cancel := context.WithTimeout(ctx, evidenceWithin)
 	defer cancel()
-	var problems []error
+	console, err := os.ReadFile(guest.Console)
+	problems := []error{err, keep(filepath.Join(folder, "console.txt"), console)}
+	if guest.Init == 0 {
+		return errors.Join(problems...)
+	}
 	for file, question := range questions() {
-		text, err := guest.Run(ctx, question...)
+		text, err := guest.Run(ctx, question[0], question[1:]...)
 		if err != nil {
-			text = err.Error()
+			text += "\n" + err.Error() + "\n"
 		}
 		problems = append(problems, keep(filepath.Join(folder, file), []byte(text)))
 	}

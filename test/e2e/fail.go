@@ -74,7 +74,7 @@ func (s *story) underProbe(ctx context.Context, fault func() error) error {
 // loseHost takes the power from a host for good, as far as its administrator says, and
 // later brings it back.
 func (s *story) loseHost() narrator.Chapter {
-	return narrator.Chapter{Title: "a host with a control-plane machine burns down", Tell: func(ctx context.Context) error {
+	return narrator.Chapter{Title: "a host with a control-plane machine loses its power and is given up, and comes back", Tell: func(ctx context.Context) error {
 		host, err := s.hostToLose(ctx)
 		if err != nil {
 			return err
@@ -99,16 +99,15 @@ func (s *story) loseHost() narrator.Chapter {
 
 // hostToLose is one with a control-plane machine.
 func (s *story) hostToLose(ctx context.Context) (string, error) {
-	vms := &capstanv1.VirtualMachineList{}
-	if err := s.API.List(ctx, vms); err != nil {
-		return "", fmt.Errorf("listing the VMs: %w", err)
+	vms, err := s.vms(ctx)
+	if err != nil {
+		return "", err
 	}
-	for i := range vms.Items {
-		if vm := &vms.Items[i]; vm.Spec.Role == capstanv1.RoleControlPlane {
-			return vm.Status.Host, nil
-		}
+	i := slices.IndexFunc(vms, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.Role == capstanv1.RoleControlPlane })
+	if i < 0 {
+		return "", fmt.Errorf("there is no control-plane machine in %d VMs", len(vms))
 	}
-	return "", fmt.Errorf("there is no control-plane machine in %d VMs", len(vms.Items))
+	return vms[i].Status.Host, nil
 }
 
 // bringBack has a host come back whose VMs were given up: they must not start.
@@ -134,7 +133,7 @@ func (s *story) bringBack(ctx context.Context, host string, buried []capstanv1.V
 		return err
 	}
 	for _, guest := range guests {
-		if slices.ContainsFunc(buried, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.ID == guest.ID }) {
+		if slices.ContainsFunc(buried, func(vm capstanv1.VirtualMachine) bool { return guest.Init > 0 && vm.Spec.ID == string(guest.ID) }) {
 			return fmt.Errorf("host %s came back and runs VM %s, which was given up and replaced", host, guest.ID)
 		}
 	}
@@ -155,13 +154,19 @@ func (s *story) awaitBurial(ctx context.Context) error {
 	return nil
 }
 
-// on are the VMs on a host, or all where it is empty.
-func (s *story) on(ctx context.Context, host string) ([]capstanv1.VirtualMachine, error) {
+// vms are all VMs.
+func (s *story) vms(ctx context.Context) ([]capstanv1.VirtualMachine, error) {
 	vms := &capstanv1.VirtualMachineList{}
 	if err := s.API.List(ctx, vms); err != nil {
 		return nil, fmt.Errorf("listing the VMs: %w", err)
 	}
-	return slices.DeleteFunc(vms.Items, func(vm capstanv1.VirtualMachine) bool { return host != "" && vm.Status.Host != host }), nil
+	return vms.Items, nil
+}
+
+// on are the VMs on a host.
+func (s *story) on(ctx context.Context, host string) ([]capstanv1.VirtualMachine, error) {
+	vms, err := s.vms(ctx)
+	return slices.DeleteFunc(vms, func(vm capstanv1.VirtualMachine) bool { return vm.Status.Host != host }), err
 }
 
 func names(vms []capstanv1.VirtualMachine) []string {

@@ -18,16 +18,14 @@ import (
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
-	"github.com/capstan-k8s/capstan/internal/testenv/machinehosts"
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
 	"github.com/capstan-k8s/capstan/internal/testenv/terminal"
 )
 
 type settings struct {
 	demoenv.Options
-	steps     string
-	timeout   time.Duration
-	manifests string
+	steps   string
+	timeout time.Duration
 }
 
 func main() {
@@ -45,14 +43,11 @@ func main() {
 }
 
 func run(ctx context.Context, s settings) error {
-	var err error
-	if s.Machines, s.manifests, err = machinehosts.ForRepository(s.Source, s.Binaries, s.Dir); err != nil {
-		return err
-	}
 	screen := terminal.NewScreen(os.Stdout)
-	s.Report = screen.Step
-	return terminal.Tell(ctx, s.Options, func(ctx context.Context, env *demoenv.Env) error {
-		told := &story{Narrator: &narrator.Narrator{Env: env, Screen: screen, Timeout: s.timeout}, manifests: s.manifests, began: time.Now()}
+	s.Report, s.RealGuests = screen.Step, true
+	told := &story{began: time.Now()}
+	err := terminal.Tell(ctx, s.Options, func(ctx context.Context, env *demoenv.Env) error {
+		told.Narrator = &narrator.Narrator{Env: env, Screen: screen, Timeout: s.timeout}
 		err := told.tell(ctx, s.steps)
 		if err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 			screen.LogErrors(filepath.Join(env.Dir, "logs"))
@@ -62,4 +57,9 @@ func run(ctx context.Context, s settings) error {
 		}
 		return err
 	})
+	if err == nil {
+		// What it left on the machine is gone, too.
+		told.result()
+	}
+	return err
 }

@@ -35,7 +35,7 @@ type identity struct {
 // that the cluster would be without.
 func (s *story) reboot() narrator.Chapter {
 	return narrator.Chapter{Title: "every guest is booted again without its seed", Tell: func(ctx context.Context) error {
-		vms, err := s.on(ctx, "")
+		vms, err := s.vms(ctx)
 		if err != nil {
 			return err
 		}
@@ -140,15 +140,16 @@ func (s *story) awaitSeedless(ctx context.Context, vm *capstanv1.VirtualMachine)
 func (s *story) identify(ctx context.Context, vm *capstanv1.VirtualMachine, guest machinehosts.Guest) (identity, error) {
 	var id identity
 	for _, question := range []struct {
-		command string
 		answer  *string
+		program string
+		args    []string
 	}{
-		{"hostname", &id.hostname},
-		{"cat /etc/machine-id", &id.machineID},
-		{"ip -oneline -4 address show dev eth0 scope global permanent", &id.addresses},
-		{"sha256sum /etc/ssh/ssh_host_ed25519_key", &id.hostKeys},
+		{&id.hostname, "hostname", nil},
+		{&id.machineID, "cat", []string{"/etc/machine-id"}},
+		{&id.addresses, "ip", []string{"-oneline", "-4", "address", "show", "dev", "eth0", "scope", "global", "permanent"}},
+		{&id.hostKeys, "sha256sum", []string{"/etc/ssh/ssh_host_ed25519_key"}},
 	} {
-		out, err := guest.Run(ctx, strings.Fields(question.command)...)
+		out, err := guest.Run(ctx, question.program, question.args...)
 		if err != nil {
 			return id, err
 		}

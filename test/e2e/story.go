@@ -20,11 +20,10 @@ var shop = client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "shop"}
 type story struct {
 	*narrator.Narrator
 
-	manifests string
-	began     time.Time
-	// byHand is how long two guests take to be a cluster when a person makes one of them,
-	// and ready how long Capstan takes.
-	byHand, ready time.Duration
+	began time.Time
+	// byHandTook is how long two guests take to be a cluster when a person makes one of
+	// them, and ready how long Capstan takes.
+	byHandTook, ready time.Duration
 	// vip is the virtual address of the Service.
 	vip netip.Addr
 	// nodes is how many nodes were Ready when they were counted last.
@@ -81,11 +80,7 @@ func (s *story) tell(ctx context.Context, last string) error {
 	if err := s.count(ctx); err != nil {
 		return err
 	}
-	if err := s.part(ctx, "6", s.remove()); err != nil {
-		return err
-	}
-	s.result()
-	return nil
+	return s.part(ctx, "6", s.remove())
 }
 
 func (s *story) part(ctx context.Context, number string, c narrator.Chapter) error {
@@ -115,6 +110,6 @@ func (s *story) result() {
 		s.Screen.Plain("%7.1f  %s", t.took.Seconds(), t.title)
 	}
 	s.Screen.Plain("\nOne control-plane and one worker node: Ready %.1f s after kubectl apply, with a load balancer before them; by hand, without, %.1f s: %.2f times",
-		s.ready.Seconds(), s.byHand.Seconds(), s.ready.Seconds()/s.byHand.Seconds())
+		s.ready.Seconds(), s.byHandTook.Seconds(), s.ready.Seconds()/s.byHandTook.Seconds())
 	s.Screen.Plain("RESULT e2e=ok nodes_ready=%d seconds=%.0f", s.nodes, time.Since(s.began).Seconds())
 }

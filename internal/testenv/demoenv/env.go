@@ -30,8 +30,9 @@ type Options struct {
 	Source, Binaries, Assets string
 	// Hosts is how many hosts there are.
 	Hosts int
-	// Machines has hosts be of machine containers; they are simulated without.
-	Machines *machinehosts.Hosts
+	// RealGuests has hosts be of machine containers that boot the node image; they are
+	// simulated without.
+	RealGuests bool
 	// BootTime is how long a guest takes to boot.
 	BootTime time.Duration
 	// FailoverDelay is how long the failover cluster waits before it restarts the VMs
@@ -56,6 +57,8 @@ type Env struct {
 	Config *rest.Config
 	// Admin speaks with the admin socket of the fabric, where hosts are simulated.
 	Admin *fabricapi.AdminClient
+	// Machines are the hosts where guests are real, nil where they are simulated.
+	Machines *machinehosts.Hosts
 	// Manager, Fabric and Agents are the processes that a test may kill. With Restart,
 	// they are those that were started first.
 	Manager *Process
@@ -101,15 +104,17 @@ func New(options Options) (*Env, error) {
 		return nil, err
 	}
 	e.Admin = fabricapi.NewAdminClient(fabricapi.UnixTransport(e.adminSocket()))
-	e.physical = simulated{e}
-	if e.Machines != nil {
-		e.physical = machines{e.Machines, e.Hosts}
-	}
 	e.supervisor = newSupervisor(e.Dir)
 	e.restarts = &restarts{now: time.Now, again: func(p *Process) error {
 		_, err := e.again(p)
 		return err
 	}, report: e.Report, short: map[string]int{}}
+	e.physical = simulated{e}
+	if e.RealGuests {
+		if err := e.useMachines(); err != nil {
+			return nil, errors.Join(err, e.lock.Close())
+		}
+	}
 	return e, nil
 }
 
@@ -124,7 +129,7 @@ func (e *Env) takeFolder() error {
 		return fmt.Errorf("locking the environment's folder: %w", err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("%s is in use: another demo is running there", e.Dir), lock.Close())
+		return errors.Join(fmt.Errorf("%s is in use: another such program is running there", e.Dir), lock.Close())
 	}
 	e.lock = lock
 	entries, err := os.ReadDir(e.Dir)
@@ -139,7 +144,7 @@ func (e *Env) takeFolder() error {
 			}
 		}
 	}
-	for _, dir := range []string{"logs", "pki", "bin", "agents", "fabric", "tmp"} {
+	for _, dir := range []string{"logs", "pki", "bin", "agents", fabricDir, "tmp"} {
 		if err := os.MkdirAll(e.path(dir), 0o700); err != nil {
 			return fmt.Errorf("making the environment's folder: %w", err)
 		}
@@ -147,9 +152,13 @@ func (e *Env) takeFolder() error {
 	return e.linkKubectl()
 }
 
-// contents is what an environment makes in its folder.
+// EvidenceDir is the folder, in that of the environment, of what a program keeps that
+// tells of what went wrong.
+const EvidenceDir = "evidence"
+
+// contents is what an environment makes in its folder, but for what is mounted there.
 var contents = []string{
-	"agents", "bin", "etcd", "fabric", "logs", "pki", "cache", "tmp",
+	"agents", "bin", "etcd", fabricDir, "logs", "pki", "cache", "tmp", "manifests", EvidenceDir,
 	"kubeconfig", "controller-manager.kubeconfig", "manager.kubeconfig", "shop.kubeconfig", "lab.kubeconfig",
 }
 
@@ -173,8 +182,9 @@ func (e *Env) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends all processes, the manager first and what it needs last.
-func (e *Env) Stop() {
+// Stop ends all processes, the manager first and what it needs last, and takes away what
+// they leave on the machine.
+func (e *Env) Stop() error {
 	e.mu.Lock()
 	e.stopped = true
 	processes := slices.Clone(e.running)
@@ -187,11 +197,8 @@ func (e *Env) Stop() {
 		}
 		p.Stop(grace)
 	}
-	if err := e.physical.stop(); err != nil {
-		e.Report(err.Error())
-	}
 	// The lock goes with the file.
-	_ = e.lock.Close()
+	return errors.Join(e.physical.stop(), e.lock.Close())
 }
 
 // Processes are all that run, in the order in which they were started.

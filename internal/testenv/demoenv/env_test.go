@@ -17,10 +17,10 @@ func TestAFolderInUseIsRefused(t *testing.T) {
 	_, err = New(Options{Dir: dir})
 	g.Expect(err).To(MatchError(ContainSubstring("in use")))
 
-	first.Stop()
+	g.Expect(first.Stop()).To(Succeed())
 	again, err := New(Options{Dir: dir})
 	g.Expect(err).NotTo(HaveOccurred())
-	again.Stop()
+	g.Expect(again.Stop()).To(Succeed())
 }
 
 func TestOnlyWhatAnEnvironmentMadeIsCleared(t *testing.T) {
@@ -31,7 +31,7 @@ func TestOnlyWhatAnEnvironmentMadeIsCleared(t *testing.T) {
 	g.Expect(os.WriteFile(foreign, nil, 0o600)).To(Succeed())
 	e, err := New(Options{Dir: dir})
 	g.Expect(err).NotTo(HaveOccurred())
-	defer e.Stop()
+	defer func() { g.Expect(e.Stop()).To(Succeed()) }()
 	g.Expect(stale).NotTo(BeADirectory())
 	g.Expect(foreign).To(BeARegularFile())
 }
@@ -40,7 +40,7 @@ func TestAProcessThatEndsByItselfEndsWhatGoesOn(t *testing.T) {
 	g := NewWithT(t)
 	e, err := New(Options{Dir: t.TempDir()})
 	g.Expect(err).NotTo(HaveOccurred())
-	defer e.Stop()
+	defer func() { g.Expect(e.Stop()).To(Succeed()) }()
 	ctx, cancel := e.WhileWell(t.Context())
 	defer cancel()
 	_, err = e.run("broken", "/bin/sh", "-c", "exit 3")

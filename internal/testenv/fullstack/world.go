@@ -82,7 +82,7 @@ func Start(t *testing.T, o Options) *World {
 		Report: func(line string) { t.Log(line) },
 	})
 	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(env.Stop)
+	t.Cleanup(func() { g.Expect(env.Stop()).To(Succeed()) })
 	ctx, cancel := env.WhileWell(t.Context())
 	t.Cleanup(cancel)
 	starting, started := context.WithTimeout(ctx, startsIn)

@@ -1,133 +1,103 @@
 package machinehosts
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/capstan-k8s/capstan/internal/driver/machinectr"
 )
 
-// Guest is a machine container that runs.
+// Guest is a machine container, of which a VM's host has at least the console.
 type Guest struct {
-	// Host is the host that has it, ID its VM's.
-	Host, ID string
-	// Init is its first process, as this machine sees it.
-	Init int
-	// Console is the file of its console.
-	Console string
+	machinectr.Guest
+
+	// Host is the host that has it.
+	Host string
 }
 
-// Guests are all that run, whatever their hosts' agents say.
+// Guests are all there are, whatever their hosts' agents say. The first process of one
+// that runs no more is 0.
 func (h *Hosts) Guests() ([]Guest, error) {
-	hosts, err := h.known()
-	if err != nil {
-		return nil, err
-	}
-	var guests []Guest
-	for _, host := range hosts {
-		o := h.options(host)
-		folders, err := filepath.Glob(filepath.Join(o.RunDir, "guests", "*"))
-		if err != nil {
-			return nil, err
+	var all []Guest
+	err := h.each(func(host string, o *machinectr.Observer) error {
+		guests, err := o.Guests()
+		for _, guest := range guests {
+			all = append(all, Guest{Guest: guest, Host: host})
 		}
-		for _, folder := range folders {
-			id := filepath.Base(folder)
-			init, err := initOf(o.Host, id)
-			if err != nil {
-				return nil, err
-			}
-			if init > 0 {
-				guests = append(guests, Guest{Host: host, ID: id, Init: init, Console: filepath.Join(folder, "console.log")})
-			}
-		}
-	}
-	return guests, nil
+		return err
+	})
+	return all, err
 }
 
-// Guest is the one of a VM.
+// Guest is the one that runs of a VM.
 func (h *Hosts) Guest(id string) (Guest, error) {
 	guests, err := h.Guests()
 	if err != nil {
 		return Guest{}, err
 	}
-	if i := slices.IndexFunc(guests, func(g Guest) bool { return g.ID == id }); i >= 0 {
+	if i := slices.IndexFunc(guests, func(g Guest) bool { return string(g.ID) == id && g.Init > 0 }); i >= 0 {
 		return guests[i], nil
 	}
 	return Guest{}, fmt.Errorf("no guest runs of VM %s", id)
 }
 
-// Consoles are the console files of all guests, those too that run no more, by the
-// IDs of their VMs.
-func (h *Hosts) Consoles() (map[string]string, error) {
-	files, err := filepath.Glob(filepath.Join(runDir, "*", "guests", "*", "console.log"))
-	consoles := map[string]string{}
-	for _, file := range files {
-		consoles[filepath.Base(filepath.Dir(file))] = file
-	}
-	return consoles, err
+// Leftovers tells what hosts have of VMs: claims, configurations, disks, seeds, guests.
+// Images that were staged may stay.
+func (h *Hosts) Leftovers() ([]string, error) {
+	var all []string
+	err := h.each(func(host string, o *machinectr.Observer) error {
+		left, err := o.Leftovers()
+		for _, what := range left {
+			all = append(all, what+" on host "+host)
+		}
+		return err
+	})
+	slices.Sort(all)
+	return all, err
 }
 
-// Run runs a program in the guest, as its root would, and returns what it prints.
-func (g Guest) Run(ctx context.Context, args ...string) (string, error) {
-	command := append([]string{"-t", strconv.Itoa(g.Init), "-a", "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}, args...)
-	out, err := exec.CommandContext(ctx, "nsenter", command...).CombinedOutput()
+// each looks at each host that has been booted.
+func (h *Hosts) each(look func(host string, o *machinectr.Observer) error) error {
+	hosts, err := h.known()
 	if err != nil {
-		return string(out), fmt.Errorf("running %q in the guest of VM %s: %w: %s", args, g.ID, err, out)
+		return err
 	}
-	return string(out), nil
-}
-
-// initOf is the first process of a guest, 0 if there is none: of the processes in its
-// control groups, that which is number 1 in a namespace one below this machine's.
-func initOf(host, id string) (int, error) {
-	for _, pattern := range []string{"/sys/fs/cgroup/capstan-machinectr", "/sys/fs/cgroup/*/capstan-machinectr"} {
-		groups, err := filepath.Glob(filepath.Join(pattern, host, id))
+	for _, host := range hosts {
+		observer, err := machinectr.Observe(h.options(host))
+		if err == nil {
+			err = look(host, observer)
+		}
 		if err != nil {
-			return 0, err
-		}
-		for _, group := range groups {
-			if init := initIn(group); init > 0 {
-				return init, nil
-			}
+			return err
 		}
 	}
-	return 0, nil
+	return nil
 }
 
-// initIn looks for it in a control group and those below. What has ended meanwhile is
-// not the one.
-func initIn(group string) int {
-	pids, _ := os.ReadFile(filepath.Join(group, "cgroup.procs"))
-	for line := range strings.Lines(string(pids)) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && isInit(pid) {
-			return pid
-		}
+// Run runs a program in the guest, as its root would, and returns what it prints. An
+// error does not tell the arguments, which may hold a token.
+func (g Guest) Run(ctx context.Context, program string, args ...string) (string, error) {
+	command := append([]string{"-t", strconv.Itoa(g.Init), "-a", "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", program}, args...)
+	var said, complained bytes.Buffer
+	cmd := exec.CommandContext(ctx, "nsenter", command...)
+	cmd.Stdout, cmd.Stderr = &said, &complained
+	if err := cmd.Run(); err != nil {
+		return said.String(), errors.Join(fmt.Errorf("running %s in the guest of VM %s: %w", program, g.ID, err), lastOf(complained.Bytes()))
 	}
-	below, _ := os.ReadDir(group)
-	for _, entry := range below {
-		if entry.IsDir() {
-			if init := initIn(filepath.Join(group, entry.Name())); init > 0 {
-				return init
-			}
-		}
-	}
-	return 0
+	return said.String(), nil
 }
 
-func isInit(pid int) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return false
+// longestComplaint is how much of what a program complains of is told.
+const longestComplaint = 2 << 10
+
+func lastOf(text []byte) error {
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return nil
 	}
-	for line := range strings.Lines(string(status)) {
-		if numbers, is := strings.CutPrefix(line, "NSpid:"); is {
-			fields := strings.Fields(numbers)
-			return len(fields) == 2 && fields[1] == "1"
-		}
-	}
-	return false
+	return errors.New(string(text[max(0, len(text)-longestComplaint):]))
 }

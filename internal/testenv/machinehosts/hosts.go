@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -22,7 +20,7 @@ type Options struct {
 	Dir string
 	// Image is what guests boot.
 	Image Image
-	// Layer is laid over every image, and Programs lie in PodPrograms there.
+	// Layer is laid over every image, and Programs lie in podPrograms there.
 	Layer    string
 	Programs []string
 }
@@ -32,29 +30,31 @@ const (
 	processors  = 32
 	memoryMiB   = 128 << 10
 	volumeBytes = 512 << 30
-	// bridge is named and addressed as images/machinectr/samples want it.
-	switchName = "vSwitch"
-	bridge     = "capstan0"
-	address    = "10.213.0.1/16"
+	bridge      = "capstan0"
 	// runDir is what is there of hosts until the machine's boot. There is one, as there
 	// is one bridge: one environment at a time has it.
 	runDir = "/run/capstan-machinehosts"
 )
 
-// PodPrograms is the folder of guests that has programs for pods: there is no registry.
-const PodPrograms = "/opt/capstan-samples"
+// What images/machinectr/samples take for granted.
+const (
+	Switch = "vSwitch"
+	// podPrograms is the folder of guests that has programs for pods: there is no
+	// registry.
+	podPrograms = "/opt/capstan-samples"
+)
 
-// PodsSample is a manifest of pods that run one of them, below the top of the
-// repository.
-const PodsSample = "images/machinectr/samples/pods.yaml"
+// Volumes are those that each host has.
+func Volumes() []string { return []string{"csv1", "csv2"} }
+
+// Address is that of this machine in the guests' network.
+func Address() netip.Prefix { return netip.MustParsePrefix("10.213.0.1/16") }
 
 // Hosts are hosts of machine containers.
 type Hosts struct {
 	Options
 
 	claim *os.File
-	// inUse keeps the node image from being replaced as long as the program runs.
-	inUse *os.File
 }
 
 // New returns hosts that are not there yet: each is as soon as its agent is started.
@@ -75,7 +75,7 @@ func (h *Hosts) Prepare(ctx context.Context) error {
 	if err := os.CopyFS(h.layer(), os.DirFS(h.Layer)); err != nil {
 		return fmt.Errorf("making the layer of the guests: %w", err)
 	}
-	programs := filepath.Join(h.layer(), PodPrograms)
+	programs := filepath.Join(h.layer(), podPrograms)
 	if err := os.MkdirAll(programs, 0o755); err != nil {
 		return fmt.Errorf("making the layer of the guests: %w", err)
 	}
@@ -99,9 +99,9 @@ func (h *Hosts) options(host string) machinectr.Options {
 	o := machinectr.Options{
 		Host: "dev-" + host, Dir: filepath.Join(dir, "state"), RunDir: filepath.Join(runDir, host),
 		BootIDFile: filepath.Join(dir, "boot-id"), Layer: h.layer(), Processors: processors, MemoryMiB: memoryMiB,
-		Switches: []machinectr.Switch{{Name: switchName, Bridge: bridge, Address: netip.MustParsePrefix(address)}},
+		Switches: []machinectr.Switch{{Name: Switch, Bridge: bridge, Address: Address()}},
 	}
-	for _, volume := range []string{"csv1", "csv2"} {
+	for _, volume := range Volumes() {
 		o.Volumes = append(o.Volumes, machinectr.Volume{Name: volume, Path: filepath.Join(dir, volume), Bytes: volumeBytes})
 	}
 	return o
@@ -179,20 +179,25 @@ func (h *Hosts) removeAll(ctx context.Context) error {
 	}
 	var problems []error
 	for _, host := range hosts {
-		driver, err := h.driver(ctx, host)
-		if err == nil {
-			err = driver.TearDown(ctx)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("taking host %s off the machine: %w", host, err))
-			continue
-		}
-		// Nothing is mounted in it any more.
-		if err := os.RemoveAll(filepath.Join(h.Dir, host)); err != nil {
-			problems = append(problems, fmt.Errorf("removing the folder of host %s: %w", host, err))
-		}
+		problems = append(problems, h.Remove(ctx, host))
 	}
 	return errors.Join(problems...)
+}
+
+// Remove takes one host off the machine, with all it holds. It must have no agent.
+func (h *Hosts) Remove(ctx context.Context, host string) error {
+	driver, err := h.driver(ctx, host)
+	if err == nil {
+		err = driver.TearDown(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("taking host %s off the machine: %w", host, err)
+	}
+	// Nothing is mounted in it any more.
+	if err := os.RemoveAll(filepath.Join(h.Dir, host)); err != nil {
+		return fmt.Errorf("removing the folder of host %s: %w", host, err)
+	}
+	return nil
 }
 
 // known are the hosts that have been booted.
@@ -203,32 +208,4 @@ func (h *Hosts) known() ([]string, error) {
 		hosts = append(hosts, filepath.Base(filepath.Dir(file)))
 	}
 	return hosts, err
-}
-
-// Leftovers tells what VMs have left on the hosts: claims, configurations, disks and
-// seeds. Images that were staged may stay.
-func (h *Hosts) Leftovers(context.Context) ([]string, error) {
-	hosts, err := h.known()
-	if err != nil {
-		return nil, err
-	}
-	var found []string
-	for _, host := range hosts {
-		o := h.options(host)
-		patterns := []string{filepath.Join(o.Dir, "claims", "*"), filepath.Join(o.Dir, "vms", "*"), filepath.Join(o.RunDir, "guests", "*")}
-		for _, v := range o.Volumes {
-			patterns = append(patterns, filepath.Join(v.Path, "capstan", "vms", "*"))
-		}
-		for _, pattern := range patterns {
-			files, err := filepath.Glob(pattern)
-			if err != nil {
-				return nil, err
-			}
-			for _, file := range files {
-				found = append(found, fmt.Sprintf("%s on host %s", strings.TrimPrefix(file, h.Dir+"/"), host))
-			}
-		}
-	}
-	slices.Sort(found)
-	return found, nil
 }

@@ -43,7 +43,7 @@ func TestTheEndOfWhatIsTold(t *testing.T) {
 
 			again, err := demoenv.New(where)
 			g.Expect(err).NotTo(HaveOccurred(), "nothing holds the folder any more")
-			again.Stop()
+			g.Expect(again.Stop()).To(Succeed())
 		})
 	}
 }
@@ -63,6 +63,7 @@ func TestFlagsSayWhereThingsAre(t *testing.T) {
 	var o demoenv.Options
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	AddFlags(flags, &o, ".demo")
+	AddBootTime(flags, &o)
 	g.Expect(flags.Parse([]string{"-bin", filepath.Join("elsewhere", "bin"), "-boot-time=3s"})).To(Succeed())
 	g.Expect(o).To(Equal(demoenv.Options{Dir: ".demo", Source: ".", Binaries: filepath.Join("elsewhere", "bin"), Assets: "/assets", BootTime: 3 * time.Second}))
 }

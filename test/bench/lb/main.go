@@ -60,6 +60,7 @@ func parse() settings {
 	var s settings
 	s.Hosts, s.Args = 3, map[string][]string{"fabric": {"--haproxy=auto"}}
 	terminal.AddFlags(flag.CommandLine, &s.Options, ".bench")
+	terminal.AddBootTime(flag.CommandLine, &s.Options)
 	flag.StringVar(&s.only, "only", "", "measure one `part`, 'publishing' or 'laboratory', and print no RESULT")
 	flag.Func("manager-flag", "a `flag` for the manager, as --name=value; may be given several times", func(value string) error {
 		s.Args["manager"] = append(s.Args["manager"], value)

@@ -37,6 +37,7 @@ func parse() *settings {
 	s := &settings{}
 	s.Args = map[string][]string{}
 	terminal.AddFlags(flag.CommandLine, &s.Options, ".bench")
+	terminal.AddBootTime(flag.CommandLine, &s.Options)
 	flag.IntVar(&s.clusters, "clusters", 10, "how many workload clusters, each of a control plane, a worker and a load balancer VM")
 	flag.IntVar(&s.namespaces, "namespaces", 10, "how many namespaces they are spread over")
 	flag.IntVar(&s.Hosts, "hosts", 0, "how many Hyper-V hosts are simulated (default one for every 50 clusters, and 3 at least)")

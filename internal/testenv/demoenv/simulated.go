@@ -15,6 +15,17 @@ import (
 // the paths of sockets must be short.
 const fabricDir = "fabric"
 
+// simulated is the fabric.
+type simulated struct{ env *Env }
+
+func (s simulated) describe() string {
+	return fmt.Sprintf("%d simulated Hyper-V hosts in a failover cluster", s.env.Hosts)
+}
+
+func (s simulated) start(ctx context.Context) error { return s.env.startFabric(ctx) }
+
+func (s simulated) stop() error { return nil }
+
 // startFabric starts the simulated physical world, at first or again.
 func (e *Env) startFabric(ctx context.Context) error {
 	var err error
