@@ -2,7 +2,6 @@ package console
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,12 +33,12 @@ var sayLittle = regexp.MustCompile(`Running module scripts[_-]user|Failed to sta
 
 // pick returns the lines that explain, in their order, or the last ones.
 func pick(lines []string) []string {
-	chosen := map[int]bool{}
+	chosen, said := map[int]bool{}, map[string]bool{}
 	room := maxBytes
 	choose := func(i int) {
 		cost := min(len(lines[i]), maxLine) + 1
-		if !chosen[i] && len(chosen) < maxLines && cost <= room && !slices.ContainsFunc(keys(chosen), func(j int) bool { return lines[j] == lines[i] }) {
-			chosen[i] = true
+		if !said[lines[i]] && len(chosen) < maxLines && cost <= room {
+			chosen[i], said[lines[i]] = true, true
 			room -= cost
 		}
 	}
@@ -60,14 +59,6 @@ func pick(lines []string) []string {
 		if chosen[i] {
 			out = append(out, shorten(line))
 		}
-	}
-	return out
-}
-
-func keys(chosen map[int]bool) []int {
-	out := make([]int, 0, len(chosen))
-	for i := range chosen {
-		out = append(out, i)
 	}
 	return out
 }
