@@ -48,6 +48,14 @@ func (g *Guest) runCommands(ctx context.Context, todo plan, unfit error, mem *me
 	return commandFailed{err}
 }
 
+// explain says why a command failed, unless kubeadm did.
+func (g *Guest) explain(why error) {
+	var told commandFailed
+	if !errors.As(why, &told) {
+		g.console.line("error execution phase preflight: %s", why)
+	}
+}
+
 // unitFails is what systemd says of a unit that does not start.
 func (g *Guest) unitFails(unit, description string) {
 	g.console.line("[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39m%s\x1b[0m - %s.", unit, description)
@@ -116,10 +124,7 @@ func (c *cloudInit) runs(mem *memory) {
 
 func (c *cloudInit) fails(why error) {
 	at := c.g.runtime.Clock.Now().UTC().Format("2006-01-02 15:04:05,000")
-	var told commandFailed
-	if !errors.As(why, &told) {
-		c.g.console.line("error execution phase preflight: %s", why)
-	}
+	c.g.explain(why)
 	c.g.console.line("%s - cc_scripts_user.py[WARNING]: Failed to run module scripts-user (scripts in /var/lib/cloud/instance/scripts)", at)
 	c.g.console.line("%s - util.py[WARNING]: Running module scripts-user (<module 'cloudinit.config.cc_scripts_user'>) failed", at)
 	c.ends()
@@ -142,10 +147,7 @@ func (c cloudbaseInit) runs(*memory) {
 }
 
 func (c cloudbaseInit) fails(why error) {
-	var told commandFailed
-	if !errors.As(why, &told) {
-		c.g.console.line("error execution phase preflight: %s", why)
-	}
+	c.g.explain(why)
 	c.ends()
 }
 
