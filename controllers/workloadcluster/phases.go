@@ -113,15 +113,15 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		}
 	}
 	slices.SortFunc(s.pools, func(a, b capstanv1.NodePool) int { return strings.Compare(a.Name, b.Name) })
-	if settled {
-		return nil
-	}
 	infra := &infrav1.HyperVMachineList{}
 	if err := r.Client.List(ctx, infra, client.InNamespace(s.wlc.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: s.wlc.Name}); err != nil {
 		return fmt.Errorf("listing HyperVMachines: %w", err)
 	}
 	s.infraMachines = infra.Items
 	slices.SortFunc(s.infraMachines, func(a, b infrav1.HyperVMachine) int { return strings.Compare(a.Name, b.Name) })
+	if settled {
+		return nil
+	}
 	var err error
 	s.machines, err = machinesOf(ctx, r.Client, s.wlc)
 	return err

@@ -120,6 +120,7 @@ func setControlPlane(s *scope) {
 	case s.version.queued != "":
 		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonVersionQueued, "%s", s.version.queued)
 	case beyondRepair(s) != nil:
+		// Cluster API, which cannot ask an API server that is gone, says what it said last.
 		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonCannotRepair, "%s", tellWait(beyondRepair(s)))
 	case controlPlaneSettled(kcp):
 		conditions.True(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonReady, "%d of %d machines ready at %s", ready, wanted, kcp.Spec.Version)

@@ -99,6 +99,12 @@ var _ = Describe("A WorkloadCluster", func() {
 			capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonWaitingForControlPlane,
 			capstanv1.ReasonCannotRepair, capstanv1.ReasonWaitingForControlPlane, capstanv1.ReasonReady,
 		}), "one event per change of reason")
+
+		By("telling that it cannot be repaired, though Cluster API says what it said last")
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonCannotRepair, "hv1 is lost; restore the cluster")
+		})
+		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonCannotRepair, ContainSubstring("restore the cluster"))
 	})
 
 	It("lets what its Cluster refers to belong to it from the first moment, as Cluster API would", func(ctx SpecContext) {
