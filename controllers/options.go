@@ -1,13 +1,16 @@
 package controllers
 
 import (
+	"errors"
 	"flag"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/capstan-k8s/capstan/internal/pacing"
+	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
 // Options are what an administrator may set.
@@ -48,6 +51,9 @@ type Options struct {
 	// WaitMessageHold is for how long the words are kept back in which an object waits,
 	// as long as what it waits for stays the same.
 	WaitMessageHold time.Duration
+
+	// Placement is how full hosts and volumes may get.
+	Placement placement.Policy
 
 	// Pace is how long objects rest after they were worked on.
 	Pace pacing.Pace
@@ -103,6 +109,16 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.DurationVar(&o.Pace.PerObject, "rest-per-object", o.Pace.PerObject,
 		"how long an object rests after it was worked on, for each object of its kind that is busy, so that bursts of changes are answered once; 0 for not at all")
 	flags.DurationVar(&o.Pace.Longest, "rest-longest", o.Pace.Longest, "the longest that an object rests after it was worked on")
+	flags.Func("storage-overcommit", "how many bytes of virtual disks a volume takes per byte it has (default 1)", func(value string) error {
+		factor, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(factor > 0 && factor <= 100) {
+			return errors.New("must be a number above 0 and up to 100")
+		}
+		o.Placement.StorageOvercommit = factor
+		return nil
+	})
+	flags.BoolVar(&o.Placement.NoSpareHost, "no-spare-host", o.Placement.NoSpareHost,
+		"give out the memory that failover clusters otherwise keep free so that any one of their hosts may fail")
 	o.log.BindFlags(flags)
 	return flags.Bool("version", false, "print the version and exit")
 }

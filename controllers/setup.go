@@ -81,6 +81,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		{"Service", &service.Reconciler{Client: c, Live: r, Connections: clusters, Clock: shared.clock}},
 		{"VirtualMachine", &virtualmachine.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
+			Placement: options.Placement,
 		}},
 		{"HyperVHost", &hypervhost.Reconciler{
 			Client: c, Live: r, Events: e, Agents: shared.agents, Manager: shared.identity,

@@ -20,6 +20,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/logs"
+	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;update;patch
@@ -54,6 +55,8 @@ type Reconciler struct {
 	// Installation is what VMs of this management cluster are stamped with.
 	Installation string
 	Clock        clock.PassiveClock
+	// Placement is how full hosts and volumes may get.
+	Placement placement.Policy
 
 	writer *conditions.Writer
 	placer *placer
@@ -70,6 +73,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 func (r *Reconciler) prepare() {
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	r.placer = newPlacer(r.Hosts.ObservedAt)
+	r.placer.policy = r.Placement
 }
 
 // scope is what one reconcile knows.

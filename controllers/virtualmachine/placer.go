@@ -15,6 +15,7 @@ import (
 // does not show yet.
 type placer struct {
 	observedAt func(host string) time.Time
+	policy     placement.Policy
 
 	mu sync.Mutex
 	// assumed are decisions that the cache may not show yet.
@@ -82,7 +83,7 @@ func (p *placer) standsSince(vm client.ObjectKey, at time.Time) {
 
 // snapshot joins what hosts report with what was decided.
 func (p *placer) snapshot(hosts []capstanv1.HyperVHost, vms []capstanv1.VirtualMachine) placement.Snapshot {
-	snap := placement.Snapshot{}
+	snap := placement.Snapshot{Policy: p.policy}
 	for i := range hosts {
 		snap.Hosts = append(snap.Hosts, hostOf(&hosts[i]))
 	}

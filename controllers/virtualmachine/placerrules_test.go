@@ -53,6 +53,31 @@ func TestAVMIsPlacedByItsRules(t *testing.T) {
 	}
 }
 
+func TestHowFullThingsMayGetIsForTheAdministrator(t *testing.T) {
+	g := NewWithT(t)
+	first, second := host("hv1", "8Gi"), host("hv2", "8Gi")
+	first.Status.FailoverCluster, second.Status.FailoverCluster = "fc1", "fc1"
+	for i := range first.Status.Volumes {
+		first.Status.Volumes[i].Provisioned = first.Status.Volumes[i].Capacity
+	}
+	hosts := []capstanv1.HyperVHost{first, second}
+	there := machine("there")
+	there.Spec.Placement = &capstanv1.Placement{Host: "hv1", FailoverCluster: "fc1"}
+	vm := machine("a")
+	vms := []capstanv1.VirtualMachine{*there, *vm}
+
+	p := newPlacer(never)
+	_, err := p.place(vm, asked(vm), hosts, vms)
+	g.Expect(err).To(HaveField("Reason", placement.NoSpareHost))
+	p.policy.NoSpareHost = true
+	_, err = p.place(vm, asked(vm), hosts, vms)
+	g.Expect(err).To(HaveField("Reason", placement.OutOfStorage))
+	p.policy.StorageOvercommit = 2
+	decision, err := p.place(vm, asked(vm), hosts, vms)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(decision.Host).To(Equal("hv2"))
+}
+
 func TestSpreadWeightIsInPercent(t *testing.T) {
 	g := NewWithT(t)
 	for _, tc := range []struct {
