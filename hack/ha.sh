@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Grows a control plane from one member to three and five and back, and takes the power from its members'
-# hosts, while its API server is asked all the time.
+# hosts, while its API server is asked all the time; then has what lay on a lost host replaced.
 #
 # Needs what `make build` builds. What runs, and its logs, are in .ha/.
 set -euo pipefail

@@ -1,6 +1,7 @@
 // Package ha grows and shrinks a control plane on the real programs, and takes the
 // power from its members' hosts: its API server answers as long as etcd has a
-// majority, and only then.
+// majority, and only then. What lies on a host that is declared lost is replaced, and
+// the host finds nothing of it when it comes back.
 //
 // It takes minutes and a machine of its own, so hack/ha.sh runs it and not
 // hack/test.sh. What etcd's members do among each other belongs to the tests of

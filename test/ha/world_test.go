@@ -37,9 +37,11 @@ type cluster struct {
 	t *testing.T
 }
 
-func start(t *testing.T) *cluster {
+// start brings the product up, with flags of the fabric.
+func start(t *testing.T, fabric ...string) *cluster {
 	t.Helper()
 	o := *options
+	o.Args = map[string][]string{"fabric": fabric}
 	o.Manifests, o.Hosts, o.Patience = manifests, hosts, patience
 	return &cluster{World: fullstack.Start(t, o), t: t}
 }
