@@ -51,6 +51,14 @@ type rejectedError struct{ error }
 // Unwrap returns why.
 func (e *rejectedError) Unwrap() error { return e.error }
 
+// outOfTimeError says how far an addon was applied when the turn was over.
+type outOfTimeError struct{ done, of int }
+
+// Error implements error.
+func (e *outOfTimeError) Error() string {
+	return fmt.Sprintf("%d of %s applied", e.done, counted(e.of))
+}
+
 func isOutOfTime(err error) bool {
 	var outOfTime *outOfTimeError
 	return errors.As(err, &outOfTime)

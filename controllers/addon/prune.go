@@ -106,11 +106,11 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step) error {
 // remove deletes the objects of an addon, one group after the other, and returns those
 // that are not gone yet, and those that are left to another addon that is to have them.
 // Those that it does not come to before the turn is over are not gone yet.
-func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims, turn turn) (rest, left addons.Inventory, err error) {
+func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims, t turn) (rest, left addons.Inventory, err error) {
 	begun := false
 	for i, group := range groups {
 		for j, id := range group {
-			if begun && turn.over() {
+			if begun && t.over() {
 				rest = append(rest, group[j:]...)
 				break
 			}

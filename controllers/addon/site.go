@@ -23,7 +23,7 @@ type site struct{ client.Client }
 // returns the objects that are not known to be well, and those that it leaves to another
 // addon that is to have them. Once the turn is over it leaves the rest, and goes on there
 // in the next one of the pass.
-func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims, pass *pass, turn turn) (is applied, err error) {
+func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims, p *pass, t turn) (is applied, err error) {
 	objects, unknown, err := s.locate(addon)
 	if err != nil {
 		return applied{}, err
@@ -40,13 +40,13 @@ func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims, pa
 	if err := s.record(ctx, addon.Name, present, all); err != nil {
 		return applied{}, err
 	}
-	if is.unwell, err = s.applyAll(ctx, addon, objects, claims, pass, turn); err != nil {
+	if is.unwell, err = s.applyAll(ctx, addon, objects, claims, p, t); err != nil {
 		return applied{}, err
 	}
 	if len(unknown) > 0 {
 		return applied{}, &unknownKindError{unknown}
 	}
-	rest, left, err := s.remove(ctx, addon.Name, all.Without(wanted), claims, turn)
+	rest, left, err := s.remove(ctx, addon.Name, all.Without(wanted), claims, t)
 	if err != nil {
 		return applied{}, err
 	}
@@ -62,30 +62,30 @@ func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims, pa
 
 // applyAll applies the objects that the pass has not applied yet, and returns those that
 // are not known to be well.
-func (s *site) applyAll(ctx context.Context, addon *addons.Addon, objects []*unstructured.Unstructured, claims claims, pass *pass, turn turn) ([]*unstructured.Unstructured, error) {
+func (s *site) applyAll(ctx context.Context, addon *addons.Addon, objects []*unstructured.Unstructured, claims claims, p *pass, t turn) ([]*unstructured.Unstructured, error) {
 	// What is needed before all that is no definition.
 	var undefined []*unstructured.Unstructured
 	begun := false
 	for _, object := range objects {
 		switch {
-		case pass.done[addons.IDOf(object)]:
+		case p.done[addons.IDOf(object)]:
 			continue
 		case len(undefined) > 0 && !addons.Defines(object):
 			_, why := worst(undefined)
 			return nil, &notYetError{why}
-		case begun && turn.over():
-			return nil, &outOfTimeError{len(pass.done), len(addon.Objects)}
+		case begun && t.over():
+			return nil, &outOfTimeError{len(p.done), len(addon.Objects)}
 		}
 		begun = true
 		if err := s.applyObject(ctx, addon.Name, object, claims); err != nil {
 			return nil, err
 		}
-		pass.take(object, turn.clock.Now())
-		if !pass.done[addons.IDOf(object)] {
+		p.take(object, t.clock.Now())
+		if !p.done[addons.IDOf(object)] {
 			undefined = append(undefined, object)
 		}
 	}
-	return append(slices.Clone(pass.unwell), undefined...), nil
+	return append(slices.Clone(p.unwell), undefined...), nil
 }
 
 // worst returns the worst health of objects, and why.
@@ -102,9 +102,9 @@ func worst(objects []*unstructured.Unstructured) (addons.Health, string) {
 // judge looks again at objects that were not well. It returns those that still are not,
 // and the worst of it. Once the turn is over the rest is taken to be as it was, and looked
 // at first the next time.
-func (s *site) judge(ctx context.Context, objects []*unstructured.Unstructured, turn turn) (unwell []*unstructured.Unstructured, health addons.Health, why string, err error) {
+func (s *site) judge(ctx context.Context, objects []*unstructured.Unstructured, t turn) (unwell []*unstructured.Unstructured, health addons.Health, why string, err error) {
 	for i, object := range objects {
-		if i > 0 && turn.over() {
+		if i > 0 && t.over() {
 			if was, reason := worst(objects[i:]); was > health {
 				health, why = was, reason
 			}
