@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
-	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 )
 
 // ActiveLoadBalancer is the VM that holds a cluster's VIP.
@@ -38,21 +36,4 @@ func (p Picture) Holder(cluster client.ObjectKey) string {
 		}
 	}
 	return ""
-}
-
-// Host is the Ready condition of a host.
-func (p Picture) Host(name string) metav1.Condition {
-	for i := range p.hosts {
-		if p.hosts[i].Name == name {
-			return demoenv.ReadyOf(&p.hosts[i])
-		}
-	}
-	return metav1.Condition{Status: metav1.ConditionUnknown}
-}
-
-// Emptied tells whether all VMs are known to run, and none on this host.
-func (p Picture) Emptied(host string) bool {
-	return !slices.ContainsFunc(p.vms, func(vm capstanv1.VirtualMachine) bool {
-		return vm.Status.Host == host || demoenv.ReadyOf(&vm).Status != metav1.ConditionTrue
-	})
 }

@@ -3,6 +3,7 @@ package narrator
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -87,7 +88,7 @@ func (p Picture) lack(wanted specs) string {
 	}
 	for uid, generation := range wanted {
 		if seen[uid] < generation {
-			return "the newest Picture"
+			return "the newest picture"
 		}
 	}
 	for i := range p.loadBalancers {
@@ -162,3 +163,20 @@ func (p Picture) Empty() bool { return len(p.ours()) == len(p.hosts) && len(p.ma
 
 // VMs are all that there are.
 func (p Picture) VMs() []capstanv1.VirtualMachine { return p.vms }
+
+// Host is the Ready condition of a host.
+func (p Picture) Host(name string) metav1.Condition {
+	for i := range p.hosts {
+		if p.hosts[i].Name == name {
+			return demoenv.ReadyOf(&p.hosts[i])
+		}
+	}
+	return metav1.Condition{Status: metav1.ConditionUnknown}
+}
+
+// Emptied tells whether all VMs are known to run, and none on this host.
+func (p Picture) Emptied(host string) bool {
+	return !slices.ContainsFunc(p.vms, func(vm capstanv1.VirtualMachine) bool {
+		return vm.Status.Host == host || demoenv.ReadyOf(&vm).Status != metav1.ConditionTrue
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
 var (
@@ -84,8 +85,8 @@ func TestOnlyWhatIsWholeLacksNothing(t *testing.T) {
 
 func TestAPictureFromBeforeAChangeSaysNothingOfIt(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(whole().lack(specs{"default/shop-linux": 2})).To(Equal("the newest Picture"))
-	g.Expect(whole().lack(specs{"lab/lab": 1})).To(Equal("the newest Picture"))
+	g.Expect(whole().lack(specs{"default/shop-linux": 2})).To(Equal("the newest picture"))
+	g.Expect(whole().lack(specs{"lab/lab": 1})).To(Equal("the newest picture"))
 }
 
 func TestNodesAreThoseOfTheClusterAlone(t *testing.T) {
@@ -126,4 +127,28 @@ func TestAHostIsEmptyOnceItsVMsRunElsewhere(t *testing.T) {
 	g.Expect(p.Emptied("hv2")).To(BeFalse())
 	p.vms[0].Status.Conditions = notReady
 	g.Expect(p.Emptied("hv1")).To(BeFalse(), "nobody knows where it is")
+}
+
+func TestAHostIsWhatItSaysOfItself(t *testing.T) {
+	g := NewWithT(t)
+	p := Picture{hosts: []capstanv1.HyperVHost{{ObjectMeta: object("", "hv1")}, {ObjectMeta: object("", "hv2")}}}
+	p.hosts[0].Status.Conditions, p.hosts[1].Status.Conditions = isReady, condition(metav1.ConditionFalse, "Unreachable", "no answer")
+	g.Expect(p.Host("hv1").Status).To(Equal(metav1.ConditionTrue))
+	g.Expect(p.Host("hv2").Reason).To(Equal("Unreachable"))
+	g.Expect(p.Host("hv3").Status).To(Equal(metav1.ConditionUnknown), "there is none")
+}
+
+func TestTheHolderIsTheActiveVMOfThatClustersLoadBalancer(t *testing.T) {
+	g := NewWithT(t)
+	standby := capstanv1.LoadBalancerInstance{Name: "lb1", Role: string(lbapi.RoleStandby)}
+	active := capstanv1.LoadBalancerInstance{Name: "lb2", Role: string(lbapi.RoleActive)}
+	p := Picture{loadBalancers: []capstanv1.LoadBalancer{{ObjectMeta: object("lab", "shop")}, {ObjectMeta: object("default", "shop")}}}
+	p.loadBalancers[0].Status.Instances = []capstanv1.LoadBalancerInstance{{Name: "other", Role: string(lbapi.RoleActive)}}
+	p.loadBalancers[1].Status.Instances = []capstanv1.LoadBalancerInstance{standby, active}
+	shop := client.ObjectKey{Namespace: "default", Name: "shop"}
+	g.Expect(p.Holder(shop)).To(Equal("lb2"))
+	g.Expect(p.Holder(client.ObjectKey{Namespace: "default", Name: "lab"})).To(BeEmpty(), "it has none")
+
+	p.loadBalancers[1].Status.Instances = []capstanv1.LoadBalancerInstance{standby}
+	g.Expect(p.Holder(shop)).To(BeEmpty(), "nobody holds it")
 }
