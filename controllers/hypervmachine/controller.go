@@ -8,21 +8,14 @@ package hypervmachine
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/cluster-api/util"
 	"sigs.k8s.io/cluster-api/util/paused"
-	"sigs.k8s.io/cluster-api/util/predicates"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -48,26 +41,6 @@ type Reconciler struct {
 
 	applier *apply.Applier
 	writer  *conditions.Writer
-}
-
-// SetupWithManager adds the controller to a manager.
-func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, options controller.Options) error {
-	r.applier = &apply.Applier{Client: r.Client, Live: r.Live}
-	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
-	ofCluster, err := util.ClusterToTypedObjectsMapper(r.Client, &infrav1.HyperVMachineList{}, mgr.GetScheme())
-	if err != nil {
-		return fmt.Errorf("mapping Clusters to HyperVMachines: %w", err)
-	}
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("hypervmachine").
-		For(&infrav1.HyperVMachine{}).
-		Owns(&capstanv1.VirtualMachine{}).
-		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(util.MachineToInfrastructureMapFunc(infrav1.GroupVersion.WithKind("HyperVMachine")))).
-		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster),
-			builder.WithPredicates(predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(mgr.GetScheme(), mgr.GetLogger()))).
-		Watches(&clusterv1.MachineHealthCheck{}, handler.EnqueueRequestsFromMapFunc(r.ofHealthCheck), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(options).
-		Complete(conditions.RetryConflicts(r))
 }
 
 // scope is what one reconcile knows.

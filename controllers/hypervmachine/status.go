@@ -55,6 +55,20 @@ func setStatus(s *scope, now time.Time) {
 	setRepair(s)
 }
 
+// setRepair tells with the rest why a machine whose host is lost is not replaced, or
+// that it will be.
+func setRepair(s *scope) {
+	if s.repair == nil {
+		return
+	}
+	message := conditions.Get(s.infra, capstanv1.VMReadyCondition).Message + "; " + s.repair.message
+	if s.repair.reason == capstanv1.ReasonCannotRepair {
+		conditions.False(s.infra, capstanv1.ReadyCondition, capstanv1.ReasonCannotRepair, "%s", message)
+		return
+	}
+	conditions.Unknown(s.infra, capstanv1.ReadyCondition, capstanv1.ReasonHostLost, "%s", message)
+}
+
 // setBootstrapped tells why there is no node, where its guest runs and tells it.
 func setBootstrapped(s *scope) {
 	infra, guest := s.infra, s.vm.Status.Guest

@@ -1,0 +1,85 @@
+package hypervmachine
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util"
+	"sigs.k8s.io/cluster-api/util/annotations"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// repair is how it stands with the replacement of a machine whose host is lost.
+type repair struct {
+	// reason is "" where Cluster API is at it, or will be.
+	reason, message string
+}
+
+// membership counts the machines of a control plane that have become nodes, and so
+// members of etcd, and those of them that are on no lost host.
+type membership struct{ all, left int }
+
+// membersLeft counts for a control-plane machine, and is nothing for a worker.
+func (r *Reconciler) membersLeft(ctx context.Context, s *scope, hosts []capstanv1.HyperVHost) (membership, error) {
+	if !util.IsControlPlaneMachine(s.machine) {
+		return membership{}, nil
+	}
+	inCluster := []client.ListOption{client.InNamespace(s.machine.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: s.cluster.Name}}
+	vms := &capstanv1.VirtualMachineList{}
+	if err := r.Client.List(ctx, vms, inCluster...); err != nil {
+		return membership{}, fmt.Errorf("listing VirtualMachines: %w", err)
+	}
+	lost := map[string]bool{}
+	for i := range vms.Items {
+		lost[vms.Items[i].Name] = vms.Items[i].IsOnLostHost(hosts)
+	}
+	machines := &clusterv1.MachineList{}
+	if err := r.Client.List(ctx, machines, append(inCluster, client.HasLabels{clusterv1.MachineControlPlaneLabel})...); err != nil {
+		return membership{}, fmt.Errorf("listing Machines: %w", err)
+	}
+	var members membership
+	for i := range machines.Items {
+		if m := &machines.Items[i]; m.Status.NodeRef.IsDefined() {
+			members.all++
+			if !lost[m.Spec.InfrastructureRef.Name] {
+				members.left++
+			}
+		}
+	}
+	return members, nil
+}
+
+func unwatched(machine *clusterv1.Machine) *repair {
+	if annotations.HasSkipRemediation(machine) {
+		return &repair{capstanv1.ReasonHostLost, fmt.Sprintf("Cluster API does not replace Machine %s because of its annotation %s: remove that, or delete the Machine",
+			machine.Name, clusterv1.MachineSkipRemediationAnnotation)}
+	}
+	return &repair{capstanv1.ReasonHostLost, fmt.Sprintf("no MachineHealthCheck selects Machine %s, so Cluster API does not replace it: add one, or delete the Machine", machine.Name)}
+}
+
+// judge tells what is to be expected of Cluster API. It refuses to take away what an
+// etcd without majority may need; while no API server answers, it does not even say so.
+func judge(machine *clusterv1.Machine, members membership) *repair {
+	const restore = "restore the cluster from a backup, or bring the host back and set its spec.lost to false"
+	switch {
+	case members.all == 1 && members.left == 0:
+		return &repair{capstanv1.ReasonCannotRepair, "the machine is the only member of its control plane, and etcd's data is on it alone: " + restore}
+	case members.left < members.all/2+1 && members.all > 0:
+		return &repair{capstanv1.ReasonCannotRepair, fmt.Sprintf("%d of %d members of etcd are left, which is no majority: %s", members.left, members.all, restore)}
+	}
+	verdict := conditions.Get(machine, clusterv1.MachineOwnerRemediatedCondition)
+	switch {
+	case verdict == nil || verdict.Status != metav1.ConditionFalse || verdict.Message == "":
+		return &repair{message: "Cluster API is asked to replace the machine"}
+	case members.all > 0 && verdict.Reason == controlplanev1.KubeadmControlPlaneMachineCannotBeRemediatedReason:
+		return &repair{capstanv1.ReasonCannotRepair, fmt.Sprintf("Cluster API refuses to replace the machine (%s), and tries again; if that does not pass, %s", verdict.Message, restore)}
+	default:
+		return &repair{message: "Cluster API is asked to replace the machine: " + verdict.Message}
+	}
+}
