@@ -37,7 +37,7 @@ func (n *Narrator) Visit(ctx context.Context, cluster client.ObjectKey, vip neti
 		if asked == 0 {
 			n.Screen.Step(fmt.Sprintf("curl %s: %s", URLOf(vip), answer))
 		}
-		node, err := nodeOf(answer)
+		node, err := NodeOf(answer)
 		if err != nil {
 			return err
 		}
@@ -96,9 +96,9 @@ func askOnce(ctx context.Context, url string) (string, error) {
 	return line, nil
 }
 
-// nodeOf returns the node that has answered. What stands in for the pods says which
+// NodeOf returns the node that has answered. What stands in for the pods says which
 // Service it takes itself for, and where it is.
-func nodeOf(answer string) (string, error) {
+func NodeOf(answer string) (string, error) {
 	node, ok := strings.CutPrefix(strings.TrimSpace(answer), "default/"+ServiceName+" answers on ")
 	if !ok || strings.ContainsAny(node, " \n") {
 		return "", fmt.Errorf("%.100q is no answer of Service %s", answer, ServiceName)
@@ -136,7 +136,7 @@ func listenersOn(vip netip.Addr) ([]string, error) {
 // KeepVisiting asks the Service again and again, until it is stopped.
 func (n *Narrator) KeepVisiting(ctx context.Context, vip netip.Addr) (*probe.Probe, error) {
 	asking, err := probe.Start(ctx, probe.Options{URL: URLOf(vip), Judge: func(answer string) error {
-		_, err := nodeOf(answer)
+		_, err := NodeOf(answer)
 		return err
 	}})
 	if err != nil {
