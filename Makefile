@@ -90,6 +90,7 @@ lint: ## Lint the Go code alone (make verify does, too)
 
 .PHONY: clean
 clean: ## Remove bin/ and what demo, tests and measurements left; built tools stay in .cache/
+	@! grep -sE " $(CURDIR)/\.(demo|e2e)/" /proc/mounts || { echo "clean: make demo or make e2e has hosts there: end it, or after kill -9 run it once more" >&2; exit 1; }
 	rm -rf --one-file-system bin .bench .clients .demo .e2e .ha .namespaces .story
 
 .PHONY: distclean

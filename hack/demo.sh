@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [[ " $* " == *" -driver machinectr "* ]]; then
   hack/packages.sh machinectr
+  hack/machinehosts-free.sh
   hack/image.sh --tree-only
 fi
 assets=$(hack/kube-assets.sh)

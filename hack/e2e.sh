@@ -10,7 +10,9 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bin/e2e -check "$@"
 hack/packages.sh machinectr
+hack/machinehosts-free.sh
 hack/image.sh --tree-only
 assets=$(hack/kube-assets.sh)
 exec bin/e2e -assets "$assets" "$@"

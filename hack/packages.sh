@@ -87,8 +87,8 @@ if ! command -v apt-get >/dev/null; then
 fi
 
 # Two runs at once: the second waits, and finds nothing missing any more. What a killed one left goes with it.
-exec 9>/var/lock/capstan-packages
-flock 9
+exec 9>/run/capstan-packages.lock
+flock --timeout 600 9 || { say "another one is still installing packages after 10 minutes"; exit 1; }
 packages=$(missing)
 
 work=$(mktemp -d)

@@ -7,11 +7,13 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/testenv/machinehosts"
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
 )
 
@@ -39,12 +41,42 @@ func (s *story) killLoadBalancer() narrator.Chapter {
 			if err := syscall.Kill(guest.Init, syscall.SIGKILL); err != nil {
 				return fmt.Errorf("killing load balancer %s: %w", active.Name, err)
 			}
-			return s.Follow(ctx, func(p narrator.Picture) bool {
+			if err := s.Follow(ctx, func(p narrator.Picture) bool {
 				holder := p.Holder(shop)
 				return holder != "" && holder != active.Name
-			})
+			}); err != nil {
+				return err
+			}
+			return s.Within(ctx, func(ctx context.Context) error { return s.awaitBalancers(ctx, guest) })
 		})
 	}}
+}
+
+// awaitBalancers waits until a load balancer that was killed runs again, or another in its
+// place, and all of them carry the plan: one is enough for Ready.
+func (s *story) awaitBalancers(ctx context.Context, killed machinehosts.Guest) error {
+	var last string
+	err := wait.PollUntilContextCancel(ctx, lookAtGuests, true, func(ctx context.Context) (bool, error) {
+		balancer := &capstanv1.LoadBalancer{}
+		if err := s.API.Get(ctx, shop, balancer); err != nil {
+			return false, fmt.Errorf("reading LoadBalancer %s: %w", shop.Name, err)
+		}
+		instances := meta.FindStatusCondition(balancer.Status.Conditions, capstanv1.InstancesReadyCondition)
+		if instances == nil {
+			return false, nil
+		}
+		last = instances.Message
+		now, err := s.Env.Machines.Guest(string(killed.ID))
+		again := err == nil && now.Init != killed.Init
+		vms, err := s.vms(ctx)
+		replaced := !slices.ContainsFunc(vms, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.ID == string(killed.ID) })
+		return err == nil && (again || replaced) && instances.Status == metav1.ConditionTrue, err
+	})
+	if err != nil {
+		return fmt.Errorf("waiting until both load balancers carry the plan (%s): %w", last, err)
+	}
+	s.Screen.Step("both load balancers carry the plan")
+	return nil
 }
 
 // underProbe does something that may have the VIP move, while somebody uses the API
@@ -68,89 +100,6 @@ func (s *story) underProbe(ctx context.Context, fault func() error) error {
 		return err
 	}
 	s.Screen.Step(fmt.Sprintf("takeover window %d ms: %d requests failed in it, and none outside", window.Length().Milliseconds(), window.Failed))
-	return nil
-}
-
-// loseHost takes the power from a host for good, as far as its administrator says, and
-// later brings it back.
-func (s *story) loseHost() narrator.Chapter {
-	return narrator.Chapter{Title: "a host with a control-plane machine loses its power and is given up, and comes back", Tell: func(ctx context.Context) error {
-		host, err := s.hostToLose(ctx)
-		if err != nil {
-			return err
-		}
-		lost, err := s.on(ctx, host)
-		if err != nil {
-			return err
-		}
-		if err := s.underProbe(ctx, func() error {
-			s.Screen.Step(fmt.Sprintf("%s is off, and with it %s", host, names(lost)))
-			s.Env.Agents[host].Kill()
-			if err := s.Env.Machines.CutPower(ctx, host); err != nil {
-				return err
-			}
-			return s.patch(ctx, "hypervhost", host, `{"spec":{"lost":true}}`)
-		}); err != nil {
-			return err
-		}
-		return s.bringBack(ctx, host, lost)
-	}}
-}
-
-// hostToLose is one with a control-plane machine.
-func (s *story) hostToLose(ctx context.Context) (string, error) {
-	vms, err := s.vms(ctx)
-	if err != nil {
-		return "", err
-	}
-	i := slices.IndexFunc(vms, func(vm capstanv1.VirtualMachine) bool { return vm.Spec.Role == capstanv1.RoleControlPlane })
-	if i < 0 {
-		return "", fmt.Errorf("there is no control-plane machine in %d VMs", len(vms))
-	}
-	return vms[i].Status.Host, nil
-}
-
-// bringBack has a host come back whose VMs were given up: they must not start.
-func (s *story) bringBack(ctx context.Context, host string, buried []capstanv1.VirtualMachine) error {
-	s.Screen.Step(host + " comes back")
-	if err := s.Env.Machines.Boot(host); err != nil {
-		return err
-	}
-	if err := s.Env.RestartAgent(host); err != nil {
-		return err
-	}
-	if err := s.patch(ctx, "hypervhost", host, `{"spec":{"lost":false}}`); err != nil {
-		return err
-	}
-	if err := s.Follow(ctx, func(p narrator.Picture) bool { return p.Host(host).Status == metav1.ConditionTrue }); err != nil {
-		return err
-	}
-	if err := s.Within(ctx, s.awaitBurial); err != nil {
-		return err
-	}
-	guests, err := s.Env.Machines.Guests()
-	if err != nil {
-		return err
-	}
-	for _, guest := range guests {
-		if slices.ContainsFunc(buried, func(vm capstanv1.VirtualMachine) bool { return guest.Init > 0 && vm.Spec.ID == string(guest.ID) }) {
-			return fmt.Errorf("host %s came back and runs VM %s, which was given up and replaced", host, guest.ID)
-		}
-	}
-	s.Screen.Step(fmt.Sprintf("what was given up on %s is gone, and none of it was started", host))
-	return s.settleAndVisit(ctx)
-}
-
-// awaitBurial waits until the host has honoured all Tombstones.
-func (s *story) awaitBurial(ctx context.Context) error {
-	tombstones := &capstanv1.TombstoneList{}
-	err := wait.PollUntilContextCancel(ctx, narrator.LookEvery, true, func(ctx context.Context) (bool, error) {
-		err := s.API.List(ctx, tombstones)
-		return err == nil && len(tombstones.Items) == 0, err
-	})
-	if err != nil {
-		return fmt.Errorf("waiting until %d Tombstones are honoured: %w", len(tombstones.Items), err)
-	}
 	return nil
 }
 

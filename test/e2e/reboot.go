@@ -87,11 +87,9 @@ func (s *story) rebootOne(ctx context.Context, vm *capstanv1.VirtualMachine) err
 	if err != nil {
 		return err
 	}
-	if _, err := guest.Run(ctx, "systemctl", "--no-block", "reboot"); err != nil {
-		return err
-	}
 	booted := time.Now()
-	var problem error
+	// What runs in the guest may go with it before it has said that it was well.
+	_, problem := guest.Run(ctx, "systemctl", "--no-block", "reboot")
 	err = wait.PollUntilContextCancel(ctx, lookAtGuests, true, func(ctx context.Context) (bool, error) {
 		var after identity
 		if after, problem = s.upAgain(ctx, vm, guest, booted); problem == nil && after != before {
@@ -155,12 +153,15 @@ func (s *story) identify(ctx context.Context, vm *capstanv1.VirtualMachine, gues
 		}
 		*question.answer = out
 	}
-	// What else is on the NIC than the VM's own address is a VIP, which moves.
-	own := vm.Status.Addresses[0]
-	if !strings.Contains(id.addresses, " "+own+"/") {
-		return id, fmt.Errorf("VM %s has not its address %s yet: %s", vm.Name, own, id.addresses)
+	vips, err := s.virtual(ctx)
+	if err != nil {
+		return id, err
 	}
-	id.addresses = own
+	own := addressesIn(id.addresses, vips)
+	if !slices.Contains(own, vm.Status.Addresses[0]) {
+		return id, fmt.Errorf("VM %s has not its address %s yet, but %v", vm.Name, vm.Status.Addresses[0], own)
+	}
+	id.addresses = strings.Join(own, " ")
 	if vm.Spec.Role == capstanv1.RoleLoadBalancer {
 		return id, nil
 	}
@@ -175,6 +176,28 @@ func (s *story) identify(ctx context.Context, vm *capstanv1.VirtualMachine, gues
 		}
 	}
 	return id, nil
+}
+
+// virtual are the cluster's virtual addresses, which move from one load balancer to the
+// other.
+func (s *story) virtual(ctx context.Context) ([]string, error) {
+	balancer := &capstanv1.LoadBalancer{}
+	if err := s.API.Get(ctx, shop, balancer); err != nil {
+		return nil, fmt.Errorf("reading LoadBalancer %s: %w", shop.Name, err)
+	}
+	return append(balancer.Status.VIPs, s.vip.String()), nil
+}
+
+// addressesIn are the addresses of what ip prints, a line for each, but for some.
+func addressesIn(printed string, but []string) []string {
+	var all []string
+	for line := range strings.Lines(printed) {
+		_, rest, _ := strings.Cut(line, " inet ")
+		if address, _, found := strings.Cut(rest, "/"); found && !slices.Contains(but, address) {
+			all = append(all, address)
+		}
+	}
+	return all
 }
 
 func (s *story) node(ctx context.Context, name string) (*corev1.Node, error) {

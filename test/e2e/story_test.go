@@ -35,3 +35,11 @@ func TestByHandFlannelIsWhatCapstanInstalls(t *testing.T) {
 	daemon, plugin := addons.FlannelImages(nil)
 	g.Expect(manifest).To(And(ContainSubstring(daemon), ContainSubstring(plugin), ContainSubstring(handPods)))
 }
+
+func TestOfTheAddressesOfAGuestVirtualOnesMove(t *testing.T) {
+	g := NewWithT(t)
+	printed := "2: eth0    inet 10.213.1.1/16 brd 10.213.255.255 scope global eth0\\       valid_lft forever\n" +
+		"2: eth0    inet 10.213.100.1/32 scope global eth0\\       valid_lft forever\n2: eth0    inet 10.213.7.7/16 scope global secondary eth0\n"
+	g.Expect(addressesIn(printed, []string{"10.213.100.1"})).To(Equal([]string{"10.213.1.1", "10.213.7.7"}))
+	g.Expect(addressesIn("", nil)).To(BeEmpty())
+}

@@ -13,10 +13,10 @@ import (
 // takeMachine has no other environment have hosts here as long as this one has any. What
 // one that was killed has left is found by the folder that it wrote down.
 func (h *Hosts) takeMachine(ctx context.Context) error {
-	if err := os.MkdirAll(runDir, 0o700); err != nil {
+	if err := os.MkdirAll(h.RunDir, 0o700); err != nil {
 		return fmt.Errorf("making the hosts' folder: %w", err)
 	}
-	file := filepath.Join(runDir, "folder")
+	file := filepath.Join(h.RunDir, "folder")
 	claim, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("claiming the machine for hosts: %w", err)
@@ -33,7 +33,7 @@ func (h *Hosts) takeMachine(ctx context.Context) error {
 		if dir == "" {
 			continue
 		}
-		if err := New(Options{Dir: dir}).removeAll(ctx); err != nil {
+		if err := New(Options{Dir: dir, RunDir: h.RunDir}).removeAll(ctx); err != nil {
 			return err
 		}
 	}

@@ -1,12 +1,14 @@
 package machinehosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -23,6 +25,9 @@ type Options struct {
 	// Layer is laid over every image, and Programs lie in podPrograms there.
 	Layer    string
 	Programs []string
+	// RunDir is the folder of what is there of hosts until the machine's boot. By default
+	// it is one that all on this machine know.
+	RunDir string
 }
 
 // What each host has. Volumes are sparse files: they take what is written to them.
@@ -31,9 +36,9 @@ const (
 	memoryMiB   = 128 << 10
 	volumeBytes = 512 << 30
 	bridge      = "capstan0"
-	// runDir is what is there of hosts until the machine's boot. There is one, as there
-	// is one bridge: one environment at a time has it.
-	runDir = "/run/capstan-machinehosts"
+	// defaultRunDir is for all environments of the machine, as the bridge is: one at a
+	// time has it.
+	defaultRunDir = "/run/capstan-machinehosts"
 )
 
 // What images/machinectr/samples take for granted.
@@ -58,7 +63,10 @@ type Hosts struct {
 }
 
 // New returns hosts that are not there yet: each is as soon as its agent is started.
-func New(o Options) *Hosts { return &Hosts{Options: o} }
+func New(o Options) *Hosts {
+	o.RunDir = cmp.Or(o.RunDir, defaultRunDir)
+	return &Hosts{Options: o}
+}
 
 // Prepare takes away what a run that was killed has left, there or elsewhere, and makes
 // what hosts share. It refuses while somebody else has such hosts on this machine.
@@ -97,7 +105,7 @@ func (h *Hosts) layer() string { return filepath.Join(h.Dir, "layer") }
 func (h *Hosts) options(host string) machinectr.Options {
 	dir := filepath.Join(h.Dir, host)
 	o := machinectr.Options{
-		Host: "dev-" + host, Dir: filepath.Join(dir, "state"), RunDir: filepath.Join(runDir, host),
+		Host: "dev-" + host, Dir: filepath.Join(dir, "state"), RunDir: filepath.Join(h.RunDir, host),
 		BootIDFile: filepath.Join(dir, "boot-id"), Layer: h.layer(), Processors: processors, MemoryMiB: memoryMiB,
 		Switches: []machinectr.Switch{{Name: Switch, Bridge: bridge, Address: Address()}},
 	}
@@ -200,12 +208,29 @@ func (h *Hosts) Remove(ctx context.Context, host string) error {
 	return nil
 }
 
-// known are the hosts that have been booted.
+// known are the hosts that have been booted, by their folders or, where somebody has
+// removed those, by what there is of them below /run.
 func (h *Hosts) known() ([]string, error) {
-	files, err := filepath.Glob(h.options("*").BootIDFile)
+	booted, err := filepath.Glob(h.options("*").BootIDFile)
+	if err != nil {
+		return nil, err
+	}
+	running, err := filepath.Glob(h.options("*").RunDir)
+	if err != nil {
+		return nil, err
+	}
 	var hosts []string
-	for _, file := range files {
+	for _, file := range booted {
 		hosts = append(hosts, filepath.Base(filepath.Dir(file)))
 	}
-	return hosts, err
+	for _, folder := range running {
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			hosts = append(hosts, filepath.Base(folder))
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), nil
 }
+
+// Held tells whether the hosts on this machine are these.
+func (h *Hosts) Held() bool { return h.claim != nil }

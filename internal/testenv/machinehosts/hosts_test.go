@@ -26,7 +26,7 @@ func TestAnAgentIsToldWhatTheDriverIs(t *testing.T) {
 
 func TestEachBootHasAnIDOfItsOwn(t *testing.T) {
 	g := NewWithT(t)
-	h := New(Options{Dir: t.TempDir()})
+	h := New(Options{Dir: t.TempDir(), RunDir: t.TempDir()})
 	g.Expect(h.known()).To(BeEmpty())
 	ids := map[string]bool{}
 	for range 2 {
@@ -42,7 +42,7 @@ func TestEachBootHasAnIDOfItsOwn(t *testing.T) {
 
 func TestWhoHasNotTakenTheMachineTakesNothingOffIt(t *testing.T) {
 	g := NewWithT(t)
-	h := New(Options{Dir: t.TempDir()})
+	h := New(Options{Dir: t.TempDir(), RunDir: t.TempDir()})
 	g.Expect(h.Boot("hv1")).To(Succeed())
 	g.Expect(h.TearDown(t.Context())).To(Succeed())
 	g.Expect(h.known()).To(Equal([]string{"hv1"}))
