@@ -59,25 +59,32 @@ func (h *host) inGuest(id hostapi.VMID, args ...string) string {
 	return command(h.t, "nsenter", append([]string{"-t", fmt.Sprint(pid), "-a"}, args...)...)
 }
 
+// requestOf asks for a VM that boots the node image, with an address on a switch and
+// with user data.
+func requestOf(t *testing.T, id hostapi.VMID, name string, image hostapi.ImageRef, address netip.Prefix, userData string) hostapi.EnsureVMRequest {
+	t.Helper()
+	mac := hostapi.MACAddress(id, 0)
+	seed, err := bootstrap.Seed(bootstrap.Input{
+		Identity: bootstrap.Identity{VM: string(id), Hostname: name}, OS: bootstrap.Linux, UserData: []byte(userData),
+		NICs: []bootstrap.NIC{{MAC: mac, Addresses: []netip.Prefix{address}, Gateways: []netip.Addr{address.Masked().Addr().Next()}}},
+	})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return hostapi.EnsureVMRequest{
+		Stamp: hostapi.Stamp{Installation: "here", ID: id}, Name: name, Owner: "team/" + name, OS: hostapi.Linux,
+		Processors: 2, MemoryMiB: 2048, Power: hostapi.PowerOn, Seed: seed,
+		Disks: []hostapi.Disk{{Name: "boot", Volume: "plain", Bytes: 8 << 30, Image: &image}},
+		NICs:  []hostapi.NIC{{Switch: "lan", MAC: mac}},
+	}
+}
+
 func TestAGuestOfTheNodeImageTakesItsSeedAndKeepsWhatItWasGiven(t *testing.T) {
 	address := netip.MustParsePrefix("10.213.77.11/24")
 	h, image := nodeHost(t, netip.MustParsePrefix("10.213.77.1/24"))
 	g := NewWithT(t)
 	id := hostapi.VMID("3c0ffee0-0000-4000-8000-000000000001")
-	mac := hostapi.MACAddress(id, 0)
-	seed, err := bootstrap.Seed(bootstrap.Input{
-		Identity: bootstrap.Identity{VM: string(id), Hostname: "node-a"}, OS: bootstrap.Linux,
-		NICs:     []bootstrap.NIC{{MAC: mac, Addresses: []netip.Prefix{address}, Gateways: []netip.Addr{netip.MustParseAddr("10.213.77.1")}}},
-		UserData: []byte("#cloud-config\nruncmd:\n- [touch, /etc/seeded]\n"),
-	})
-	g.Expect(err).NotTo(HaveOccurred())
-	request := hostapi.EnsureVMRequest{
-		Stamp: hostapi.Stamp{Installation: "here", ID: id}, Name: "node-a", Owner: "team/node-a", OS: hostapi.Linux,
-		Processors: 2, MemoryMiB: 2048, Power: hostapi.PowerOn, Seed: seed,
-		Disks: []hostapi.Disk{{Name: "boot", Volume: "plain", Bytes: 8 << 30, Image: &image}, {Name: "data", Volume: "csv2", Bytes: 64 << 20}},
-		NICs:  []hostapi.NIC{{Switch: "lan", MAC: mac}},
-	}
-	_, err = h.driver.EnsureVM(t.Context(), request)
+	request := requestOf(t, id, "node-a", image, address, "#cloud-config\nruncmd:\n- [touch, /etc/seeded]\n")
+	request.Disks = append(request.Disks, hostapi.Disk{Name: "data", Volume: "csv2", Bytes: 64 << 20})
+	_, err := h.driver.EnsureVM(t.Context(), request)
 	g.Expect(err).NotTo(HaveOccurred())
 	comesUp := func() {
 		g.Eventually(func(g Gomega) {
@@ -139,19 +146,8 @@ func TestAGuestThatDoesNotJoinSaysWhyOnItsConsole(t *testing.T) {
 	h, image := nodeHost(t, netip.MustParsePrefix("10.213.78.1/24"))
 	g := NewWithT(t)
 	id := hostapi.VMID("3c0ffee0-0000-4000-8000-000000000002")
-	mac := hostapi.MACAddress(id, 0)
-	seed, err := bootstrap.Seed(bootstrap.Input{
-		Identity: bootstrap.Identity{VM: string(id), Hostname: "node-b"}, OS: bootstrap.Linux, UserData: []byte(joining),
-		NICs: []bootstrap.NIC{{MAC: mac, Addresses: []netip.Prefix{address}, Gateways: []netip.Addr{netip.MustParseAddr("10.213.78.1")}}},
-	})
-	g.Expect(err).NotTo(HaveOccurred())
-	stamp := hostapi.Stamp{Installation: "here", ID: id}
-	_, err = h.driver.EnsureVM(t.Context(), hostapi.EnsureVMRequest{
-		Stamp: stamp, Name: "node-b", Owner: "team/node-b", OS: hostapi.Linux,
-		Processors: 2, MemoryMiB: 2048, Power: hostapi.PowerOn, Seed: seed,
-		Disks: []hostapi.Disk{{Name: "boot", Volume: "plain", Bytes: 8 << 30, Image: &image}},
-		NICs:  []hostapi.NIC{{Switch: "lan", MAC: mac}},
-	})
+	request := requestOf(t, id, "node-b", image, address, joining)
+	_, err := h.driver.EnsureVM(t.Context(), request)
 	g.Expect(err).NotTo(HaveOccurred())
 	var vm hostapi.VM
 	var init hostapi.GuestInit
@@ -169,7 +165,7 @@ func TestAGuestThatDoesNotJoinSaysWhyOnItsConsole(t *testing.T) {
 	))
 	g.Expect(strings.Join(vm.Console, "\n")).To(ContainSubstring("r4t5y6u7i8o9p0a1"), "it was said")
 	g.Expect(strings.Join(lines, "\n")).NotTo(ContainSubstring("r4t5y6u7"), "and is not passed on")
-	g.Expect(h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: stamp})).To(Succeed())
+	g.Expect(h.driver.DeleteVM(t.Context(), hostapi.DeleteVMRequest{Stamp: request.Stamp})).To(Succeed())
 }
 
 // pid is the guest's init, 0 if there is none.
