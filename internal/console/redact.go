@@ -18,16 +18,13 @@ type secretForm struct {
 	// next line only where that is likely: else each would take a word with it that
 	// explains something.
 	endless bool
+	// login is a secret with the name of a user in front of it.
+	login bool
 }
 
 // wraps is how long a line is at least that somebody may have wrapped: the columns of
 // a terminal but for what names the writer.
 const wraps = 50
-
-const (
-	secretNames = `(?:pass(?:word|wd|phrase)?|[a-z_.-]*(?:_|-)?(?:token|secret)|secret[_-]?key|api[_-]?key|private[_-]?key|certificate[_-]?key|credentials?|authorization)` //nolint:gosec // names of secrets are none.
-	value       = `(\[removed\]|"[^"\n]*"|'[^'\n]*'|(?:bearer|basic) +[^\s,]+|[^\s,"'][^\s,]*)`
-)
 
 var secretForms = []secretForm{
 	// PEM, also if its end or its line breaks are missing.
@@ -41,9 +38,7 @@ var secretForms = []secretForm{
 		pattern:  regexp.MustCompile(`[0-9a-fA-F]{64}`),
 		isSecret: func(before, _ string) bool { return !strings.HasSuffix(before, "sha256:") },
 	},
-	{pattern: regexp.MustCompile(`://([^/\s]+)@`)},
-	{pattern: regexp.MustCompile(`(?i)` + secretNames + `["']? *[:=] *` + value), endless: true},
-	{pattern: regexp.MustCompile(`(?i)--` + secretNames + `[ =]+` + value), endless: true},
+	{pattern: regexp.MustCompile(`://([^/\s]+|[^/\s:]*:\S+)@`), login: true},
 	{pattern: regexp.MustCompile(`(?i)\b(?:bearer|basic) +([A-Za-z0-9._~+/-]{8,}=*)`), endless: true},
 	{pattern: regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`), isSecret: func(_, text string) bool { return random(text) }},
 }
@@ -108,15 +103,15 @@ func (m *mask) without(leaveOut func(byte) bool) (text string, at []int) {
 
 // hideForms hides what looks like a secret, on one line or wrapped.
 func (m *mask) hideForms() {
-	for _, s := range secretsIn(m.text) {
+	for _, s := range secretsIn(m.text, ofLine(m.text)) {
 		for i := s.from; i < s.to; i++ {
 			m.hidden[i] = true
 		}
 	}
 	unwrapped, at := m.without(func(c byte) bool { return c == '\n' })
-	for _, s := range secretsIn(unwrapped) {
+	for _, s := range secretsIn(unwrapped, m.wrapped(at)) {
 		for i := s.from; i < s.to; i++ {
-			if s.endless && i > s.from && m.lineEnds(at[i-1]) && at[i-1]-strings.LastIndexByte(m.text[:at[i-1]], '\n') < wraps {
+			if s.endless && i > s.from && m.endsHere(at[i-1]) {
 				break
 			}
 			m.hidden[at[i]] = true
@@ -124,8 +119,34 @@ func (m *mask) hideForms() {
 	}
 }
 
+// wrapped ends values with the first line that nobody has wrapped, and those that
+// take all there is with the second line.
+func (m *mask) wrapped(at []int) limits {
+	return func(from int) (int, int) {
+		open := len(at)
+		for i, ends := from, 0; i < len(at); i++ {
+			if !m.lineEnds(at[i]) {
+				continue
+			}
+			if ends++; ends == 2 {
+				open = i + 1
+			}
+			if m.endsHere(at[i]) {
+				return i + 1, min(open, i+1)
+			}
+		}
+		return len(at), open
+	}
+}
+
 // lineEnds tells whether a byte is the last of its line.
 func (m *mask) lineEnds(i int) bool { return i+1 == len(m.text) || m.text[i+1] == '\n' }
+
+// endsHere tells whether a byte is the last of a line that is too short to have been
+// wrapped.
+func (m *mask) endsHere(i int) bool {
+	return m.lineEnds(i) && i-strings.LastIndexByte(m.text[:i], '\n') < wraps
+}
 
 // lines are the lines with a mark in place of what is hidden.
 func (m *mask) lines() []string {
@@ -157,13 +178,14 @@ func (m *mask) lines() []string {
 type span struct {
 	from, to int
 	endless  bool
+	login    bool
 }
 
-func secretsIn(text string) []span {
-	var found []span
+func secretsIn(text string, within limits) []span {
+	found := valuesIn(text, within)
 	for _, form := range secretForms {
 		for _, match := range form.pattern.FindAllStringSubmatchIndex(text, -1) {
-			s := span{match[0], match[1], form.endless}
+			s := span{from: match[0], to: match[1], endless: form.endless, login: form.login}
 			if len(match) > 2 {
 				s.from, s.to = match[2], match[3]
 			}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/base64"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -42,8 +43,8 @@ func (s Secrets) gather(text string, depth int) {
 	}
 	// Indented PEM is PEM.
 	text = strings.Join(lines, "\n")
-	for _, found := range secretsIn(text) {
-		s.add(text[found.from:found.to])
+	for _, found := range secretsIn(text, ofLine(text)) {
+		s.add(passwordOf(text, found))
 	}
 	for _, found := range word.FindAllStringIndex(text, -1) {
 		if w := text[found[0]:found[1]]; untypable(w) && !strings.HasSuffix(text[:found[0]], "sha256:") {
@@ -59,6 +60,15 @@ func (s Secrets) gather(text string, depth int) {
 	for _, blob := range encoded.FindAllString(text, -1) {
 		s.open(blob, depth)
 	}
+}
+
+// passwordOf is the secret without the name of the user, which anybody may know.
+func passwordOf(text string, found span) string {
+	secret := text[found.from:found.to]
+	if _, password, ok := strings.Cut(secret, ":"); ok && found.login {
+		return password
+	}
+	return secret
 }
 
 func (s Secrets) open(blob string, depth int) {
@@ -91,7 +101,16 @@ func (s Secrets) add(secret string) {
 		}
 		return
 	}
-	s.cut(strings.Trim(secret, `"'`))
+	secret = strings.Trim(secret, `\"'`)
+	s.cut(secret)
+	// What follows a word closely may be a part of it, or not.
+	s.cut(strings.TrimRight(secret, `\"',;.)]}`))
+	if first, _, more := strings.Cut(secret, ","); more {
+		s.cut(first)
+	}
+	if plain, err := url.PathUnescape(secret); err == nil && plain != secret {
+		s.cut(plain)
+	}
 }
 
 func (s Secrets) cut(secret string) {
