@@ -2,63 +2,108 @@ package ipam_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 )
 
-// writes counts what is written, by verb and kind, and what was tried in vain as a
-// failure of that verb.
+// writes counts what a client writes, by where, verb and kind, and what it tried in vain
+// as a failure of that verb.
 type writes struct {
-	client.Client
 	mu    sync.Mutex
-	times map[string]int
+	times map[string]map[string]int
 }
 
-func (w *writes) count(verb string, obj client.Object, err error) error {
+// everywhere is the place of what could be anywhere.
+const everywhere = ""
+
+// place is where an object is that no two specs share.
+func place(obj client.Object) string {
+	if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
+		return reservation.Spec.LogicalNetwork
+	}
+	return obj.GetNamespace()
+}
+
+func (w *writes) count(where, verb string, what any, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		verb = "fail to " + verb
 	}
-	w.times[fmt.Sprintf("%s %T in %s", verb, obj, obj.GetNamespace())]++
+	if w.times[where] == nil {
+		w.times[where] = map[string]int{}
+	}
+	w.times[where][fmt.Sprintf("%s %T", verb, what)]++
 	return err
 }
 
-func (w *writes) of(verb string, obj client.Object, namespace string) int {
+// in returns how often each verb was used on each kind in some places.
+func (w *writes) in(places ...string) map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.times[fmt.Sprintf("%s %T in %s", verb, obj, namespace)]
+	all := map[string]int{}
+	for _, where := range places {
+		for what, times := range w.times[where] {
+			all[what] += times
+		}
+	}
+	return all
 }
 
-// Create implements client.Client.
-func (w *writes) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
-	return w.count("create", obj, w.Client.Create(ctx, obj, opts...))
+// unwatching is a client that interceptor takes.
+type unwatching struct{ client.Client }
+
+// Watch implements client.WithWatch.
+func (unwatching) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {
+	return nil, errors.New("the client of a manager does not watch")
 }
 
-// Patch implements client.Client.
-func (w *writes) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
-	return w.count("patch", obj, w.Client.Patch(ctx, obj, patch, opts...))
-}
-
-// Status implements client.Client.
-func (w *writes) Status() client.SubResourceWriter { return &statusWrites{w.Client.Status(), w} }
-
-type statusWrites struct {
-	client.SubResourceWriter
-	writes *writes
-}
-
-// Patch implements client.SubResourceWriter.
-func (s *statusWrites) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-	return s.writes.count("tell", obj, s.SubResourceWriter.Patch(ctx, obj, patch, opts...))
+// of returns a client all of whose writes are counted.
+func (w *writes) of(c client.Client) client.Client {
+	return interceptor.NewClient(unwatching{c}, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+			return w.count(place(obj), "create", obj, c.Create(ctx, obj, opts...))
+		},
+		Update: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.UpdateOption) error {
+			return w.count(place(obj), "update", obj, c.Update(ctx, obj, opts...))
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+			return w.count(place(obj), "patch", obj, c.Patch(ctx, obj, patch, opts...))
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			return w.count(everywhere, "apply", obj, c.Apply(ctx, obj, opts...))
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.DeleteOption) error {
+			return w.count(place(obj), "delete", obj, c.Delete(ctx, obj, opts...))
+		},
+		DeleteAllOf: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.DeleteAllOfOption) error {
+			return w.count(everywhere, "delete all of", obj, c.DeleteAllOf(ctx, obj, opts...))
+		},
+		SubResourceCreate: func(ctx context.Context, c client.Client, name string, obj, sub client.Object, opts ...client.SubResourceCreateOption) error {
+			return w.count(place(obj), "create "+name+" of", obj, c.SubResource(name).Create(ctx, obj, sub, opts...))
+		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, name string, obj client.Object, opts ...client.SubResourceUpdateOption) error {
+			return w.count(place(obj), "update "+name+" of", obj, c.SubResource(name).Update(ctx, obj, opts...))
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, name string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+			return w.count(place(obj), "patch "+name+" of", obj, c.SubResource(name).Patch(ctx, obj, patch, opts...))
+		},
+		SubResourceApply: func(ctx context.Context, c client.Client, name string, obj runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
+			return w.count(everywhere, "apply "+name+" of", obj, c.SubResource(name).Apply(ctx, obj, opts...))
+		},
+	})
 }
 
 var _ = Describe("Many IPAddressClaims at once", func() {
@@ -66,7 +111,6 @@ var _ = Describe("Many IPAddressClaims at once", func() {
 		const many = 100
 		network := newNetwork(ctx, testenv.WithNodeRange("10.20.0.1", "10.20.0.200"))
 		namespace := env.Namespace(ctx, GinkgoT())
-		before, inVain := written.of("create", &capstanv1.AddressReservation{}, ""), written.of("fail to create", &capstanv1.AddressReservation{}, "")
 		var claims []*ipamv1.IPAddressClaim
 		for i := range many {
 			// Whoever of ours claims an address claims it with the finalizer.
@@ -85,10 +129,10 @@ var _ = Describe("Many IPAddressClaims at once", func() {
 		for _, claim := range claims {
 			addressOf(ctx, claim)
 		}
-		Expect(written.of("create", &capstanv1.AddressReservation{}, "") - before).To(Equal(many))
-		Expect(written.of("fail to create", &capstanv1.AddressReservation{}, "")).To(Equal(inVain), "none tries an address that another one has")
-		Expect(written.of("create", &ipamv1.IPAddress{}, namespace)).To(Equal(many))
-		Expect(written.of("tell", &ipamv1.IPAddressClaim{}, namespace)).To(Equal(many))
-		Expect(written.of("patch", &ipamv1.IPAddressClaim{}, namespace)).To(BeZero())
+		Expect(written.in(network.Name, namespace, everywhere)).To(Equal(map[string]int{
+			"create *v1alpha1.AddressReservation":     many,
+			"create *v1beta2.IPAddress":               many,
+			"patch status of *v1beta2.IPAddressClaim": many,
+		}), "no more, and none in vain for an address that another one has")
 	})
 })

@@ -25,15 +25,14 @@ var (
 	env    *testenv.Env
 	events testenv.Recorder
 	// written is what the controller of claims writes.
-	written = &writes{times: map[string]int{}}
+	written = &writes{times: map[string]map[string]int{}}
 )
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
 	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
-		written.Client = mgr.GetClient()
 		return []testenv.Reconciler{
-			&ipam.ClaimReconciler{Client: written, Live: mgr.GetAPIReader(), Events: &events},
+			&ipam.ClaimReconciler{Client: written.of(mgr.GetClient()), Live: mgr.GetAPIReader(), Events: &events},
 			&ipam.NetworkReconciler{Client: mgr.GetClient(), Events: &events},
 		}
 	})
