@@ -25,9 +25,15 @@ import (
 // maxNodes is how many nodes the schema of LoadBalancers has room for.
 const maxNodes = 2000
 
-// machines are the addresses of the VMs that may be nodes of a cluster, by the provider
-// IDs of these.
-type machines map[string][]string
+// machines are the VMs that may be nodes of a cluster, by the provider IDs of these.
+type machines map[string]machine
+
+// machine is one of them.
+type machine struct {
+	addresses []string
+	// steers tells that it is one of the control plane.
+	steers bool
+}
 
 // machinesOf are those of a LoadBalancer's cluster. Load-balancer VMs are none of them.
 func machinesOf(ctx context.Context, c client.Client, lb *capstanv1.LoadBalancer) (machines, error) {
@@ -39,7 +45,7 @@ func machinesOf(ctx context.Context, c client.Client, lb *capstanv1.LoadBalancer
 	for i := range list.Items {
 		vm := &list.Items[i]
 		if vm.Spec.ClusterName == lb.Spec.ClusterName && vm.Spec.Role != capstanv1.RoleLoadBalancer && vm.Spec.ID != "" {
-			all[capstanv1.ProviderIDScheme+vm.Spec.ID] = slices.Clone(vm.Status.Addresses)
+			all[capstanv1.ProviderIDScheme+vm.Spec.ID] = machine{slices.Clone(vm.Status.Addresses), vm.Spec.Role == capstanv1.RoleControlPlane}
 		}
 	}
 	return all, nil
@@ -48,7 +54,9 @@ func machinesOf(ctx context.Context, c client.Client, lb *capstanv1.LoadBalancer
 // nodesOf returns the nodes that take connections to Services, in the order of their
 // names: those that are not excluded by label, by upstream's rule for load balancers.
 // Nodes whose machines leave, by name, are drained, and so are those that a cluster
-// autoscaler is about to delete.
+// autoscaler is about to delete. Those of the control plane take none unless the label
+// says that they are not excluded: kubeadm labels such a node a moment after it is there,
+// and until then it looks like any other.
 //
 // A Node says of itself what its cluster lets it say, and whoever may write Nodes could
 // have the load balancer connect anywhere. Those that are no VM of the cluster, or tell an
@@ -65,8 +73,11 @@ func nodesOf(lister corelisters.NodeLister, leaving map[string]bool, vms machine
 		if len(addresses) == 0 || !node.DeletionTimestamp.IsZero() || isExcluded(node) || len(validation.IsDNS1123Subdomain(node.Name)) > 0 {
 			continue
 		}
-		has := vms[node.Spec.ProviderID]
-		first := slices.IndexFunc(addresses, func(a string) bool { return slices.Contains(has, a) && !taken[a] })
+		vm := vms[node.Spec.ProviderID]
+		if _, asked := node.Labels[corev1.LabelNodeExcludeBalancers]; vm.steers && !asked {
+			continue
+		}
+		first := slices.IndexFunc(addresses, func(a string) bool { return slices.Contains(vm.addresses, a) && !taken[a] })
 		if first < 0 {
 			strangers = append(strangers, node.Name)
 			continue

@@ -247,8 +247,7 @@ var _ = Describe("The nodes behind Services", func() {
 		By("one joining, one being taken out, one leaving")
 		s.newNode(ctx, "worker-2", "10.20.0.15")
 		Eventually(s.nodes(ctx)).Should(ConsistOf("included 10.20.0.13", "worker-1 10.20.0.11", "worker-2 10.20.0.15"))
-		_, err := s.CoreV1().Nodes().Patch(ctx, "included", types.MergePatchType, []byte(`{"metadata":{"labels":{"`+corev1.LabelNodeExcludeBalancers+`":"true"}}}`), metav1.PatchOptions{})
-		Expect(err).NotTo(HaveOccurred())
+		s.label(ctx, "included", "true")
 		Eventually(s.nodes(ctx)).Should(ConsistOf("worker-1 10.20.0.11", "worker-2 10.20.0.15"))
 		machine := &clusterv1.Machine{
 			ObjectMeta: metav1.ObjectMeta{
@@ -280,6 +279,7 @@ var _ = Describe("The nodes behind Services", func() {
 			"late":      {has: "10.20.0.20", tells: "10.20.0.30"},
 			"fake":      {has: "10.20.0.21", tells: "169.254.169.254"},
 			"balances":  {has: "10.20.0.22", tells: "10.20.0.22", with: func(vm *capstanv1.VirtualMachine) { vm.Spec.Role = capstanv1.RoleLoadBalancer }},
+			"steers":    {has: "10.20.0.24", tells: "10.20.0.24", with: func(vm *capstanv1.VirtualMachine) { vm.Spec.Role = capstanv1.RoleControlPlane }},
 			"elsewhere": {has: "10.20.0.23", tells: "10.20.0.23", with: func(vm *capstanv1.VirtualMachine) { vm.Spec.ClusterName = "other" }},
 		} {
 			id := uuid.NewString()
@@ -306,6 +306,11 @@ var _ = Describe("The nodes behind Services", func() {
 		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(late), late)).To(Succeed())
 		testenv.UpdateStatus(ctx, env, late, func(vm *capstanv1.VirtualMachine) { vm.Status.Addresses = []string{"10.20.0.30"} })
 		Eventually(s.nodes(ctx)).Should(ConsistOf("late 10.20.0.30", "worker-1 10.20.0.11"))
+
+		By("a node of the control plane being let in")
+		s.label(ctx, "steers", "false")
+		Eventually(s.nodes(ctx)).Should(ConsistOf("late 10.20.0.30", "steers 10.20.0.24", "worker-1 10.20.0.11"))
+		s.label(ctx, "steers", "true")
 		Expect(env.Client.Delete(ctx, late)).To(Succeed())
 		Eventually(s.nodes(ctx)).Should(ConsistOf("worker-1 10.20.0.11"))
 	})

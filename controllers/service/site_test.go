@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
@@ -107,6 +108,14 @@ func (s *site) newNode(ctx context.Context, name, address string, with ...func(*
 	Expect(err).NotTo(HaveOccurred())
 	made.Status = status
 	_, err = s.CoreV1().Nodes().UpdateStatus(ctx, made, metav1.UpdateOptions{})
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// label says of a node whether load balancers leave it out.
+func (s *site) label(ctx context.Context, node, excluded string) {
+	GinkgoHelper()
+	patch := `{"metadata":{"labels":{"` + corev1.LabelNodeExcludeBalancers + `":"` + excluded + `"}}}`
+	_, err := s.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	Expect(err).NotTo(HaveOccurred())
 }
 
