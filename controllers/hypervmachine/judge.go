@@ -3,6 +3,7 @@ package hypervmachine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
@@ -22,7 +23,7 @@ type repair struct {
 }
 
 // membership counts the machines of a control plane that have become nodes, and so
-// members of etcd, and those of them that are on no lost host.
+// members of etcd, and those of them that have a VM which stays and is on no lost host.
 type membership struct{ all, left int }
 
 // membersLeft counts for a control-plane machine, and is nothing for a worker.
@@ -35,9 +36,9 @@ func (r *Reconciler) membersLeft(ctx context.Context, s *scope, hosts []capstanv
 	if err := r.Client.List(ctx, vms, inCluster...); err != nil {
 		return membership{}, fmt.Errorf("listing VirtualMachines: %w", err)
 	}
-	lost := map[string]bool{}
+	byName := map[string]*capstanv1.VirtualMachine{}
 	for i := range vms.Items {
-		lost[vms.Items[i].Name] = vms.Items[i].IsOnLostHost(hosts)
+		byName[vms.Items[i].Name] = &vms.Items[i]
 	}
 	machines := &clusterv1.MachineList{}
 	if err := r.Client.List(ctx, machines, append(inCluster, client.HasLabels{clusterv1.MachineControlPlaneLabel})...); err != nil {
@@ -45,14 +46,33 @@ func (r *Reconciler) membersLeft(ctx context.Context, s *scope, hosts []capstanv
 	}
 	var members membership
 	for i := range machines.Items {
-		if m := &machines.Items[i]; m.Status.NodeRef.IsDefined() {
-			members.all++
-			if !lost[m.Spec.InfrastructureRef.Name] {
-				members.left++
-			}
+		m := &machines.Items[i]
+		vm := byName[m.Spec.InfrastructureRef.Name]
+		goes := vm == nil || !vm.DeletionTimestamp.IsZero()
+		if !m.Status.NodeRef.IsDefined() || goes && !m.DeletionTimestamp.IsZero() {
+			// Cluster API takes a member out of etcd before its VM may go.
+			continue
+		}
+		members.all++
+		if !goes && !vm.IsOnLostHost(hosts) {
+			members.left++
 		}
 	}
 	return members, nil
+}
+
+// unspoken is for a machine whose host no HyperVHost speaks for any more, and nil where
+// one does: that it is not lost after all, the VM tells in a moment.
+func unspoken(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) *repair {
+	place := vm.Place()
+	if slices.ContainsFunc(hosts, func(h capstanv1.HyperVHost) bool { return h.SpeaksFor(place.FailoverCluster, place.Host) }) {
+		return nil
+	}
+	name := "host " + place.Host
+	if place.FailoverCluster != "" {
+		name = "failover cluster " + place.FailoverCluster
+	}
+	return &repair{capstanv1.ReasonHostLost, fmt.Sprintf("no HyperVHost speaks for %s, so it cannot be told that the host is lost: add it again, with spec.lost if it is, or delete the Machine", name)}
 }
 
 func unwatched(machine *clusterv1.Machine) *repair {

@@ -40,7 +40,8 @@ func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
 		return fmt.Errorf("listing HyperVHosts: %w", err)
 	}
 	if !s.vm.IsOnLostHost(hosts.Items) {
-		return nil
+		s.repair = unspoken(s.vm, hosts.Items)
+		return r.withdraw(ctx, s)
 	}
 	watched, err := r.isWatched(ctx, s.machine)
 	if err != nil {

@@ -73,6 +73,10 @@ func (t *trio) annotations(ctx context.Context) func() map[string]string {
 	}
 }
 
+func nobodySpeaks(host *capstanv1.HyperVHost) string {
+	return "; no HyperVHost speaks for host " + host.Name + ", so it cannot be told that the host is lost: add it again, with spec.lost if it is, or delete the Machine"
+}
+
 const asked = "; Cluster API is asked to replace the machine"
 
 var (
@@ -113,8 +117,22 @@ var _ = Describe("A HyperVMachine on a host that is lost", func() {
 
 		Expect(env.Client.Delete(ctx, host)).To(Succeed())
 		tellLost(ctx, vm)
-		t.expectLost(ctx, "")
+		t.expectLost(ctx, nobodySpeaks(host))
 		Expect(t.annotations(ctx)()).NotTo(HaveKey(clusterv1.RemediateMachineAnnotation))
+	})
+
+	It("is not asked for any more once its HyperVHost is gone", func(ctx SpecContext) {
+		t, vm, host := isRun(ctx, inPool)
+		t.watch(ctx, "shop", inPool)
+		declareLost(ctx, host, true)
+		tellLost(ctx, vm)
+		t.expectLost(ctx, asked)
+		Expect(env.Client.Delete(ctx, host)).To(Succeed())
+		testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) {
+			conditions.Unknown(vm, capstanv1.ReadyCondition, capstanv1.ReasonHostLost, "its host is gone")
+		})
+		Eventually(t.annotations(ctx)).ShouldNot(HaveKey(clusterv1.RemediateMachineAnnotation))
+		env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, metav1.ConditionUnknown, capstanv1.ReasonHostLost, Equal("its host is gone"+nobodySpeaks(host)))
 	})
 
 	It("waits for a MachineHealthCheck that selects its Machine", func(ctx SpecContext) {
@@ -192,6 +210,13 @@ func (t *trio) another(ctx context.Context, name string) {
 		Spec:       *t.machine.Spec.DeepCopy(),
 	}
 	other.Spec.InfrastructureRef = clusterv1.ContractVersionedObjectReference{APIGroup: infrav1.GroupVersion.Group, Kind: "HyperVMachine", Name: name}
-	env.Create(ctx, other)
+	size, mine := testenv.NewSize(2, "4Gi", "40Gi"), t.vm(ctx)
+	env.Create(ctx, other, &capstanv1.VirtualMachine{
+		ObjectMeta: metav1.ObjectMeta{Namespace: other.Namespace, Name: name, Labels: mine.Labels},
+		Spec: capstanv1.VirtualMachineSpec{
+			ClusterName: "shop", Role: capstanv1.RoleControlPlane, OS: mine.Spec.OS, Size: size, Image: mine.Spec.Image,
+			Networks: mine.Spec.Networks, BootstrapSecret: name,
+		},
+	})
 	testenv.UpdateStatus(ctx, env, other, func(m *clusterv1.Machine) { m.Status.NodeRef.Name = name })
 }
