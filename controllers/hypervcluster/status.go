@@ -66,7 +66,8 @@ func nextLook(s *scope, now time.Time) time.Duration {
 func setReady(s *scope, now time.Time) {
 	infra := s.infra
 	if s.loadBalancer != nil {
-		if !conditions.IsCurrentlyTrue(s.loadBalancer, capstanv1.ReadyCondition) || infra.Spec.ControlPlaneEndpoint.IsZero() {
+		if !conditions.IsStillTrue(s.loadBalancer, capstanv1.ReadyCondition, conditions.IsTrue(infra, capstanv1.LoadBalancerReadyCondition)) ||
+			infra.Spec.ControlPlaneEndpoint.IsZero() {
 			message := "waiting for the load balancer"
 			if c := conditions.Get(s.loadBalancer, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue && untilHeldUp(s.loadBalancer, now) == 0 {
 				message = c.Message

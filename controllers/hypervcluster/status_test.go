@@ -47,3 +47,32 @@ func TestTheWayOfALoadBalancerIsPassedOnWhenItTakesLong(t *testing.T) {
 		})
 	}
 }
+
+func TestMoreForTheLoadBalancerToDoTakesNothingAway(t *testing.T) {
+	for name, tc := range map[string]struct {
+		was    bool
+		status metav1.ConditionStatus
+		host   string
+		ready  bool
+	}{
+		"it was ready and still is, of an older spec": {was: true, status: metav1.ConditionTrue, host: "10.20.0.100", ready: true},
+		"it has never been ready":                     {status: metav1.ConditionTrue, host: "10.20.0.100"},
+		"it says that it is not":                      {was: true, status: metav1.ConditionFalse, host: "10.20.0.100"},
+		"nobody has an endpoint":                      {was: true, status: metav1.ConditionTrue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			infra := &infrav1.HyperVCluster{}
+			if tc.host != "" {
+				infra.Spec.ControlPlaneEndpoint = clusterv1.APIEndpoint{Host: tc.host, Port: 6443}
+			}
+			if tc.was {
+				conditions.True(infra, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonReady, "fine")
+			}
+			lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Generation: 3}}
+			lb.Status.Conditions = []metav1.Condition{{Type: capstanv1.ReadyCondition, Status: tc.status, Reason: capstanv1.ReasonReady, ObservedGeneration: 2}}
+			setStatus(&scope{infra: infra, cluster: &clusterv1.Cluster{}, loadBalancer: lb}, time.Time{})
+			g.Expect(conditions.IsTrue(infra, capstanv1.ReadyCondition)).To(Equal(tc.ready))
+		})
+	}
+}

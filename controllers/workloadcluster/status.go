@@ -86,7 +86,7 @@ func setEndpoint(s *scope) {
 	if endpoint := cmp.Or(s.cluster.Spec.ControlPlaneEndpoint, s.infra.Spec.ControlPlaneEndpoint); !endpoint.IsZero() {
 		s.wlc.Status.Endpoint = &capstanv1.Endpoint{Host: endpoint.Host, Port: endpoint.Port}
 	}
-	if conditions.IsCurrentlyTrue(s.infra, capstanv1.ReadyCondition) {
+	if conditions.IsStillTrue(s.infra, capstanv1.ReadyCondition, conditions.IsTrue(s.wlc, capstanv1.LoadBalancerReadyCondition)) {
 		conditions.True(s.wlc, capstanv1.LoadBalancerReadyCondition, capstanv1.ReasonReady,
 			"the API server's endpoint is %s", s.infra.Spec.ControlPlaneEndpoint.String())
 		return

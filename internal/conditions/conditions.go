@@ -74,6 +74,13 @@ func IsCurrentlyTrue(obj Holder, conditionType string) bool {
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration >= obj.GetGeneration()
 }
 
+// IsStillTrue tells whether a condition is True for the present generation of the
+// object, or was for an earlier one if it has counted as True already: that the object
+// was given more to do takes nothing away from what it does.
+func IsStillTrue(obj Holder, conditionType string, counted bool) bool {
+	return IsCurrentlyTrue(obj, conditionType) || counted && IsTrue(obj, conditionType)
+}
+
 // Summarize sets the summary condition from others, in the order of importance:
 // the first that is not True gives its status, reason and message; one that is
 // not there counts as Unknown. If all are True, reason and message are those

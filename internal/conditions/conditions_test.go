@@ -82,6 +82,34 @@ func TestATrueConditionOfAnOlderSpecIsNotCurrent(t *testing.T) {
 	g.Expect(conditions.IsCurrentlyTrue(p, "Ready")).To(BeFalse())
 }
 
+func TestAConditionThatHasCountedAsTrueStaysSoUntilItIsNot(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status             metav1.ConditionStatus
+		older              bool
+		fresh, wasTrueOnce bool
+	}{
+		"true of this spec":     {status: metav1.ConditionTrue, fresh: true, wasTrueOnce: true},
+		"true of an older one":  {status: metav1.ConditionTrue, older: true, wasTrueOnce: true},
+		"false of this spec":    {status: metav1.ConditionFalse},
+		"false of an older one": {status: metav1.ConditionFalse, older: true},
+		"unknown":               {status: metav1.ConditionUnknown},
+		"not there":             {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			p := newPool()
+			if tc.status != "" {
+				p.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: tc.status, ObservedGeneration: p.Generation}}
+			}
+			if tc.older {
+				p.Generation++
+			}
+			g.Expect(conditions.IsStillTrue(p, "Ready", false)).To(Equal(tc.fresh))
+			g.Expect(conditions.IsStillTrue(p, "Ready", true)).To(Equal(tc.wasTrueOnce))
+		})
+	}
+}
+
 func TestAMessageFitsWhatTheAPIServerAccepts(t *testing.T) {
 	g := NewWithT(t)
 	p := newPool()
