@@ -68,7 +68,7 @@ func (h *Hosts) each(look func(host string, o *machinectr.Observer) error) error
 		return err
 	}
 	for _, host := range hosts {
-		observer, err := machinectr.Observe(h.options(host))
+		observer, err := machinectr.Observe(h.DriverOptions(host))
 		if err == nil {
 			err = look(host, observer)
 		}

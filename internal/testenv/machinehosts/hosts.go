@@ -101,8 +101,8 @@ func (h *Hosts) Prepare(ctx context.Context) error {
 
 func (h *Hosts) layer() string { return filepath.Join(h.Dir, "layer") }
 
-// options are those of one host's driver.
-func (h *Hosts) options(host string) machinectr.Options {
+// DriverOptions are those of one host's driver.
+func (h *Hosts) DriverOptions(host string) machinectr.Options {
 	dir := filepath.Join(h.Dir, host)
 	o := machinectr.Options{
 		Host: "dev-" + host, Dir: filepath.Join(dir, "state"), RunDir: filepath.Join(h.RunDir, host),
@@ -117,7 +117,7 @@ func (h *Hosts) options(host string) machinectr.Options {
 
 // AgentArgs are the arguments of dev-agent for a host.
 func (h *Hosts) AgentArgs(host string) []string {
-	o := h.options(host)
+	o := h.DriverOptions(host)
 	args := []string{
 		"--driver=machinectr", "--machinectr-host=" + o.Host, "--machinectr-dir=" + o.Dir, "--machinectr-run-dir=" + o.RunDir,
 		"--machinectr-boot-id-file=" + o.BootIDFile, "--machinectr-layer=" + o.Layer,
@@ -134,7 +134,7 @@ func (h *Hosts) AgentArgs(host string) []string {
 
 // Boot gives a host a new boot ID. Its agent is to be started next.
 func (h *Hosts) Boot(host string) error {
-	file := h.options(host).BootIDFile
+	file := h.DriverOptions(host).BootIDFile
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("making the folder of host %s: %w", host, err)
 	}
@@ -146,7 +146,7 @@ func (h *Hosts) Boot(host string) error {
 
 // Open drives a host that has no agent and was booted, as its agent would.
 func (h *Hosts) Open(ctx context.Context, host string) (*machinectr.Driver, error) {
-	return machinectr.New(ctx, h.options(host))
+	return machinectr.New(ctx, h.DriverOptions(host))
 }
 
 // CutPower takes the power from a host whose agent has been killed.
@@ -163,7 +163,7 @@ func (h *Hosts) CutPower(ctx context.Context, host string) error {
 
 // driver drives a host that has no agent, to end guests and not to start any.
 func (h *Hosts) driver(ctx context.Context, host string) (*machinectr.Driver, error) {
-	o := h.options(host)
+	o := h.DriverOptions(host)
 	o.Layer = ""
 	return machinectr.New(ctx, o)
 }
@@ -211,11 +211,11 @@ func (h *Hosts) Remove(ctx context.Context, host string) error {
 // known are the hosts that have been booted, by their folders or, where somebody has
 // removed those, by what there is of them below /run.
 func (h *Hosts) known() ([]string, error) {
-	booted, err := filepath.Glob(h.options("*").BootIDFile)
+	booted, err := filepath.Glob(h.DriverOptions("*").BootIDFile)
 	if err != nil {
 		return nil, err
 	}
-	running, err := filepath.Glob(h.options("*").RunDir)
+	running, err := filepath.Glob(h.DriverOptions("*").RunDir)
 	if err != nil {
 		return nil, err
 	}
