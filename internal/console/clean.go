@@ -26,19 +26,33 @@ var (
 const maxRaw = 32 << 10
 
 // clean returns the lines that a terminal would show, each once in a row, without
-// what colours or moves them.
+// what colours or moves them. What is secret for where it stands is gone from them.
 func clean(raw []string) []string {
-	var lines []string
-	text := strings.Join(raw, "\n")
-	for line := range strings.SplitSeq(printed(text[max(len(text)-maxRaw, 0):]), "\n") {
+	var shown, lines []string
+	for line := range strings.SplitSeq(printed(end(strings.Join(raw, "\n"))), "\n") {
+		said := strings.TrimLeft(line, " ")
+		if named := writer.FindString(said); named != "" {
+			line = strings.TrimPrefix(said[len(strings.TrimRight(named, " ")):], " ")
+		}
+		shown = append(shown, strings.TrimRight(line, " "))
+	}
+	for _, line := range withoutBlocks(shown) {
 		line = strings.TrimSpace(line)
-		line = strings.TrimSpace(line[len(writer.FindString(line)):])
 		if line == "" || stillWaiting.MatchString(line) || len(lines) > 0 && lines[len(lines)-1] == line {
 			continue
 		}
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// end is what is looked at of a text: whole lines, since half a secret has no form.
+func end(text string) string {
+	if len(text) <= maxRaw {
+		return text
+	}
+	_, whole, _ := strings.Cut(text[len(text)-maxRaw:], "\n")
+	return whole
 }
 
 // printed is text without control sequences. What is written over what went before

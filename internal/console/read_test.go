@@ -152,3 +152,12 @@ func TestOnlyTheEndOfALongConsoleIsLookedAt(t *testing.T) {
 	g.Expect(strings.Join(lines, "\n")).NotTo(ContainSubstring("error execution phase"))
 	g.Expect(lines[len(lines)-1]).To(Equal("the end"))
 }
+
+func TestHalfALineIsNotLookedAt(t *testing.T) {
+	g := NewWithT(t)
+	// The bound is in the midst of the token, whose second half has no form.
+	_, lines := console.Read([]string{"using " + token, strings.Repeat("x ", 16<<10)[10:]})
+	g.Expect(strings.Join(lines, "\n")).NotTo(ContainSubstring("789abcdef"))
+	_, lines = console.Read([]string{token + strings.Repeat(" x", 16<<10)[10:]})
+	g.Expect(lines).To(BeEmpty(), "no line is whole")
+}

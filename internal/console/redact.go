@@ -20,6 +20,9 @@ type secretForm struct {
 	endless bool
 	// login is a secret with the name of a user in front of it.
 	login bool
+	// only is in every text that has such a secret: what is costly to look for is
+	// rarely looked for.
+	only string
 }
 
 // wraps is how long a line is at least that somebody may have wrapped: the columns of
@@ -30,15 +33,28 @@ var secretForms = []secretForm{
 	// PEM, also if its end or its line breaks are missing.
 	{pattern: regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]+-----.*?-----END [A-Z0-9 ]+-----`)},
 	{pattern: regexp.MustCompile(`-----BEGIN [A-Z0-9 ]+-----[A-Za-z0-9+/=\s]*`)},
+	{pattern: regexp.MustCompile(`(?m)(?:^[A-Za-z0-9+/=]+\n)*-----END [A-Z0-9 ]+-----`), only: "-----END"},
 	// A bootstrap token. Its characters are said by bootstraptoken.Pattern of kubeadm;
 	// whatever touches it does not save it.
-	{pattern: regexp.MustCompile(`[a-z0-9]{6}\.[a-z0-9]{16}`)},
-	// A certificate key, and whatever is as long.
+	{pattern: regexp.MustCompile(`[a-z0-9]{6}(?:\.|%2[eE]|\\u002[eE]|\\x2[eE])[a-z0-9]{16}`)},
+	// A certificate key, and whatever is as long, as IDs of containers are. Half as
+	// many digits are a key, too, or a UUID without its dashes: nobody can tell.
+	{
+		pattern:  regexp.MustCompile(`(?:sha256:[0-9a-f]{64})?([0-9a-fA-F]{32,})`),
+		isSecret: func(before, _ string) bool { return !strings.HasSuffix(before, "sha256:") },
+		endless:  true,
+	},
 	{
 		pattern:  regexp.MustCompile(`[0-9a-fA-F]{64}`),
 		isSecret: func(before, _ string) bool { return !strings.HasSuffix(before, "sha256:") },
 	},
 	{pattern: regexp.MustCompile(`://([^/\s]+|[^/\s:]*:\S+)@`), login: true},
+	{pattern: regexp.MustCompile(`(?i)<[^<>\n]*` + secretNames + `(?: [^<>\n]*)?>\n?(?:<[^<>\n]*>\n?)?([^<>\s][^<\n]*)`), endless: true, only: "<"},
+	// What cloud-init makes up for users, and what a shell gives them.
+	{pattern: regexp.MustCompile(`(?im)^.*set the following.{0,12} passwords\W*((?:\n[a-z_][a-z0-9_.$-]*:\S+$)+)`), login: true, only: " passwords"},
+	{pattern: regexp.MustCompile(`([^\s"']+:[^\s"']+)["']? *\| *(?:sudo +)?chpasswd`), login: true, only: "chpasswd"},
+	{pattern: regexp.MustCompile(`\$(?:1|2[abxy]?|5|6|7|y|gy|argon2[a-z]*)\$[A-Za-z0-9./$=,+]{8,}`), endless: true},
+	{pattern: regexp.MustCompile(`A[KS]IA[0-9A-Z]{16}`)},
 	{pattern: regexp.MustCompile(`(?i)\b(?:bearer|basic) +([A-Za-z0-9._~+/-]{8,}=*)`), endless: true},
 	{pattern: regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`), isSecret: func(_, text string) bool { return random(text) }},
 }
@@ -184,6 +200,9 @@ type span struct {
 func secretsIn(text string, within limits) []span {
 	found := valuesIn(text, within)
 	for _, form := range secretForms {
+		if !strings.Contains(text, form.only) {
+			continue
+		}
 		for _, match := range form.pattern.FindAllStringSubmatchIndex(text, -1) {
 			s := span{from: match[0], to: match[1], endless: form.endless, login: form.login}
 			if len(match) > 2 {

@@ -1,7 +1,10 @@
 package console_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -58,6 +61,25 @@ func TestSecretsAreKnownByTheirForm(t *testing.T) {
 		"a login of docker":              {"docker login -u joe -p x registry", "docker login -u joe -p [removed] registry"},
 		"a password of PowerShell":       {"ConvertTo-SecureString -AsPlainText hunter2 -Force", "ConvertTo-SecureString -AsPlainText [removed] -Force"},
 		"a slash in a URL's password":    {"proxy http://user:hun/ter22@proxy failed", "proxy http://[removed]@proxy failed"},
+		"a password in a block":          {"password: |\n  horse battery\n  staple one\nrest", "password: [removed]\n[removed]\nrest"},
+		"a password in a folded block":   {"a:\n  password: >-\n    horse battery\n  rest: x", "a:\npassword: [removed]\n[removed]\nrest: x"},
+		"a password below its name":      {"password:\n  horse battery\nrest", "password:\n[removed]\nrest"},
+		"a block without its spaces":     {"password: |\nhorse battery\nrest", "password: [removed]\n[removed]\nrest"},
+		"a block as the kernel logs it":  {"[   12.300000] cloud-init[381]: password: |\n[   12.300001] cloud-init[381]:   horse battery\n[   12.300002] cloud-init[381]:   staple one\n[   12.300003] cloud-init[381]: rest", "password: [removed]\n[removed]\nrest"},
+		"names below such a name":        {"bootstrapToken:\n  ttl: horse\n  token: x", "bootstrapToken:\n[removed] horse\ntoken: [removed]"},
+		"a prompt":                       {"Password:\nLogin incorrect", "Password:\n[removed] incorrect"},
+		"passwords that were made up":    {"Set the following 'random' passwords\nroot:hunter22\njoe:x\nerror: at last", "Set the following 'random' passwords\n[removed]\n[removed]\nerror: at last"},
+		"a password for chpasswd":        {"+ echo root:hunter22 | chpasswd", "+ echo [removed] | chpasswd"},
+		"a password of XML":              {"<Password>horse battery</Password>", "<Password>[removed]</Password>"},
+		"a password of Windows setup":    {"<Password><Value>x</Value>", "<Password><Value>[removed]</Value>"},
+		"a placeholder":                  {"kubeadm join --token <token> now", "kubeadm join --token [removed] now"},
+		"a hashed password":              {"root is $6$saltsalt$abcdefgh./XYZ now", "root is [removed] now"},
+		"a key of AWS":                   {"with AKIAIOSFODNN7EXAMPLE now", "with [removed] now"},
+		"a token in a URL":               {"GET /abcdef%2E0123456789abcdef", "GET /[removed]"},
+		"32 digits":                      {"key 0123456789abcdef0123456789abcdef now", "key [removed] now"},
+		"128 digits":                     {key + key, "[removed]"},
+		"100 digits":                     {key + key[:36] + " now", "[removed] now"},
+		"PEM's last lines":               {"a b\nQ0FURQo=\n-----END RSA PRIVATE KEY-----\nb", "a b\n[removed]\n[removed]\nb"},
 		"a client's secret":              {`{"clientSecret":"abc"}`, `{"clientSecret":[removed]}`},
 		"a token by name":                {"token: xyz", "token: [removed]"},
 		"a header":                       {"Authorization: Bearer eyJhbGciOiJSUzI1", "Authorization: [removed]"},
@@ -117,13 +139,24 @@ write_files:
 users:
 -   name: joe
     passwd: tr0ub4dor
+-   {name: ann, passwd: tiger}
+chpasswd:
+  expire: false
+  list: |
+    root:hunter22
+vault:
+  passphrase: horse battery staple
+  password: |
+    open the gate
+    slowly please
 runcmd:
 - curl -u x:Zx9Yw8Vu7Ts6 https://repo.example
 - kubeadm join --config /run/kubeadm/kubeadm-join-config.yaml
 `
 
 func TestWhatIsSecretInTheSeedIsKeptBackInAnyForm(t *testing.T) {
-	secrets := console.SecretsOf([]byte(seed), []byte("http://proxy:sesame77@proxy.example"),
+	secrets := console.SecretsOf([]byte(seed), []byte("http://proxy:sesame77@proxy.example\nhttp://proxy:ab%2Ccd@proxy.example"),
+		[]byte("- encoding: gzip+base64\n  content: "+packed(t, "database: rather plain\ndbpassword: cellardoor\n")+"\n  path: /etc/db.yaml\n"),
 		[]byte("content: "+base64.StdEncoding.EncodeToString([]byte("dbpassword: openplease"))))
 	for name, tc := range map[string]struct{ text, want string }{
 		"the token's second half":    {"got r4t5y6u7i8o9p0a1", "got [removed]"},
@@ -133,6 +166,13 @@ func TestWhatIsSecretInTheSeedIsKeptBackInAnyForm(t *testing.T) {
 		"a password that is short":   {"login open sesame77", "login open [removed]"},
 		"a word nobody would type":   {"curl: Zx9Yw8Vu7Ts6 refused", "curl: [removed] refused"},
 		"a part of a key's line":     {"bad character in Y2p3bV0ZJ1mX", "bad character in [removed]"},
+		"a password in a flow":       {"su: tiger refused", "su: [removed] refused"},
+		"a password for a user":      {"su: hunter22 refused", "su: [removed] refused"},
+		"a passphrase":               {"gpg: battery staple refused", "gpg: [removed] refused"},
+		"a block's first line":       {"vault: open the gate", "vault: [removed]"},
+		"a block's last line":        {"vault: slowly please", "vault: [removed]"},
+		"a short word in a URL":      {"proxy: ab,cd refused", "proxy: [removed] refused"},
+		"what was packed":            {"psql: cellardoor refused", "psql: [removed] refused"},
 		"what was in base64":         {"psql: openplease", "psql: [removed]"},
 		"not the CA's hash":          {hash, hash},
 		"not what anybody may know":  {"kubeadm join --config /run/kubeadm/kubeadm-join-config.yaml: welcome to the machine", "kubeadm join --config /run/kubeadm/kubeadm-join-config.yaml: welcome to the machine"},
@@ -141,4 +181,19 @@ func TestWhatIsSecretInTheSeedIsKeptBackInAnyForm(t *testing.T) {
 			NewWithT(t).Expect(strings.Join(console.Withhold([]string{tc.text}, secrets), "\n")).To(Equal(tc.want))
 		})
 	}
+}
+
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(text))
+	NewWithT(t).Expect(errors.Join(err, w.Close())).To(Succeed())
+	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+func TestOfWhatWasPackedOnlySoMuchIsLookedAt(t *testing.T) {
+	near := packed(t, "password: cellardoor\n"+strings.Repeat(" ", 600<<10)+"\npassword: openplease")
+	secrets := console.SecretsOf([]byte("content: " + near))
+	NewWithT(t).Expect(console.Withhold([]string{"cellardoor", "openplease"}, secrets)).To(Equal([]string{"[removed]", "openplease"}))
 }

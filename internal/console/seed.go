@@ -1,7 +1,10 @@
 package console
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
+	"io"
 	"net/url"
 	"regexp"
 	"strings"
@@ -16,6 +19,8 @@ const (
 	shortest = 4
 	// depth is how often base64 is opened to look for secrets in it.
 	depth = 2
+	// maxUnpacked is how much is unpacked of a seed: little may become much.
+	maxUnpacked = 512 << 10
 )
 
 var (
@@ -29,15 +34,25 @@ type Secrets struct{ pieces map[string]struct{} }
 
 // SecretsOf finds the secrets in what a guest was given.
 func SecretsOf(texts ...[]byte) Secrets {
-	s := Secrets{pieces: map[string]struct{}{}}
+	s := search{Secrets: Secrets{pieces: map[string]struct{}{}}, room: maxUnpacked}
 	for _, text := range texts {
 		s.gather(string(text), depth)
 	}
-	return s
+	return s.Secrets
 }
 
-func (s Secrets) gather(text string, depth int) {
+// search looks for secrets.
+type search struct {
+	Secrets
+	// room is how much may still be unpacked.
+	room int64
+}
+
+func (s *search) gather(text string, depth int) {
 	lines := strings.Split(text, "\n")
+	for _, b := range blocksIn(lines) {
+		s.add(strings.TrimSpace(lines[b.line][b.from:]))
+	}
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
@@ -71,11 +86,32 @@ func passwordOf(text string, found span) string {
 	return secret
 }
 
-func (s Secrets) open(blob string, depth int) {
-	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(blob, "="))
+func (s *search) open(blob string, depth int) {
+	blob = strings.TrimRight(blob, "=")
+	if len(blob)%4 == 1 {
+		// A letter of what came next.
+		blob = blob[:len(blob)-1]
+	}
+	decoded, err := base64.RawStdEncoding.DecodeString(blob)
+	if err == nil {
+		decoded = s.unpack(decoded)
+	}
 	if err == nil && utf8.Valid(decoded) {
 		s.gather(string(decoded), depth-1)
 	}
+}
+
+// unpack is what gzip has packed, as far as there is room, or else data as it is.
+func (s *search) unpack(data []byte) []byte {
+	packed, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return data
+	}
+	// What came next in the text may have been taken for more of it.
+	packed.Multistream(false)
+	plain, _ := io.ReadAll(io.LimitReader(packed, s.room))
+	s.room -= int64(len(plain))
+	return bytes.ToValidUTF8(plain, nil)
 }
 
 // untypable tells a word of which nobody would think: letters and digits take turns

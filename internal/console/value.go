@@ -8,7 +8,7 @@ import (
 const (
 	// secretNames are what secrets are called. What stands before such a name is not
 	// asked for: it may be that of a client or a database.
-	secretNames = `(?:pass(?:word|wd|phrase|code)?|pwd|token|secret|psk|credential|authorization|` + //nolint:gosec // names of secrets are none.
+	secretNames = `(?:pass(?:word|wd|phrase|code)?|pwd|token|secret|psk|credential|authorization|` +
 		`(?:secret|api|private|certificate|encryption|signing|access|account|shared|master)[_-]?(?:access[_-]?)?key)` +
 		`s?(?:[_-]?(?:hash|value|data|base64|b64|text))?`
 	// quote may be within quoted text, and that again.
