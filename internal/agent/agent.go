@@ -61,7 +61,7 @@ func New(c Config) (*Agent, error) {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	a := &Agent{
-		driver: guarded{driver: discreet{c.Driver}, clock: c.Clock, log: c.Log}, driverName: c.DriverName, version: c.Version,
+		driver: guarded{driver: newDiscreet(c.Driver), clock: c.Clock, log: c.Log}, driverName: c.DriverName, version: c.Version,
 		clock: c.Clock, log: c.Log, journal: j, operations: newOperations(j, c.Clock, c.NewRef, c.Log),
 	}
 	a.operations.resume(records, a.resumed)
