@@ -62,6 +62,8 @@ type Reconciler struct {
 	placer *placer
 	// written is what the cache must have caught up with.
 	written versions
+	// guests are those whose consoles were read of late.
+	guests readings
 }
 
 // SetupWithManager adds the controller to a manager.

@@ -2,10 +2,13 @@ package virtualmachine
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -35,6 +38,7 @@ func (r *Reconciler) reportGuest(ctx context.Context, s *scope) {
 		// What was told last stands.
 	case r.isNews(s.vm, s.seen.Init):
 		s.vm.Status.Guest = r.readGuest(ctx, s)
+		r.guests.read(s.vm.UID, r.Clock.Now())
 	}
 	if s.wait != nil && s.wait.reason == capstanv1.ReasonWaitingForGuest && hasFailed(s.vm.Status.Guest) {
 		s.wait.reason = capstanv1.ReasonBootstrapFailed
@@ -54,7 +58,34 @@ func (r *Reconciler) isNews(vm *capstanv1.VirtualMachine, init hostapi.GuestInit
 	case told.Initialization != initialization(init), told.Stage != stage(init):
 		return true
 	}
-	return r.Clock.Since(told.ObservedTime.Time) >= readAgain
+	now := r.Clock.Now()
+	return now.Sub(told.ObservedTime.Time) >= readAgain && !r.guests.isFresh(vm.UID, now)
+}
+
+// readings remember when guests were read whose lines were as before, which the
+// status does not tell: it is not written for that. They are of the last moments only,
+// so VMs that are gone need nobody to forget them.
+type readings struct {
+	mu   sync.Mutex
+	last map[types.UID]time.Time
+}
+
+// read notes that a guest was read, and forgets what is of no use any more.
+func (r *readings) read(vm types.UID, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.last = map[types.UID]time.Time{}
+	}
+	maps.DeleteFunc(r.last, func(_ types.UID, at time.Time) bool { return now.Sub(at) >= readAgain })
+	r.last[vm] = now
+}
+
+func (r *readings) isFresh(vm types.UID, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, known := r.last[vm]
+	return known && now.Sub(at) < readAgain
 }
 
 // takes is how long the VM has been as it is: starting, or running.

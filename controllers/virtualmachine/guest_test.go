@@ -1,12 +1,16 @@
 package virtualmachine
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -45,6 +49,52 @@ func TestWhatAConsoleTellsIsWrittenOnlyIfItIsNews(t *testing.T) {
 			NewWithT(t).Expect(r.isNews(vm, tc.init)).To(Equal(tc.want))
 		})
 	}
+}
+
+// secretReads counts how often the seed's Secret is read past the cache.
+type secretReads struct {
+	client.Reader
+	count int
+}
+
+func (r *secretReads) Get(_ context.Context, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+	r.count++
+	obj.(*corev1.Secret).Data = map[string][]byte{bootstrapKey: []byte("#cloud-config")}
+	return nil
+}
+
+func TestAGuestThatHangsIsReadOnceInAWhile(t *testing.T) {
+	g := NewWithT(t)
+	clock := clocktesting.NewFakeClock(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC))
+	reads := &secretReads{}
+	r := &Reconciler{Clock: clock, Live: reads}
+	began := metav1.NewTime(clock.Now().Add(-time.Hour))
+	poll := func(vm *capstanv1.VirtualMachine) {
+		r.reportGuest(t.Context(), &scope{vm: vm, phase: capstanv1.VMRunning, at: &capstanv1.HyperVHost{}, seen: &hostapi.VM{
+			State: hostapi.StateRunning, Init: hostapi.GuestInit{State: hostapi.InitRunning, Stage: "init"}, Console: []string{"it hangs"},
+		}})
+	}
+	hanging := func(uid types.UID) *capstanv1.VirtualMachine {
+		vm := &capstanv1.VirtualMachine{}
+		vm.UID, vm.Spec.BootstrapSecret = uid, "seed"
+		vm.Status.Conditions = []metav1.Condition{{Type: capstanv1.RunningCondition, Status: metav1.ConditionTrue, LastTransitionTime: began}}
+		return vm
+	}
+	vm := hanging("a")
+	poll(vm)
+	g.Expect(vm.Status.Guest.Console).To(Equal([]string{"it hangs"}))
+	told := *vm.Status.Guest
+	for range 4 * int(readAgain/time.Minute) {
+		clock.Step(time.Minute)
+		poll(vm)
+	}
+	g.Expect(*vm.Status.Guest).To(Equal(told))
+	g.Expect(reads.count).To(Equal(1 + 4))
+
+	g.Expect(r.guests.last).To(HaveLen(1))
+	clock.Step(readAgain)
+	poll(hanging("b"))
+	g.Expect(r.guests.last).To(And(HaveLen(1), HaveKey(types.UID("b"))), "a VM that is gone is forgotten")
 }
 
 func TestWhatWasToldOfAGuestEndsWithItsUse(t *testing.T) {
