@@ -120,6 +120,10 @@ func (r *Reconciler) bring(ctx context.Context, s *scope, one *step) error {
 		is, err := s.site.apply(ctx, one.addon, s.claims, begun, s.turn)
 		if err != nil {
 			begun.cut = isOutOfTime(err)
+			if !begun.cut && !isNotYet(err) {
+				// What failed may have failed because of what has happened to what is done.
+				begun = nil
+			}
 			r.applied.set(key, s.made(), one.name, applied{pass: begun})
 			return s.failed(ctx, one, err, now)
 		}

@@ -64,6 +64,11 @@ func isOutOfTime(err error) bool {
 	return errors.As(err, &outOfTime)
 }
 
+func isNotYet(err error) bool {
+	var notYet *notYetError
+	return errors.As(err, &notYet)
+}
+
 // isLost tells an error of the connection: no answer came from the API server.
 func isLost(err error) bool {
 	var transport *url.Error
@@ -96,7 +101,6 @@ func apiError(object *unstructured.Unstructured, err error) error {
 
 func reasonOf(err error) string {
 	var notOwned *notOwnedError
-	var notYet *notYetError
 	var unknownKind *unknownKindError
 	var rejected *rejectedError
 	switch {
@@ -104,7 +108,7 @@ func reasonOf(err error) string {
 		return capstanv1.ReasonProgressing
 	case errors.As(err, &notOwned):
 		return capstanv1.ReasonNotOwned
-	case errors.As(err, &notYet):
+	case isNotYet(err):
 		return capstanv1.ReasonWaitingForHealth
 	case errors.As(err, &unknownKind):
 		return capstanv1.ReasonWaitingForKind
