@@ -85,12 +85,16 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step) error {
 	if err != nil {
 		return s.failed(ctx, one, err, r.Clock.Now())
 	}
-	rest, left, err := s.site.remove(ctx, one.name, inventory.Without(nil), s.claims, s.turn)
+	is, err := s.site.remove(ctx, one.name, inventory.Without(nil), s.claims, s.turn)
 	if err != nil {
 		return s.failed(ctx, one, err, r.Clock.Now())
 	}
-	if rest = rest.With(left); len(rest) > 0 {
-		one.waits(capstanv1.ReasonDeleting, "removing: waiting for %s to be gone; %s left", rest[0], counted(len(rest)))
+	if rest := is.rest.With(is.left); len(rest) > 0 {
+		waiting := ""
+		if !is.cut {
+			waiting = fmt.Sprintf("waiting for %s to be gone; ", rest[0])
+		}
+		one.waits(capstanv1.ReasonDeleting, "removing: %s%s left", waiting, counted(len(rest)))
 		s.lookAgain(one.patience(r.Clock.Now()))
 		s.cut = s.cut || s.turn.over()
 		return nil
@@ -103,36 +107,43 @@ func (r *Reconciler) remove(ctx context.Context, s *scope, one *step) error {
 	return nil
 }
 
-// remove deletes the objects of an addon, one group after the other, and returns those
-// that are not gone yet, and those that are left to another addon that is to have them.
-// Those that it does not come to before the turn is over are not gone yet.
-func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims, t turn) (rest, left addons.Inventory, err error) {
+// removal is how far objects are removed.
+type removal struct {
+	// rest are not gone yet, and left are those for another addon that is to have them.
+	rest, left addons.Inventory
+	// cut tells that the turn was over before all that could go was asked to.
+	cut bool
+}
+
+// remove deletes the objects of an addon, one group after the other. Those that it does
+// not come to before the turn is over are not gone yet.
+func (s *site) remove(ctx context.Context, addon string, groups []addons.Inventory, claims claims, t turn) (is removal, err error) {
 	begun := false
 	for i, group := range groups {
 		for j, id := range group {
 			if begun && t.over() {
-				rest = append(rest, group[j:]...)
+				is.rest, is.cut = append(is.rest, group[j:]...), true
 				break
 			}
 			begun = true
-			is, err := s.removeObject(ctx, addon, id, claims)
+			fate, err := s.removeObject(ctx, addon, id, claims)
 			switch {
 			case err != nil:
-				return nil, nil, err
-			case is == going:
-				rest = append(rest, id)
-			case is == claimed:
-				left = append(left, id)
+				return removal{}, err
+			case fate == going:
+				is.rest = append(is.rest, id)
+			case fate == claimed:
+				is.left = append(is.left, id)
 			}
 		}
-		if len(rest) > 0 {
+		if len(is.rest) > 0 {
 			for _, later := range groups[i+1:] {
-				rest = append(rest, later...)
+				is.rest = append(is.rest, later...)
 			}
-			return rest, left, nil
+			return is, nil
 		}
 	}
-	return nil, left, nil
+	return is, nil
 }
 
 // fate is what becomes of an object that its addon wants no more.

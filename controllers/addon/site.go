@@ -46,17 +46,20 @@ func (s *site) apply(ctx context.Context, addon *addons.Addon, claims claims, p 
 	if len(unknown) > 0 {
 		return applied{}, &unknownKindError{unknown}
 	}
-	rest, left, err := s.remove(ctx, addon.Name, all.Without(wanted), claims, t)
+	unwanted, err := s.remove(ctx, addon.Name, all.Without(wanted), claims, t)
 	if err != nil {
 		return applied{}, err
 	}
-	if err := s.record(ctx, addon.Name, all, wanted.With(rest).With(left)); err != nil {
+	if err := s.record(ctx, addon.Name, all, wanted.With(unwanted.rest).With(unwanted.left)); err != nil {
 		return applied{}, err
 	}
-	if len(rest) > 0 {
-		return applied{}, &notYetError{fmt.Sprintf("%s, which is no longer in the manifests, to be gone", rest[0])}
+	switch {
+	case unwanted.cut:
+		return applied{}, &outOfTimeError{len(p.done), len(addon.Objects)}
+	case len(unwanted.rest) > 0:
+		return applied{}, &notYetError{fmt.Sprintf("%s, which is no longer in the manifests, to be gone", unwanted.rest[0])}
 	}
-	is.left = left
+	is.left = unwanted.left
 	return is, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -115,5 +116,19 @@ var _ = Describe("Addons of many objects in a slow cluster", func() {
 		testenv.Update(ctx, env, s.wlc, withManifests())
 		s.expectNoAddons(ctx)
 		Expect(now.Since(began)).To(BeNumerically(">=", 50*time.Second))
+	})
+
+	It("lose in turns what leaves their manifests, and wait for none of it that was not asked to go", func(ctx SpecContext) {
+		DeferCleanup(func() { now.ahead.Store(0) })
+		s := newSite(ctx, withManifests("large"))
+		s.manifests(ctx, "large", settings+manyAccounts(50))
+		s.expectAddon(ctx, "large", metav1.ConditionTrue, "Ready", "51 objects applied and well")
+		s.connect(&slow{Client: s.Client, applied: map[string]int{}})
+		s.rewrite(ctx, "large", settings)
+		s.expectAddon(ctx, "large", metav1.ConditionTrue, "Ready", "1 object applied and well")
+		list := &corev1.ServiceAccountList{}
+		Expect(s.List(ctx, list)).To(Succeed())
+		Expect(list.Items).NotTo(ContainElement(HaveField("Name", HavePrefix("account-"))))
+		Expect(heard.Reasons(s.wlc.UID)).NotTo(ContainElement("WaitingForHealth"))
 	})
 })
