@@ -26,6 +26,11 @@ type block struct{ line, from int }
 func blocksIn(lines []string) []block {
 	var found []block
 	for i, line := range lines {
+		line = strings.TrimRight(line, " \r")
+		if !strings.HasSuffix(line, ":") && !(strings.Contains(line, ":") && strings.ContainsAny(line, "|>#!&")) {
+			// It is costly to look closer, and this is most of what there is.
+			continue
+		}
 		begins := blockBegins.FindStringSubmatch(line)
 		logins := loginsBegin.MatchString(line)
 		switch {

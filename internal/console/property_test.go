@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -102,8 +103,8 @@ func FuzzNoTokenPasses(f *testing.F) {
 
 func BenchmarkRead(b *testing.B) {
 	var raw []string
-	for range 150 {
-		raw = append(raw, "[    6.900000] cloud-init[381]: [\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39msystemd-timesyncd.service\x1b[0m - Network Time Synchronization.")
+	for i := range 250 {
+		raw = append(raw, strconv.Itoa(i)+"[    6.900000] cloud-init[381]: [\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39msystemd-timesyncd.service\x1b[0m - Network Time Synchronization.")
 	}
 	for b.Loop() {
 		console.Read(raw)

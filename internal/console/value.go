@@ -28,12 +28,14 @@ var introductions = []struct {
 	login bool
 	// phrase is a secret of many words.
 	phrase bool
+	// only is in every text that has such a secret.
+	only string
 }{
 	{pattern: regexp.MustCompile(`(?i)` + secretNames + quote + is + scheme)},
 	{pattern: regexp.MustCompile(`(?i)pass[_-]?phrase` + quote + is), phrase: true},
-	{pattern: regexp.MustCompile(`(?i)--[a-z0-9_.-]*` + secretNames + given)},
+	{pattern: regexp.MustCompile(`(?i)--[a-z0-9_.-]*` + secretNames + given), only: "--"},
 	{pattern: regexp.MustCompile(`(?:^|[\s"'])(?:-[uU] *|-[uU]["'] *, *|--(?:proxy-)?user` + given + `)`), login: true},
-	{pattern: regexp.MustCompile(`\b(?:login|sshpass|mysql[a-z]*)\b[^\n|;]*?[ "',]-p(?:["']? *, *| *=? *)`)},
+	{pattern: regexp.MustCompile(`\b(?:login|sshpass|mysql[a-z]*)\b[^\n|;]*?[ "',]-p(?:["']? *, *| *=? *)`), only: "-p"},
 	{pattern: regexp.MustCompile(`(?i)ConvertTo-SecureString +(?:-(?:String|AsPlainText|Force) +)*`)},
 }
 
@@ -55,6 +57,9 @@ func ofLine(text string) limits {
 func valuesIn(text string, within limits) []span {
 	var found []span
 	for _, intro := range introductions {
+		if !strings.Contains(text, intro.only) {
+			continue
+		}
 		for _, match := range intro.pattern.FindAllStringSubmatchIndex(text, -1) {
 			from := match[1]
 			known, open := within(from)
