@@ -135,14 +135,20 @@ var _ = Describe("A HyperVCluster", func() {
 		Expect(p.infra.Spec.ControlPlaneEndpoint.Host).To(Equal("10.20.0.100"), "nodes and certificates hold it")
 	})
 
-	It("does not take a load balancer of an older spec for ready", func(ctx SpecContext) {
+	It("stays ready while its load balancer takes in another spec, until that says otherwise", func(ctx SpecContext) {
 		p := newPair(ctx).start(ctx)
 		lb := p.balancer(ctx)
 		balancerReady(ctx, lb)
 		env.ExpectReady(ctx, p.infra)
 		testenv.Update(ctx, env, p.infra, func(i *infrav1.HyperVCluster) { i.Spec.LoadBalancer.Replicas = ptr.To[int32](3) })
-		env.ExpectCondition(ctx, p.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("waiting for the load balancer"))
 		Eventually(testenv.Get(ctx, env, lb)).WithContext(ctx).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(3)))))
+		Eventually(testenv.Get(ctx, env, p.infra)).WithContext(ctx).Should(HaveField("Status.ObservedGeneration", p.infra.Generation))
+		Expect(conditions.IsCurrentlyTrue(lb, capstanv1.ReadyCondition)).To(BeFalse())
+		Expect(conditions.IsTrue(p.infra, capstanv1.ReadyCondition)).To(BeTrue())
+		testenv.UpdateStatus(ctx, env, lb, func(lb *capstanv1.LoadBalancer) {
+			conditions.False(lb, capstanv1.ReadyCondition, capstanv1.ReasonNetworkFull, "no room")
+		})
+		env.ExpectCondition(ctx, p.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForLoadBalancer, Equal("no room"))
 		balancerReady(ctx, lb)
 		env.ExpectReady(ctx, p.infra)
 	})
