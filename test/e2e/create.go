@@ -16,6 +16,11 @@ func (s *story) create() narrator.Chapter {
 		if _, err := s.Env.RunKubectl(ctx, "apply", "-k", s.Env.Manifests()); err != nil {
 			return err
 		}
+		if err := s.Follow(ctx, func(p narrator.Picture) bool { return p.NodesReady() == 2 }); err != nil {
+			return err
+		}
+		s.nodesReady = time.Since(began)
+		s.Screen.Step("both nodes are Ready")
 		if err := s.Settle(ctx); err != nil {
 			return err
 		}

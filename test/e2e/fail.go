@@ -15,6 +15,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv/machinehosts"
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
+	"github.com/capstan-k8s/capstan/internal/testenv/probe"
 )
 
 // takeoverWithin is how long users may be turned away while the VIP moves: the time
@@ -48,7 +49,7 @@ func (s *story) killLoadBalancer() narrator.Chapter {
 				return err
 			}
 			return s.Within(ctx, func(ctx context.Context) error { return s.awaitBalancers(ctx, guest) })
-		})
+		}, s.oneTakeover)
 	}}
 }
 
@@ -79,9 +80,9 @@ func (s *story) awaitBalancers(ctx context.Context, killed machinehosts.Guest) e
 	return nil
 }
 
-// underProbe does something that may have the VIP move, while somebody uses the API
-// server through it, and waits until all is well again.
-func (s *story) underProbe(ctx context.Context, fault func() error) error {
+// underProbe does something while somebody uses the API server through the VIP, waits
+// until all is well again, and judges what that somebody saw.
+func (s *story) underProbe(ctx context.Context, fault func() error, judge func(probe.Report, time.Time) error) error {
 	asking, err := s.Probe(ctx, shop)
 	if err != nil {
 		return err
@@ -95,7 +96,12 @@ func (s *story) underProbe(ctx context.Context, fault func() error) error {
 		return err
 	}
 	s.Screen.Step(report.String())
-	window, err := report.CheckTakeover(began, takeoverWithin)
+	return judge(report, began)
+}
+
+// oneTakeover is what may be seen of a VIP that moves.
+func (s *story) oneTakeover(report probe.Report, fault time.Time) error {
+	window, err := report.CheckTakeover(fault, takeoverWithin)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
+	"github.com/capstan-k8s/capstan/internal/testenv/probe"
 )
 
 // loseHost takes the power from a host for good, as far as its administrator says, and
@@ -33,11 +34,27 @@ func (s *story) loseHost() narrator.Chapter {
 				return err
 			}
 			return s.patch(ctx, "hypervhost", host, `{"spec":{"lost":true}}`)
-		}); err != nil {
+		}, s.goesOn); err != nil {
 			return err
 		}
 		return s.bringBack(ctx, host, lost)
 	}}
+}
+
+// gapWithin is for how long nobody may be answered while a host is lost: its load
+// balancer and its members of etcd and of the API server go at once. A client that keeps
+// a connection to a machine without power finds out by itself.
+const gapWithin = 15 * time.Second
+
+// goesOn is what may be seen of a host that is lost.
+func (s *story) goesOn(report probe.Report, _ time.Time) error {
+	for _, o := range report.Outages {
+		s.Screen.Step(fmt.Sprintf("%d requests failed within %d ms", o.Failed, o.Length().Milliseconds()))
+	}
+	if report.LongestGap > gapWithin {
+		return errors.Join(fmt.Errorf("for %s nobody was answered", report.LongestGap), report.CheckNone())
+	}
+	return nil
 }
 
 // hostToLose is one with a control-plane machine.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -179,4 +180,15 @@ func (p Picture) Emptied(host string) bool {
 	return !slices.ContainsFunc(p.vms, func(vm capstanv1.VirtualMachine) bool {
 		return vm.Status.Host == host || demoenv.ReadyOf(&vm).Status != metav1.ConditionTrue
 	})
+}
+
+// NodesReady is of how many machines the nodes are Ready.
+func (p Picture) NodesReady() int {
+	ready := 0
+	for i := range p.machines {
+		if meta.IsStatusConditionTrue(p.machines[i].Status.Conditions, clusterv1.MachineNodeReadyCondition) {
+			ready++
+		}
+	}
+	return ready
 }

@@ -152,3 +152,11 @@ func TestTheHolderIsTheActiveVMOfThatClustersLoadBalancer(t *testing.T) {
 	p.loadBalancers[1].Status.Instances = []capstanv1.LoadBalancerInstance{standby}
 	g.Expect(p.Holder(shop)).To(BeEmpty(), "nobody holds it")
 }
+
+func TestNodesAreReadyByWhatTheirMachinesSay(t *testing.T) {
+	g := NewWithT(t)
+	ready, not := clusterv1.Machine{}, clusterv1.Machine{}
+	ready.Status.Conditions = []metav1.Condition{{Type: clusterv1.MachineNodeReadyCondition, Status: metav1.ConditionTrue}}
+	not.Status.Conditions = []metav1.Condition{{Type: clusterv1.MachineNodeReadyCondition, Status: metav1.ConditionUnknown}}
+	g.Expect(Picture{machines: []clusterv1.Machine{ready, not, {}, ready}}.NodesReady()).To(Equal(2))
+}
