@@ -44,7 +44,7 @@ func (s *story) loseHost() narrator.Chapter {
 // gapWithin is for how long nobody may be answered while a host is lost: its load
 // balancer and its members of etcd and of the API server go at once. A client that keeps
 // a connection to a machine without power finds out by itself.
-const gapWithin = 15 * time.Second
+const gapWithin = 5 * time.Second
 
 // goesOn is what may be seen of a host that is lost.
 func (s *story) goesOn(report probe.Report, _ time.Time) error {
