@@ -9,6 +9,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
+	"github.com/capstan-k8s/capstan/internal/testenv/probe"
 )
 
 // takeoverWithin is how long users may be turned away while the VIP moves. It
@@ -25,7 +26,7 @@ func (s *story) loseHost() narrator.Chapter {
 		if err != nil {
 			return err
 		}
-		asking, err := s.Probe(ctx, shop)
+		asking, err := s.Probe(ctx, shop, probe.DefaultTimeout)
 		if err != nil {
 			return err
 		}

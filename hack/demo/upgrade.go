@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/narrator"
+	"github.com/capstan-k8s/capstan/internal/testenv/probe"
 )
 
 const patchVersion = `kubectl patch workloadcluster shop --type=merge -p '{"spec":{"version":"` + nextVersion + `"}}'`
@@ -12,7 +13,7 @@ const patchVersion = `kubectl patch workloadcluster shop --type=merge -p '{"spec
 // upgrade rolls a cluster to the next patch version while somebody uses it.
 func (s *story) upgrade() narrator.Chapter {
 	return narrator.Chapter{Title: patchVersion, Tell: func(ctx context.Context) error {
-		asking, err := s.Probe(ctx, shop)
+		asking, err := s.Probe(ctx, shop, probe.DefaultTimeout)
 		if err != nil {
 			return err
 		}

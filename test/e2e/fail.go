@@ -83,7 +83,7 @@ func (s *story) awaitBalancers(ctx context.Context, killed machinehosts.Guest) e
 // underProbe does something while somebody uses the API server through the VIP, waits
 // until all is well again, and judges what that somebody saw.
 func (s *story) underProbe(ctx context.Context, fault func() error, judge func(probe.Report, time.Time) error) error {
-	asking, err := s.Probe(ctx, shop)
+	asking, err := s.Probe(ctx, shop, probe.DefaultTimeout)
 	if err != nil {
 		return err
 	}

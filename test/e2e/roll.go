@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,10 +16,14 @@ import (
 // larger is what nodes get in place of the default.
 var larger = resource.MustParse("5Gi")
 
+// busyPatience is how long a request may take while a machine with few processors runs
+// up to eight nodes. A person's kubectl would wait longer.
+const busyPatience = 10 * time.Second
+
 // roll replaces every node by one of another size: of Kubernetes there is one version.
 func (s *story) roll() narrator.Chapter {
 	return narrator.Chapter{Title: "every node is replaced by one with more memory", Tell: func(ctx context.Context) error {
-		asking, err := s.Probe(ctx, shop)
+		asking, err := s.Probe(ctx, shop, busyPatience)
 		if err != nil {
 			return err
 		}

@@ -32,13 +32,13 @@ func (n *Narrator) ReadKubeconfig(ctx context.Context, cluster client.ObjectKey)
 }
 
 // Probe begins to ask a cluster's API server through its VIP, with what a user has:
-// the kubeconfig in the cluster's Secret.
-func (n *Narrator) Probe(ctx context.Context, cluster client.ObjectKey) (*probe.Probe, error) {
+// the kubeconfig in the cluster's Secret. Who asks waits so long for an answer.
+func (n *Narrator) Probe(ctx context.Context, cluster client.ObjectKey, patience time.Duration) (*probe.Probe, error) {
 	kubeconfig, err := n.ReadKubeconfig(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
-	asking, err := probe.Start(ctx, probe.Options{Kubeconfig: kubeconfig})
+	asking, err := probe.Start(ctx, probe.Options{Kubeconfig: kubeconfig, Timeout: patience})
 	if err != nil {
 		return nil, err
 	}
