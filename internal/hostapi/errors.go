@@ -55,6 +55,11 @@ func Errorf(class Class, op, resource, format string, args ...any) *Error {
 	return &Error{Class: class, Op: op, Resource: resource, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
+// NoVM returns the error of a driver that knows no VM of this ID.
+func NoVM(op string, id VMID) *Error {
+	return Errorf(NotFound, op, "", "there is no VM %s", id)
+}
+
 // Error implements error.
 func (e *Error) Error() string {
 	if e.Op == "" {

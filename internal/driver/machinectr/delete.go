@@ -21,7 +21,7 @@ func (d *Driver) DeleteVM(ctx context.Context, req hostapi.DeleteVMRequest) erro
 		return err
 	}
 	if p.none() {
-		return notFound(op, req.Stamp.ID)
+		return hostapi.NoVM(op, req.Stamp.ID)
 	}
 	if err := p.checkOwned(op, req.Stamp); err != nil {
 		return err

@@ -192,13 +192,9 @@ func (d *Driver) get(ctx context.Context, op string, id hostapi.VMID) (hostapi.V
 		return hostapi.VM{}, err
 	}
 	if p.none() {
-		return hostapi.VM{}, notFound(op, id)
+		return hostapi.VM{}, hostapi.NoVM(op, id)
 	}
 	return d.describe(ctx, p), nil
-}
-
-func notFound(op string, id hostapi.VMID) error {
-	return hostapi.Errorf(hostapi.NotFound, op, "", "there is no VM %s", id)
 }
 
 // ListVMs implements hostapi.Driver.

@@ -20,7 +20,7 @@ func (d *Driver) DeleteVM(ctx context.Context, req hostapi.DeleteVMRequest) erro
 		return err
 	}
 	if p.none() {
-		return notFound(op, req.Stamp.ID)
+		return hostapi.NoVM(op, req.Stamp.ID)
 	}
 	// A VM that exists twice is deleted twice.
 	if err := p.checkOwned(op, req.Stamp); err != nil && !hostapi.Is(err, hostapi.Conflict) {

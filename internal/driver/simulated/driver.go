@@ -81,16 +81,12 @@ func (d *Driver) get(ctx context.Context, op string, id hostapi.VMID) (hostapi.V
 		return hostapi.VM{}, err
 	}
 	if p.none() {
-		return hostapi.VM{}, notFound(op, id)
+		return hostapi.VM{}, hostapi.NoVM(op, id)
 	}
 	if err := p.checkNode(op); err != nil {
 		return hostapi.VM{}, err
 	}
 	return p.describe(), nil
-}
-
-func notFound(op string, id hostapi.VMID) error {
-	return hostapi.Errorf(hostapi.NotFound, op, "", "there is no VM %s", id)
 }
 
 // ListVMs implements hostapi.Driver.

@@ -20,7 +20,7 @@ func (d *Driver) SetPower(ctx context.Context, req hostapi.SetPowerRequest) (hos
 		return hostapi.VM{}, err
 	}
 	if p.none() {
-		return hostapi.VM{}, notFound(op, req.Stamp.ID)
+		return hostapi.VM{}, hostapi.NoVM(op, req.Stamp.ID)
 	}
 	if err := p.checkOwned(op, req.Stamp); err != nil {
 		return hostapi.VM{}, err
