@@ -12,6 +12,7 @@ import (
 	"net/netip"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -73,7 +75,9 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 			claim, ok := obj.(*ipamv1.IPAddressClaim)
 			return ok && isOurs(claim)
 		}))).
-		Owns(&ipamv1.IPAddress{}).
+		// One that appears is the work of whoever looks at its claim just then, and a second
+		// look before the cache shows what the first one wrote would write it in vain.
+		Owns(&ipamv1.IPAddress{}, builder.WithPredicates(predicate.Funcs{CreateFunc: func(event.CreateEvent) bool { return false }})).
 		Watches(&capstanv1.LogicalNetwork{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
 			return r.waiting(ctx, obj.GetName())
 		}), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -83,7 +87,7 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 				return nil
 			}
 			if address, err := netip.ParseAddr(reservation.Spec.Address); err == nil {
-				r.recent.drop(reservation.Spec.LogicalNetwork, address)
+				r.recent.drop(reservation.Spec.LogicalNetwork, address, types.UID(reservation.Spec.ClaimRef.UID))
 			}
 			// The claim itself comes first: it may be there still, and need it back.
 			holder := reservation.Spec.ClaimRef

@@ -129,10 +129,14 @@ var _ = Describe("Many IPAddressClaims at once", func() {
 		for _, claim := range claims {
 			addressOf(ctx, claim)
 		}
-		Expect(written.in(network.Name, namespace, everywhere)).To(Equal(map[string]int{
+		count := func() map[string]int { return written.in(network.Name, namespace, everywhere) }
+		three := Equal(map[string]int{
 			"create *v1alpha1.AddressReservation":     many,
 			"create *v1beta2.IPAddress":               many,
 			"patch status of *v1beta2.IPAddressClaim": many,
-		}), "no more, and none in vain for an address that another one has")
+		})
+		// The API server shows a write before whoever wrote has counted it.
+		Eventually(count).Should(three, "no more, and none in vain for an address that another one has")
+		Consistently(count, "1s").Should(three, "nothing is written again once the cache shows it")
 	})
 })

@@ -42,6 +42,23 @@ func reservationsOf(ctx context.Context, cache client.Reader, network string) ([
 	return list.Items, nil
 }
 
+// holdersIn returns the UID of the claim that holds each address of a network, as the
+// cache has it.
+func holdersIn(ctx context.Context, cache client.Reader, network string) (map[netip.Addr]types.UID, error) {
+	reservations, err := reservationsOf(ctx, cache, network)
+	if err != nil {
+		return nil, err
+	}
+	holders := make(map[netip.Addr]types.UID, len(reservations))
+	for i := range reservations {
+		spec := &reservations[i].Spec
+		if address, err := netip.ParseAddr(spec.Address); err == nil {
+			holders[address] = types.UID(spec.ClaimRef.UID)
+		}
+	}
+	return holders, nil
+}
+
 // recent are addresses that were reserved, or are about to be, and that the cache
 // may not show yet, with the UIDs of their claims. Without it, claims that come at
 // once would all try the same address. It is safe for concurrent use.
@@ -57,6 +74,52 @@ func (r *recent) take(network string, address netip.Addr, claim types.UID) bool 
 	if holder, held := r.holders[network][address]; held {
 		return holder == claim
 	}
+	r.keep(network, address, claim)
+	return true
+}
+
+// drop forgets an address that a claim did not get, or has no more.
+func (r *recent) drop(network string, address netip.Addr, claim types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.holders[network][address] == claim {
+		delete(r.holders[network], address)
+	}
+}
+
+// choose returns the address that a claim reserved already, or else keeps for it the
+// one that first finds. The cache is read under the lock: what a newer reading made
+// somebody forget, an older one would still show free.
+func (r *recent) choose(network string, claim types.UID, cached func() (map[netip.Addr]types.UID, error), first func(taken func(netip.Addr) bool) netip.Addr) (address netip.Addr, reserved bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	shown, err := cached()
+	if err != nil {
+		return netip.Addr{}, false, err
+	}
+	for address, holder := range shown {
+		delete(r.holders[network], address)
+		if holder == claim {
+			return address, true, nil
+		}
+	}
+	for address, holder := range r.holders[network] {
+		if holder == claim {
+			return address, true, nil
+		}
+	}
+	address = first(func(a netip.Addr) bool {
+		_, isShown := shown[a]
+		_, isHeld := r.holders[network][a]
+		return isShown || isHeld
+	})
+	if address.IsValid() {
+		r.keep(network, address, claim)
+	}
+	return address, false, nil
+}
+
+func (r *recent) keep(network string, address netip.Addr, claim types.UID) {
 	if r.holders == nil {
 		r.holders = map[string]map[netip.Addr]types.UID{}
 	}
@@ -64,28 +127,4 @@ func (r *recent) take(network string, address netip.Addr, claim types.UID) bool 
 		r.holders[network] = map[netip.Addr]types.UID{}
 	}
 	r.holders[network][address] = claim
-	return true
-}
-
-// drop forgets an address that was not reserved, or is free again.
-func (r *recent) drop(network string, address netip.Addr) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.holders[network], address)
-}
-
-// of returns what was reserved for a claim, having forgotten what the cache shows by
-// now.
-func (r *recent) of(network string, claim types.UID, shown map[netip.Addr]bool) (netip.Addr, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for address, holder := range r.holders[network] {
-		switch {
-		case shown[address]:
-			delete(r.holders[network], address)
-		case holder == claim:
-			return address, true
-		}
-	}
-	return netip.Addr{}, false
 }
