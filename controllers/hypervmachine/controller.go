@@ -51,7 +51,7 @@ type scope struct {
 	vm      *capstanv1.VirtualMachine
 	// wait is what the machine waits for before it can have a VM.
 	wait *wait
-	// repair is how it stands with the replacement of the machine, if its host is lost.
+	// repair is how it stands with the replacement of the machine, if it has a cause.
 	repair *repair
 	// left says what a deletion still waits for.
 	left string

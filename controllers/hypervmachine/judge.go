@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
@@ -16,22 +17,27 @@ import (
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
-// repair is how it stands with the replacement of a machine whose host is lost.
+// repair is how it stands with the replacement of a machine that has a cause for it.
 type repair struct {
-	// reason is "" where Cluster API is at it, or will be.
-	reason, message string
+	// reason and status are those of Ready.
+	reason string
+	status metav1.ConditionStatus
+	// message is told with what the VirtualMachine tells.
+	message string
+	// due is when it is to be replaced if nothing changes, zero if it is to be now.
+	due time.Time
 }
 
 // membership counts the machines of a control plane that have become nodes, and so
-// members of etcd, and those of them that have a VM which stays and is on no lost host.
+// members of etcd, and those of them that have a VM which stays and that have no cause to be replaced.
 type membership struct{ all, left int }
 
 // membersLeft counts for a control-plane machine, and is nothing for a worker.
-func (r *Reconciler) membersLeft(ctx context.Context, s *scope, hosts []capstanv1.HyperVHost) (membership, error) {
-	if !util.IsControlPlaneMachine(s.machine) {
+func (r *Reconciler) membersLeft(ctx context.Context, e *evidence) (membership, error) {
+	if !util.IsControlPlaneMachine(e.machine) {
 		return membership{}, nil
 	}
-	inCluster := []client.ListOption{client.InNamespace(s.machine.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: s.cluster.Name}}
+	inCluster := []client.ListOption{client.InNamespace(e.machine.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: e.cluster.Name}}
 	vms := &capstanv1.VirtualMachineList{}
 	if err := r.Client.List(ctx, vms, inCluster...); err != nil {
 		return membership{}, fmt.Errorf("listing VirtualMachines: %w", err)
@@ -54,52 +60,68 @@ func (r *Reconciler) membersLeft(ctx context.Context, s *scope, hosts []capstanv
 			continue
 		}
 		members.all++
-		if !goes && !vm.IsOnLostHost(hosts) {
+		if !goes && causeOf(e.of(m, vm)) == nil {
 			members.left++
 		}
 	}
 	return members, nil
 }
 
-// unspoken is for a machine whose host no HyperVHost speaks for any more, and nil where
-// one does: that it is not lost after all, the VM tells in a moment.
+// of is what is known of another machine of the cluster.
+func (e *evidence) of(machine *clusterv1.Machine, vm *capstanv1.VirtualMachine) *evidence {
+	other := *e
+	other.machine, other.vm = machine, vm
+	return &other
+}
+
+// unspoken is for a machine of which its VM says that nobody has it, and whose host no
+// HyperVHost speaks for any more; and nil for others. That a host is not lost after all,
+// the VM tells in a moment.
 func unspoken(vm *capstanv1.VirtualMachine, hosts []capstanv1.HyperVHost) *repair {
 	place := vm.Place()
-	if slices.ContainsFunc(hosts, func(h capstanv1.HyperVHost) bool { return h.SpeaksFor(place.FailoverCluster, place.Host) }) {
+	if ready := conditions.Get(vm, capstanv1.ReadyCondition); ready == nil || ready.Reason != capstanv1.ReasonHostLost ||
+		slices.ContainsFunc(hosts, func(h capstanv1.HyperVHost) bool { return h.SpeaksFor(place.FailoverCluster, place.Host) }) {
 		return nil
 	}
 	name := "host " + place.Host
 	if place.FailoverCluster != "" {
 		name = "failover cluster " + place.FailoverCluster
 	}
-	return &repair{capstanv1.ReasonHostLost, fmt.Sprintf("no HyperVHost speaks for %s, so it cannot be told that the host is lost: add it again, with spec.lost if it is, or delete the Machine", name)}
+	return &repair{
+		reason: capstanv1.ReasonHostLost, status: metav1.ConditionUnknown,
+		message: fmt.Sprintf("no HyperVHost speaks for %s, so it cannot be told that the host is lost: add it again, with spec.lost if it is, or delete the Machine", name),
+	}
 }
 
-func unwatched(machine *clusterv1.Machine) *repair {
+func unwatched(machine *clusterv1.Machine, c *cause) *repair {
+	why := fmt.Sprintf("no MachineHealthCheck selects Machine %s, so Cluster API does not replace it: add one, or delete the Machine", machine.Name)
 	if annotations.HasSkipRemediation(machine) {
-		return &repair{capstanv1.ReasonHostLost, fmt.Sprintf("Cluster API does not replace Machine %s because of its annotation %s: remove that, or delete the Machine",
-			machine.Name, clusterv1.MachineSkipRemediationAnnotation)}
+		why = fmt.Sprintf("Cluster API does not replace Machine %s because of its annotation %s: remove that, or delete the Machine",
+			machine.Name, clusterv1.MachineSkipRemediationAnnotation)
 	}
-	return &repair{capstanv1.ReasonHostLost, fmt.Sprintf("no MachineHealthCheck selects Machine %s, so Cluster API does not replace it: add one, or delete the Machine", machine.Name)}
+	return &repair{reason: c.reason, status: c.status, message: c.says(why)}
 }
 
 // judge tells what is to be expected of Cluster API. It refuses to take away what an
 // etcd without majority may need; while no API server answers, it does not even say so.
-func judge(machine *clusterv1.Machine, members membership) *repair {
-	const restore = "restore the cluster from a backup, or bring the host back and set its spec.lost to false"
+func judge(machine *clusterv1.Machine, c *cause, members membership) *repair {
+	restore := "restore the cluster from a backup, or " + c.remedy
+	cannot := func(format string, args ...any) *repair {
+		return &repair{reason: capstanv1.ReasonCannotRepair, status: metav1.ConditionFalse, message: c.says(fmt.Sprintf(format, args...))}
+	}
+	asked := &repair{reason: c.reason, status: c.status, message: c.says("Cluster API is asked to replace the machine")}
+	verdict := conditions.Get(machine, clusterv1.MachineOwnerRemediatedCondition)
+	told := verdict != nil && verdict.Status == metav1.ConditionFalse && verdict.Message != ""
 	switch {
 	case members.all == 1 && members.left == 0:
-		return &repair{capstanv1.ReasonCannotRepair, "the machine is the only member of its control plane, and etcd's data is on it alone: " + restore}
+		return cannot("the machine is the only member of its control plane, and etcd's data is on it alone: %s", restore)
 	case members.left < members.all/2+1 && members.all > 0:
-		return &repair{capstanv1.ReasonCannotRepair, fmt.Sprintf("%d of %d members of etcd are left, which is no majority: %s", members.left, members.all, restore)}
+		return cannot("%d of %d members of etcd are left, which is no majority: %s", members.left, members.all, restore)
+	case told && members.all > 0 && verdict.Reason == controlplanev1.KubeadmControlPlaneMachineCannotBeRemediatedReason:
+		return cannot("Cluster API refuses to replace the machine (%s), and tries again; if that does not pass, %s", verdict.Message, restore)
 	}
-	verdict := conditions.Get(machine, clusterv1.MachineOwnerRemediatedCondition)
-	switch {
-	case verdict == nil || verdict.Status != metav1.ConditionFalse || verdict.Message == "":
-		return &repair{message: "Cluster API is asked to replace the machine"}
-	case members.all > 0 && verdict.Reason == controlplanev1.KubeadmControlPlaneMachineCannotBeRemediatedReason:
-		return &repair{capstanv1.ReasonCannotRepair, fmt.Sprintf("Cluster API refuses to replace the machine (%s), and tries again; if that does not pass, %s", verdict.Message, restore)}
-	default:
-		return &repair{message: "Cluster API is asked to replace the machine: " + verdict.Message}
+	if told {
+		asked.message += ": " + verdict.Message
 	}
+	return asked
 }

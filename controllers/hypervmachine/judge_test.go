@@ -44,11 +44,13 @@ func TestRepairIsLeftToClusterAPIAsFarAsThatCanDoIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
+			lost := &cause{reason: capstanv1.ReasonHostLost, status: metav1.ConditionUnknown, remedy: "bring the host back"}
 			machine := &clusterv1.Machine{Status: clusterv1.MachineStatus{Conditions: tc.says}}
-			verdict := judge(machine, tc.members)
+			verdict := judge(machine, lost, tc.members)
 			g.Expect(verdict.message).To(HavePrefix(tc.first))
 			if !tc.cannot {
-				g.Expect(verdict.reason).To(BeEmpty())
+				g.Expect(verdict.reason).To(Equal(capstanv1.ReasonHostLost))
+				g.Expect(verdict.status).To(Equal(metav1.ConditionUnknown))
 				g.Expect(verdict.message).NotTo(ContainSubstring("restore"))
 				return
 			}
@@ -106,8 +108,8 @@ func TestMembersThatGoAreNotLeft(t *testing.T) {
 			}
 			hosts := []capstanv1.HyperVHost{*testenv.NewHyperVHost("well"), *testenv.NewHyperVHost("lost")}
 			hosts[1].Spec.Lost = true
-			s := &scope{machine: objects[0].(*clusterv1.Machine), cluster: &clusterv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
-			members, err := (&Reconciler{Client: testenv.NewUnsortedClient(t, objects...)}).membersLeft(t.Context(), s, hosts)
+			e := &evidence{machine: objects[0].(*clusterv1.Machine), cluster: &clusterv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, hosts: hosts}
+			members, err := (&Reconciler{Client: testenv.NewUnsortedClient(t, objects...)}).membersLeft(t.Context(), e)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(members).To(Equal(tc.want))
 		})

@@ -24,23 +24,24 @@ import (
 // has a majority depends on other machines.
 const pollRepair = 30 * time.Second
 
-// reconcileRepair asks Cluster API to replace a machine that lies on a lost host, and
-// takes that back where the host is lost no more. Replacing it is Cluster API's work:
+// reconcileRepair asks Cluster API to replace a machine that has a cause to be replaced,
+// and takes that back where it has none any more. Replacing it is Cluster API's work:
 // it knows what a control plane can do without.
 func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
-	ready := conditions.Get(s.vm, capstanv1.ReadyCondition)
-	if ready == nil || !s.machine.DeletionTimestamp.IsZero() {
+	if conditions.Get(s.vm, capstanv1.ReadyCondition) == nil || !s.machine.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	if ready.Reason != capstanv1.ReasonHostLost {
+	e, err := r.gather(ctx, s)
+	if err != nil {
+		return err
+	}
+	c := causeOf(e)
+	switch {
+	case c == nil:
+		s.repair = unspoken(s.vm, e.hosts)
 		return r.withdraw(ctx, s)
-	}
-	hosts := &capstanv1.HyperVHostList{}
-	if err := r.Client.List(ctx, hosts); err != nil {
-		return fmt.Errorf("listing HyperVHosts: %w", err)
-	}
-	if !s.vm.IsOnLostHost(hosts.Items) {
-		s.repair = unspoken(s.vm, hosts.Items)
+	case c.due.After(e.now):
+		s.repair = &repair{reason: c.reason, status: c.status, message: c.waits(), due: c.due}
 		return r.withdraw(ctx, s)
 	}
 	watched, err := r.isWatched(ctx, s.machine)
@@ -48,15 +49,24 @@ func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
 		return err
 	}
 	if !watched || annotations.HasSkipRemediation(s.machine) {
-		s.repair = unwatched(s.machine)
+		s.repair = unwatched(s.machine, c)
 		return r.withdraw(ctx, s)
 	}
-	left, err := r.membersLeft(ctx, s, hosts.Items)
+	left, err := r.membersLeft(ctx, e)
 	if err != nil {
 		return err
 	}
-	s.repair = judge(s.machine, left)
-	return r.request(ctx, s)
+	s.repair = judge(s.machine, c, left)
+	return r.request(ctx, s, c)
+}
+
+// gather puts together what is known. The hosts are the cache's own, and not changed.
+func (r *Reconciler) gather(ctx context.Context, s *scope) (*evidence, error) {
+	hosts := &capstanv1.HyperVHostList{}
+	if err := r.Client.List(ctx, hosts, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing HyperVHosts: %w", err)
+	}
+	return &evidence{machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: r.Clock.Now()}, nil
 }
 
 // isWatched tells whether a MachineHealthCheck selects the machine: nobody else heeds
@@ -79,20 +89,22 @@ func (r *Reconciler) isWatched(ctx context.Context, machine *clusterv1.Machine) 
 	return false, nil
 }
 
-// request annotates the Machine, unless somebody did.
-func (r *Reconciler) request(ctx context.Context, s *scope) error {
-	if annotations.HasRemediateMachine(s.machine) {
+// request annotates the Machine, unless somebody did. What was asked for another reason
+// of ours is asked for this one from now on.
+func (r *Reconciler) request(ctx context.Context, s *scope, c *cause) error {
+	value, asked := s.machine.Annotations[clusterv1.RemediateMachineAnnotation]
+	if asked && (value == c.reason || !isOwnAsk(value)) {
 		return nil
 	}
-	ctrllog.FromContext(ctx).Info("Asking Cluster API to replace the machine, whose host is lost", "host", s.vm.Place().Host)
+	ctrllog.FromContext(ctx).Info("Asking Cluster API to replace the machine", "cause", c.reason, "why", c.message, "host", s.vm.Place().Host)
 	return r.annotate(ctx, s, func(all map[string]string) {
-		all[clusterv1.RemediateMachineAnnotation] = capstanv1.ReasonHostLost
+		all[clusterv1.RemediateMachineAnnotation] = c.reason
 	})
 }
 
 // withdraw takes back what request wrote, and not what anybody else did.
 func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
-	if s.machine.Annotations[clusterv1.RemediateMachineAnnotation] != capstanv1.ReasonHostLost {
+	if !isOwnAsk(s.machine.Annotations[clusterv1.RemediateMachineAnnotation]) {
 		return nil
 	}
 	ctrllog.FromContext(ctx).Info("The machine need not be replaced any more")

@@ -55,18 +55,16 @@ func setStatus(s *scope, now time.Time) {
 	setRepair(s)
 }
 
-// setRepair tells with the rest why a machine whose host is lost is not replaced, or
-// that it will be.
+// setRepair tells with the rest that a machine will be replaced, or why it is not.
 func setRepair(s *scope) {
 	if s.repair == nil {
 		return
 	}
-	message := conditions.Get(s.infra, capstanv1.VMReadyCondition).Message + "; " + s.repair.message
-	if s.repair.reason == capstanv1.ReasonCannotRepair {
-		conditions.False(s.infra, capstanv1.ReadyCondition, capstanv1.ReasonCannotRepair, "%s", message)
-		return
+	set := conditions.Unknown
+	if s.repair.status == metav1.ConditionFalse {
+		set = conditions.False
 	}
-	conditions.Unknown(s.infra, capstanv1.ReadyCondition, capstanv1.ReasonHostLost, "%s", message)
+	set(s.infra, capstanv1.ReadyCondition, s.repair.reason, "%s; %s", conditions.Get(s.infra, capstanv1.VMReadyCondition).Message, s.repair.message)
 }
 
 // setBootstrapped tells why there is no node, where its guest runs and tells it.
@@ -122,12 +120,19 @@ func nextLook(s *scope, now time.Time) time.Duration {
 		return 0
 	}
 	if s.repair != nil {
-		return pollRepair
+		return untilRepair(s.repair, now)
 	}
 	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && isOnItsWay(ready, now) {
 		return untilHeldUp(ready, now)
 	}
 	return 0
+}
+
+func untilRepair(r *repair, now time.Time) time.Duration {
+	if left := r.due.Sub(now); left > 0 && left < pollRepair {
+		return left
+	}
+	return pollRepair
 }
 
 func addresses(vm *capstanv1.VirtualMachine) []clusterv1.MachineAddress {

@@ -3,6 +3,7 @@ package hypervmachine
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -37,12 +39,12 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(mgr.GetScheme(), mgr.GetLogger()))).
 		Watches(&clusterv1.MachineHealthCheck{}, handler.EnqueueRequestsFromMapFunc(r.ofHealthCheck), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofHost), builder.WithPredicates(evidenceChanged())).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
 }
 
-// ofHealthCheck are the machines on lost hosts in the cluster that a MachineHealthCheck
-// is for.
+// ofHealthCheck are the machines of the cluster that a MachineHealthCheck is for.
 func (r *Reconciler) ofHealthCheck(ctx context.Context, obj client.Object) []reconcile.Request {
 	check, ok := obj.(*clusterv1.MachineHealthCheck)
 	if !ok {
@@ -53,11 +55,53 @@ func (r *Reconciler) ofHealthCheck(ctx context.Context, obj client.Object) []rec
 		ctrl.LoggerFrom(ctx).Error(err, "Listing the HyperVMachines that a MachineHealthCheck is for", "MachineHealthCheck", check.Namespace+"/"+check.Name)
 		return nil
 	}
-	var requests []reconcile.Request
+	requests := make([]reconcile.Request, 0, len(machines.Items))
 	for i := range machines.Items {
-		if ready := conditions.Get(&machines.Items[i], capstanv1.ReadyCondition); ready != nil && ready.Reason == capstanv1.ReasonHostLost {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&machines.Items[i])})
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&machines.Items[i])})
+	}
+	return requests
+}
+
+// ofHost are the machines whose VM a host speaks for. They bear the names of their VMs.
+func (r *Reconciler) ofHost(ctx context.Context, obj client.Object) []reconcile.Request {
+	host, ok := obj.(*capstanv1.HyperVHost)
+	if !ok {
+		return nil
+	}
+	vms := &capstanv1.VirtualMachineList{}
+	if err := r.Client.List(ctx, vms, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing the VirtualMachines that a HyperVHost speaks for", "HyperVHost", host.Name)
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range vms.Items {
+		vm := &vms.Items[i]
+		place := vm.Place()
+		if vm.Spec.Role != capstanv1.RoleLoadBalancer && host.SpeaksFor(place.FailoverCluster, place.Host) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(vm)})
 		}
 	}
 	return requests
+}
+
+// evidenceChanged leaves out reports of a host by which no machine is judged otherwise.
+func evidenceChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		was, ok := e.ObjectOld.(*capstanv1.HyperVHost)
+		if !ok {
+			return true
+		}
+		is, ok := e.ObjectNew.(*capstanv1.HyperVHost)
+		return !ok || was.Generation != is.Generation || was.Status.FailoverCluster != is.Status.FailoverCluster ||
+			conditions.IsTrue(was, capstanv1.AgentConnectedCondition) != conditions.IsTrue(is, capstanv1.AgentConnectedCondition) ||
+			!maps.Equal(faults(was), faults(is))
+	}}
+}
+
+func faults(host *capstanv1.HyperVHost) map[string]string {
+	found := map[string]string{}
+	for _, v := range host.Status.Volumes {
+		found[v.Name] = v.Fault
+	}
+	return found
 }
