@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
 )
 
 // What follows is what administrators, guests and mishaps do, past the driver.
@@ -14,7 +12,7 @@ import (
 // VMs returns how many VMs have a text in their notes.
 func (w *World) VMs(note string) int {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	return len(w.noted(note))
 }
 
@@ -33,7 +31,7 @@ func (w *World) noted(note string) []*vm {
 // Boot lets the guests of VMs come up that have a text in their notes, and have power.
 func (w *World) Boot(note string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		v.up = v.on()
 	}
@@ -42,7 +40,7 @@ func (w *World) Boot(note string) {
 // Report lets guests report what key-value exchange is given.
 func (w *World) Report(note string, items ...string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		v.kvp.set("GuestIntrinsicExchangeItems", items)
 	}
@@ -51,7 +49,7 @@ func (w *World) Report(note string, items ...string) {
 // Deafen lets guests hang.
 func (w *World) Deafen(note string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		v.deaf = true
 	}
@@ -60,17 +58,31 @@ func (w *World) Deafen(note string) {
 // AddVM makes a VM by hand that runs.
 func (w *World) AddVM(node, name string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	v := w.define(w.node(node), map[string]any{"elementname": name, "notes": []string{"somebody's"}})
-	v.turn(enabled)
+	w.turn(v, enabled)
+}
+
+// AddRole makes VMs of a name clustered roles by hand.
+func (w *World) AddRole(name string) {
+	w.mu.Lock()
+	defer w.unlock()
+	for _, h := range w.hosts {
+		for _, v := range h.vms {
+			if v.system.text("ElementName") == name {
+				w.cluster.addGroup(w, name, h.name, virtualMachineGroup)
+			}
+		}
+	}
 }
 
 // RemoveVM removes VMs by hand, with their roles, and leaves their files.
 func (w *World) RemoveVM(note string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		h, _ := w.find(v.system)
+		w.turn(v, disabled)
 		if w.cluster != nil {
 			if role := w.cluster.group(v.system.text("ElementName")); role != nil {
 				w.cluster.remove(role)
@@ -83,7 +95,7 @@ func (w *World) RemoveVM(note string) {
 // Migrate moves VMs live to another node: first the cluster says so, and then, if whole is set, it is so.
 func (w *World) Migrate(note, node string, whole bool) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		from, _ := w.find(v.system)
 		to := w.node(node)
@@ -97,16 +109,16 @@ func (w *World) Migrate(note, node string, whole bool) {
 // Save saves VMs by hand.
 func (w *World) Save(note string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
-		v.turn(saved)
+		w.turn(v, saved)
 	}
 }
 
 // Tamper changes a setting of VMs by hand.
 func (w *World) Tamper(note, property string, value any) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		v.settings.set(property, value)
 	}
@@ -115,7 +127,7 @@ func (w *World) Tamper(note, property string, value any) {
 // Setting is what a VM's setting is now.
 func (w *World) Setting(note, property string) any {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	for _, v := range w.noted(note) {
 		return v.settings.get(property)
 	}
@@ -125,7 +137,7 @@ func (w *World) Setting(note, property string) any {
 // AddDisk makes a virtual disk by hand, with its folder.
 func (w *World) AddDisk(path string) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	if err := w.disk.makeFolder(path[:strings.LastIndex(path, `\`)]); err != nil {
 		return err
 	}
@@ -135,14 +147,14 @@ func (w *World) AddDisk(path string) error {
 // RemoveFile removes a file by hand.
 func (w *World) RemoveFile(path string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.disk.files, key(path))
+	defer w.unlock()
+	w.disk.remove(path)
 }
 
 // FillVolume takes all room on a volume but so much.
 func (w *World) FillVolume(root string, left int64) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	v := w.disk.volume(root)
 	v.filled = 0
 	v.filled = v.free(w.disk) - left
@@ -151,62 +163,28 @@ func (w *World) FillVolume(root string, left int64) {
 // EmptyVolume gives back what FillVolume took.
 func (w *World) EmptyVolume(root string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	w.disk.volume(root).filled = 0
 }
 
 // FaultVolume lets a volume be gone, or be back.
 func (w *World) FaultVolume(root string, faulty bool) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	w.disk.volume(root).faulty = faulty
 }
 
 // Isolate cuts a node off its failover cluster, or joins it again.
 func (w *World) Isolate(node string, isolated bool) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	w.node(node).isolated = isolated
-}
-
-// LoseNode takes the power from a node.
-func (w *World) LoseNode(node string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	h := w.node(node)
-	h.down = true
-	for _, v := range h.vms {
-		v.turn(disabled)
-	}
-}
-
-// FailOver lets the failover cluster restart the VMs of lost nodes.
-func (w *World) FailOver() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.failOver()
-}
-
-// PowerCycle takes the power from a host that stands alone, and gives it back. VMs start that are told to.
-func (w *World) PowerCycle(node string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	h := w.node(node)
-	w.boot(h)
-	for _, v := range h.vms {
-		was := v.on()
-		v.turn(disabled)
-		// 2 is never, 3 if it was on, 4 always; a VM that nobody told starts if it was on.
-		if action := v.settings.number("AutomaticStartupAction"); action == 4 || (was && action != 2) {
-			v.turn(enabled)
-		}
-	}
 }
 
 // Contents has a sorted line for everything that somebody made.
 func (w *World) Contents() []string {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	lines := []string{}
 	for _, h := range w.hosts {
 		for _, v := range h.vms {
@@ -256,10 +234,4 @@ func (v *vm) String() string {
 		s.text("ElementName"), s.list("Notes"), s.text("VirtualSystemSubType"), s.get("SecureBootEnabled"), s.text("SecureBootTemplateId"),
 		s.number("AutomaticStartupAction"), s.number("UserSnapshotType"), v.system.number("EnabledState"),
 		v.processor.number("VirtualQuantity"), v.memory.number("VirtualQuantity"), v.memory.get("DynamicMemoryEnabled"), devices)
-}
-
-// KVPItem is what a guest's integration services report, as Windows passes it on.
-func KVPItem(name, data string) string {
-	d, _ := read(wmi.Virtualization, `<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"></INSTANCE>`, "Msvm_KvpExchangeDataItem")
-	return embed(d.class, map[string]any{"name": name, "data": data, "source": int64(2)})
 }

@@ -122,25 +122,6 @@ func addVirtualMachine(c *call) error {
 	return &wmi.Error{Doing: "add VM " + c.text("VirtualMachine"), Code: wmi.CodeNotFound}
 }
 
-// failOver restarts the VMs of nodes that are down on one that is not.
-func (w *World) failOver() {
-	heir := w.hosts[slices.IndexFunc(w.hosts, func(h *host) bool { return !h.down })]
-	for _, h := range w.hosts {
-		if !h.down {
-			continue
-		}
-		for _, v := range slices.Clone(h.vms) {
-			role := w.cluster.group(v.system.text("ElementName"))
-			if role == nil {
-				continue
-			}
-			role.set("OwnerNode", heir.name)
-			heir.take(h, v)
-			v.turn(enabled)
-		}
-	}
-}
-
 // take moves a VM here from another node.
 func (h *host) take(from *host, v *vm) {
 	h.move(&from.graph, v.objects()...)

@@ -33,6 +33,8 @@ type file struct {
 	readOnly bool
 	content  []byte
 	vhd      *vhd
+	// id is that of a virtual disk, which another at the same path has not.
+	id string
 }
 
 func (f *file) bytes() int64 {
@@ -103,6 +105,15 @@ func (d *disk) put(f *file) error {
 	return nil
 }
 
+// remove takes a file away, and what a guest wrote to it.
+func (d *disk) remove(path string) {
+	f, guests := d.files[key(path)], d.world.options.Guests
+	delete(d.files, key(path))
+	if f != nil && f.id != "" && guests != nil {
+		d.world.then(func() { guests.Erased(f.id) })
+	}
+}
+
 func (d *disk) root(path string) bool {
 	return len(path) <= 3 || slices.ContainsFunc(d.volumes, func(v *volume) bool { return key(v.root) == key(path) })
 }
@@ -119,18 +130,18 @@ func (c *Client) Files() hostfs.Files { return files{c} }
 func (f files) enter(path string) (string, func(), error) {
 	f.client.world.mu.Lock()
 	if err := f.client.step(); err != nil {
-		f.client.world.mu.Unlock()
+		f.client.world.unlock()
 		return "", nil, err
 	}
 	if f.client.tripped(false) {
-		f.client.world.mu.Unlock()
+		f.client.world.unlock()
 		return "", nil, fmt.Errorf("%s: %w", path, hostfs.ErrUnavailable)
 	}
 	if !strings.Contains(path, `:\`) || strings.Contains(path, `\..`) || strings.Contains(path, "/") {
 		f.client.world.reporter.Helper()
 		f.client.world.reporter.Errorf("%q is no path of Windows", path)
 	}
-	return f.client.own(path), f.client.world.mu.Unlock, nil
+	return f.client.own(path), f.client.world.unlock, nil
 }
 
 func (c *Client) own(path string) string {
@@ -338,6 +349,6 @@ func (f files) Remove(path string) error {
 	if w.attached(path) != nil {
 		return fmt.Errorf("%s: %w", path, hostfs.ErrBusy)
 	}
-	delete(w.disk.files, key(path))
+	w.disk.remove(path)
 	return nil
 }

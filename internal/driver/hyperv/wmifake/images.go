@@ -28,15 +28,27 @@ const (
 func Image(bytes int64, rest string) []byte { return fmt.Appendf(nil, "vhdxfile %d\n%s", bytes, rest) }
 
 // virtual returns the virtual disk that a file is, nil if it is none.
-func virtual(f *file) *vhd {
+func (d *disk) virtual(f *file) *vhd {
 	if f.vhd != nil {
 		return f.vhd
 	}
-	var bytes int64
-	if _, err := fmt.Sscanf(string(f.content[:min(len(f.content), 64)]), "vhdxfile %d\n", &bytes); err != nil {
+	measure := d.world.options.Measure
+	if measure == nil {
+		measure = measureImage
+	}
+	bytes := measure(f.content)
+	if bytes == 0 {
 		return nil
 	}
 	return &vhd{kind: dynamicDisk, bytes: bytes, fileBytes: f.bytes()}
+}
+
+// measureImage knows what Image makes.
+func measureImage(content []byte) (bytes int64) {
+	if _, err := fmt.Sscanf(string(content[:min(len(content), 64)]), "vhdxfile %d\n", &bytes); err != nil {
+		return 0
+	}
+	return bytes
 }
 
 func message(text string, cause uint32) string { return fmt.Sprintf("%s ('0x%08X').", text, cause) }
@@ -59,10 +71,10 @@ func createVirtualHardDisk(c *call) error {
 			return c.refuse(wmi.InvalidParameter)
 		}
 		parent, err := disk.at(made.parent)
-		if err != nil || virtual(parent) == nil {
+		if err != nil || disk.virtual(parent) == nil {
 			return c.fail(wmi.Failed, message("The system cannot find the file specified", wmi.CauseFileNotFound))
 		}
-		made.bytes = virtual(parent).bytes
+		made.bytes = disk.virtual(parent).bytes
 	default:
 		return c.refuse(wmi.NotSupported)
 	}
@@ -72,7 +84,7 @@ func createVirtualHardDisk(c *call) error {
 	if disk.files[key(d.text("Path"))] != nil {
 		return c.fail(wmi.Failed, message("The file exists", wmi.CauseFileExists))
 	}
-	if err := disk.put(&file{path: d.text("Path"), vhd: made}); err != nil {
+	if err := disk.put(&file{path: d.text("Path"), vhd: made, id: c.world.name("disk")}); err != nil {
 		return c.fail(wmi.Failed, message("There is not enough space on the disk", wmi.CauseDiskFull))
 	}
 	return nil
@@ -96,7 +108,7 @@ func getVirtualHardDiskSettingData(c *call) error {
 	if err != nil {
 		return c.fail(wmi.Failed, message("The system cannot find the file specified", wmi.CauseFileNotFound))
 	}
-	is := virtual(f)
+	is := c.world.disk.virtual(f)
 	if is == nil {
 		return c.fail(wmi.Failed, message("The file or directory is corrupted and unreadable", 0x80070570))
 	}

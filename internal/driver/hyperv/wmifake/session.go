@@ -74,7 +74,7 @@ func (s *session) check(doing, namespace, class string, properties []string) (*w
 func (s *session) Query(ctx context.Context, q wmi.Query) ([]wmi.Instance, error) {
 	w := s.client.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	doing := "query " + q.Class
 	g, err := s.enter(ctx, doing, q.Namespace, q.Class, "Query")
 	if err != nil {
@@ -140,7 +140,7 @@ func split(path string) (namespace, class string) {
 func (s *session) Get(ctx context.Context, path string, properties ...string) (wmi.Instance, error) {
 	w := s.client.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	doing := "get " + path
 	g, o, err := s.at(ctx, doing, path, "Get")
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *session) Get(ctx context.Context, path string, properties ...string) (w
 func (s *session) Related(ctx context.Context, path string, to wmi.Association) ([]wmi.Instance, error) {
 	w := s.client.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	doing := fmt.Sprintf("find the %s of %s", to.Class, path)
 	g, o, err := s.at(ctx, doing, path, "Associators "+to.Through)
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *session) Related(ctx context.Context, path string, to wmi.Association) 
 func (s *session) Text(ctx context.Context, d wmi.Draft) (string, error) {
 	w := s.client.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	doing := "draft " + d.Class
 	var class *wmischema.Class
 	values := map[string]any{}
@@ -235,7 +235,7 @@ var putable = []string{"MSCluster_ResourceGroup"}
 func (s *session) Put(ctx context.Context, path string, set wmi.Values) error {
 	w := s.client.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	doing := "change " + path
 	_, o, err := s.at(ctx, doing, path, "Put_")
 	if err != nil {
@@ -262,7 +262,7 @@ var errBadIn = errors.New("a parameter is not right")
 func (s *session) Call(ctx context.Context, path, method string, in wmi.Values, out ...string) (wmi.Values, error) {
 	w := s.client.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	namespace, class := split(path)
 	doing := fmt.Sprintf("call %s of %s", method, class)
 	g, err := s.enter(ctx, doing, namespace, class, method)

@@ -28,6 +28,10 @@ type vm struct {
 	heartbeat, kvp                      *object
 	// up tells whether the guest has booted, deaf that it answers nobody any more.
 	up, deaf bool
+	// power counts how often it changed: what belongs to an earlier one is void.
+	power int
+	// lost tells that it ran on a node that lost its power.
+	lost bool
 }
 
 func (v *vm) on() bool {
@@ -55,8 +59,8 @@ func (v *vm) disks() []string {
 
 // pass lets the VM be as it is by now.
 func (v *vm) pass(w *World) {
-	if v.system.number("EnabledState") == shuttingDown {
-		v.turn(disabled)
+	if v.system.number("EnabledState") == shuttingDown && w.options.Guests == nil {
+		w.turn(v, disabled)
 	}
 	health := int64(healthy)
 	for _, path := range v.disks() {
@@ -73,11 +77,6 @@ func (v *vm) pass(w *World) {
 		status = heartbeatOK
 	}
 	v.heartbeat.set("OperationalStatus", []int64{status})
-}
-
-func (v *vm) turn(state int64) {
-	v.system.set("EnabledState", state)
-	v.up, v.deaf = false, false
 }
 
 // find returns the VM of an object, nil if the object is none's.

@@ -115,7 +115,7 @@ func requestStateChange(c *call) error {
 	case enabled:
 		return c.start(v)
 	case disabled:
-		v.turn(disabled)
+		c.world.turn(v, disabled)
 		return nil
 	default:
 		return c.refuse(wmi.InvalidParameter)
@@ -134,7 +134,7 @@ func (c *call) start(v *vm) error {
 			return c.fail(wmi.Failed, message("The system cannot find the file specified", wmi.CauseFileNotFound))
 		}
 	}
-	v.turn(enabled)
+	c.world.turn(v, enabled)
 	return nil
 }
 
@@ -149,6 +149,9 @@ func initiateShutdown(c *call) error {
 	case !v.deaf:
 		v.system.set("EnabledState", int64(shuttingDown))
 		v.up = false
+		if guests := c.world.options.Guests; guests != nil {
+			guests.ShutDown(v.guid())
+		}
 	}
 	return nil
 }

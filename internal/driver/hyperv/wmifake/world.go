@@ -29,6 +29,11 @@ type Options struct {
 	Processors, MemoryMiB, VolumeBytes int64
 	// Recorder, if set, is told of every call.
 	Recorder *Recorder
+	// Guests, if set, are what is inside of VMs. Without them a guest does what the test says, and stops at once.
+	Guests Guests
+	// Measure tells how large the virtual disk in a file of this content is, 0 for none. By default it knows what Image
+	// makes.
+	Measure func(content []byte) int64
 }
 
 // World is hosts, their volumes, and the failover cluster that they may be in.
@@ -46,6 +51,8 @@ type World struct {
 	made int
 	// trouble is what befalls jobs that begin now.
 	trouble JobTrouble
+	// after is what is done once the world is unlocked, before the call is answered.
+	after []func()
 }
 
 // host is a node.
@@ -141,6 +148,18 @@ func (h *host) free(w *World) int64 {
 func (w *World) name(kind string) string {
 	w.made++
 	return fmt.Sprintf("%s-%08d", kind, w.made)
+}
+
+func (w *World) then(f func()) { w.after = append(w.after, f) }
+
+// unlock ends a call that may have taken a guest's power: nobody hears of that before the guest is gone.
+func (w *World) unlock() {
+	after := w.after
+	w.after = nil
+	w.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
 }
 
 func (w *World) node(name string) *host {
