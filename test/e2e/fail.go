@@ -83,7 +83,7 @@ func (s *story) awaitBalancers(ctx context.Context, killed machinehosts.Guest) e
 // underProbe does something while somebody uses the API server through the VIP, waits
 // until all is well again, and judges what that somebody saw.
 func (s *story) underProbe(ctx context.Context, fault func() error, judge func(probe.Report, time.Time) error) error {
-	asking, err := s.Probe(ctx, shop, probe.DefaultTimeout)
+	asking, err := s.Probe(ctx, shop, busyPatience)
 	if err != nil {
 		return err
 	}
@@ -103,6 +103,9 @@ func (s *story) underProbe(ctx context.Context, fault func() error, judge func(p
 func (s *story) oneTakeover(report probe.Report, fault time.Time) error {
 	window, err := report.CheckTakeover(fault, takeoverWithin)
 	if err != nil {
+		return err
+	}
+	if err := answeredWithin(report, takeoverWithin); err != nil {
 		return err
 	}
 	s.Screen.Step(fmt.Sprintf("takeover window %d ms: %d requests failed in it, and none outside", window.Length().Milliseconds(), window.Failed))

@@ -51,7 +51,12 @@ func (s *story) goesOn(report probe.Report, _ time.Time) error {
 	for _, o := range report.Outages {
 		s.Screen.Step(fmt.Sprintf("%d requests failed within %d ms", o.Failed, o.Length().Milliseconds()))
 	}
-	if report.LongestGap > gapWithin {
+	return answeredWithin(report, gapWithin)
+}
+
+// answeredWithin returns an error if nobody was answered for longer than that.
+func answeredWithin(report probe.Report, longest time.Duration) error {
+	if report.LongestGap > longest {
 		return errors.Join(fmt.Errorf("for %s nobody was answered", report.LongestGap), report.CheckNone())
 	}
 	return nil

@@ -24,6 +24,10 @@ const seedFolder = "/var/lib/cloud/seed/nocloud"
 
 const lookAtGuests = 200 * time.Millisecond
 
+// balancerUnits must run in a load balancer before it can take the VIP: its peer may be
+// killed next.
+var balancerUnits = []string{"capstan-lb.service", "capstan-lb-haproxy.service", "capstan-lb-keepalived.service"}
+
 // identity is what a guest must still have after a boot without its seed.
 type identity struct {
 	hostname, machineID, addresses, hostKeys string
@@ -116,7 +120,7 @@ func (s *story) upAgain(ctx context.Context, vm *capstanv1.VirtualMachine, befor
 	if err != nil {
 		return identity{}, err
 	}
-	return after, s.renewed(ctx, vm, booted)
+	return after, s.renewed(ctx, vm, now, booted)
 }
 
 // awaitSeedless waits until a guest cannot see its seed any more.
@@ -211,9 +215,14 @@ func (s *story) node(ctx context.Context, name string) (*corev1.Node, error) {
 	return nil, fmt.Errorf("cluster %s has no node %s", shop.Name, name)
 }
 
-// renewed tells whether the kubelet of a node has been heard of since.
-func (s *story) renewed(ctx context.Context, vm *capstanv1.VirtualMachine, since time.Time) error {
+// renewed returns an error until a guest does its work again: until the kubelet of a node
+// has been heard of since, or all of a load balancer runs.
+func (s *story) renewed(ctx context.Context, vm *capstanv1.VirtualMachine, guest machinehosts.Guest, since time.Time) error {
 	if vm.Spec.Role == capstanv1.RoleLoadBalancer {
+		said, err := guest.Run(ctx, "systemctl", append([]string{"is-active"}, balancerUnits...)...)
+		if err != nil {
+			return fmt.Errorf("of %s %s: %w", balancerUnits, strings.Fields(said), err)
+		}
 		return nil
 	}
 	api, err := s.WorkloadClient(shop)
