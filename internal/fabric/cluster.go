@@ -75,6 +75,7 @@ func (h *Host) ReleaseRole(_ context.Context, req fabricapi.RoleRef) (fabricapi.
 		if v := h.site.member(req.Name); v != nil {
 			return fabricapi.Refuse(fabricapi.InUse, req.Name, "VM %s is in role %s", v.GUID, req.Name)
 		}
+		h.record(t, fabricapi.Deed{Op: "ReleaseRole", Object: req.Name, Stamp: h.site.roles[req.Name].Stamp})
 		delete(h.site.roles, req.Name)
 		t.Delete(kindRole, h.site.name+"/"+req.Name)
 		return nil

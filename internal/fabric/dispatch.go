@@ -58,10 +58,11 @@ func (h *Host) Handler() http.Handler {
 
 // Handler serves auditors, and the levers.
 func (a *Admin) Handler() http.Handler {
-	direct := func(_ context.Context, _ string, call func() (any, error)) (any, error) { return call() }
+	direct := func(_ context.Context, _ string, _ []byte, call func() (any, error)) (any, error) { return call() }
 	return handler(direct, map[string]operation{
 		"World":           op(a.World),
 		"Publish":         op(a.Publish),
+		"Withdraw":        op(a.Withdraw),
 		"HostDown":        op(a.HostDown),
 		"HostUp":          op(a.HostUp),
 		"RebootHost":      op(a.RebootHost),
@@ -77,12 +78,14 @@ func (a *Admin) Handler() http.Handler {
 		"AddFile":         op(a.AddFile),
 		"RemoveFile":      op(a.RemoveFile),
 		"AddVM":           op(a.AddVM),
+		"Deeds":           op(a.Deeds),
 		"Inject":          op(a.Inject),
+		"EndInjection":    op(a.EndInjection),
 		"ClearInjections": op(a.ClearInjections),
 	})
 }
 
-type guard func(ctx context.Context, op string, call func() (any, error)) (any, error)
+type guard func(ctx context.Context, op string, body []byte, call func() (any, error)) (any, error)
 
 func handler(guard guard, ops map[string]operation) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -98,7 +101,7 @@ func handler(guard guard, ops map[string]operation) http.Handler {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		out, err := guard(r.Context(), name, func() (any, error) { return do(r.Context(), body) })
+		out, err := guard(r.Context(), name, body, func() (any, error) { return do(r.Context(), body) })
 		answer(rw, out, err)
 	})
 }

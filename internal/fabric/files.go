@@ -176,6 +176,7 @@ func (h *Host) DeleteFile(_ context.Context, ref fabricapi.FileRef) (fabricapi.N
 		if err != nil {
 			return err
 		}
+		h.record(t, fabricapi.Deed{Op: "DeleteFile", Object: file.FullPath, Stamp: file.Stamp})
 		h.site.volumes[ref.Volume].remove(t, file)
 		h.w.drop(t, file)
 		return nil

@@ -24,6 +24,12 @@ type Guest interface {
 	Link(up bool) error
 }
 
+// Elector is a guest that may have a vote in a cluster of etcd.
+type Elector interface {
+	// Electorate is that cluster, and nil while the guest has no vote.
+	Electorate() *fabricapi.Electorate
+}
+
 // Machine is what a guest finds when it boots.
 type Machine struct {
 	// GUID is the VM's firmware identity.

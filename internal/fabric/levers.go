@@ -55,6 +55,18 @@ func (a *Admin) Publish(_ context.Context, image fabricapi.PublishedImage) (fabr
 	})
 }
 
+// Withdraw takes an image away from its source. Copies of it stay.
+func (a *Admin) Withdraw(_ context.Context, req fabricapi.ImageSource) (fabricapi.None, error) {
+	return a.change(func(t *tx) error {
+		if _, ok := a.w.images[req.Source]; !ok {
+			return fabricapi.Refuse(fabricapi.NotFound, req.Source, "nothing is published at %s", req.Source)
+		}
+		delete(a.w.images, req.Source)
+		t.Delete(kindImage, req.Source)
+		return nil
+	})
+}
+
 // HostDown takes a host's power away.
 func (a *Admin) HostDown(_ context.Context, req fabricapi.HostRef) (fabricapi.None, error) {
 	return a.change(func(t *tx) error {

@@ -45,7 +45,7 @@ func (w *World) start(v *vm) error {
 
 // ShutDownVM asks the guest to shut down.
 func (h *Host) ShutDownVM(_ context.Context, req fabricapi.VMRef) (fabricapi.VM, error) {
-	return h.changeVM(req.GUID, func(_ *tx, v *vm) error {
+	return h.changeVM(req.GUID, func(t *tx, v *vm) error {
 		switch {
 		case v.State == fabricapi.Stopping:
 			return nil
@@ -57,6 +57,7 @@ func (h *Host) ShutDownVM(_ context.Context, req fabricapi.VMRef) (fabricapi.VM,
 		case v.Heartbeat != fabricapi.HeartbeatOK:
 			return fabricapi.Refuse(fabricapi.GuestNotReady, v.GUID, "the guest of VM %s does not answer", v.GUID)
 		}
+		h.did(t, "ShutDownVM", v.GUID, v)
 		v.State = fabricapi.Stopping
 		power := v.power
 		h.w.later(h.w.StopTime, func() { h.w.shutDownDone(v, power) })
@@ -77,6 +78,9 @@ func (w *World) shutDownDone(v *vm, power int) {
 // off.
 func (h *Host) TurnOffVM(_ context.Context, req fabricapi.VMRef) (fabricapi.VM, error) {
 	return h.changeVM(req.GUID, func(t *tx, v *vm) error {
+		if v.State != fabricapi.Off {
+			h.did(t, "TurnOffVM", v.GUID, v)
+		}
 		h.w.turnOff(t, v)
 		return nil
 	})

@@ -164,6 +164,7 @@ func (h *Host) DestroyVM(_ context.Context, req fabricapi.VMRef) (fabricapi.None
 		if _, err := h.volume(v.ConfigVolume); err != nil {
 			return err
 		}
+		h.did(t, "DestroyVM", v.GUID, v)
 		delete(h.site.vms, v.GUID)
 		t.Delete(kindVM, v.GUID)
 		return nil

@@ -53,8 +53,9 @@ type World struct {
 	images  map[string]fabricapi.PublishedImage
 	// copying are the files that a copy has open.
 	copying map[string]bool
-	// injections are failures to come, in order.
-	injections []*fabricapi.Injection
+	// injections are what befalls calls to come, in order.
+	injections []*injection
+	deeds      deeds
 }
 
 // host is a host and how it is.

@@ -89,19 +89,9 @@ type AddVMRequest struct {
 	DefineVMRequest
 }
 
-// Injection makes calls of a host fail. The first that matches is used.
-type Injection struct {
-	// Host and Op select calls; empty selects all.
-	Host string `json:"host,omitempty"`
-	Op   string `json:"op,omitempty"`
-	// Skip lets that many matching calls through first; Times calls fail then, 0
-	// for one.
-	Skip  int `json:"skip,omitempty"`
-	Times int `json:"times,omitempty"`
-	// AfterEffect lets the call do its work before it fails.
-	AfterEffect bool `json:"afterEffect,omitempty"`
-	// Code is what is answered; empty cuts the connection with no answer.
-	Code Code `json:"code,omitempty"`
+// ImageSource names a published image.
+type ImageSource struct {
+	Source string `json:"source"`
 }
 
 // AdminClient speaks with the admin socket: an auditor's view of everything,
@@ -121,6 +111,11 @@ func (c *AdminClient) World(ctx context.Context) (World, error) {
 // Publish puts an image at its source, in place of what was there.
 func (c *AdminClient) Publish(ctx context.Context, image PublishedImage) error {
 	return c.call(ctx, "Publish", image, &None{})
+}
+
+// Withdraw takes an image away from its source. Copies of it stay.
+func (c *AdminClient) Withdraw(ctx context.Context, source string) error {
+	return c.call(ctx, "Withdraw", ImageSource{source}, &None{})
 }
 
 // HostDown takes a host's power away.
@@ -197,14 +192,4 @@ func (c *AdminClient) RemoveFile(ctx context.Context, req RemoveFileRequest) err
 // AddVM makes a VM by hand.
 func (c *AdminClient) AddVM(ctx context.Context, req AddVMRequest) (VM, error) {
 	return invoke[VM](ctx, &c.caller, "AddVM", req)
-}
-
-// Inject makes calls fail.
-func (c *AdminClient) Inject(ctx context.Context, injection Injection) error {
-	return c.call(ctx, "Inject", injection, &None{})
-}
-
-// ClearInjections ends all injected failures.
-func (c *AdminClient) ClearInjections(ctx context.Context) error {
-	return c.call(ctx, "ClearInjections", None{}, &None{})
 }

@@ -139,6 +139,8 @@ func (cp *controlPlane) serve(ctx context.Context) error {
 		return err
 	}
 	defer cp.runtime.detach(cp.cluster, st.EtcdMember)
+	cp.vote.Store(&vote{cp.cluster, st.EtcdMember})
+	defer cp.vote.Store(nil)
 
 	stopEtcd, err := cp.serveEtcd(ctx)
 	if err != nil {

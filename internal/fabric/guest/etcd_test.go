@@ -132,6 +132,7 @@ func TestEtcdMembersAreSeenAndRemovedThroughPortForwards(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(status.Leader).To(Equal(ids["cp-1"]))
 	g.Expect(status.Header.MemberId).To(Equal(ids["cp-1"]))
+	g.Expect(all[0].running.Electorate()).To(And(HaveField("Voting", 3), HaveField("Running", 3)))
 	alarms, err := first.Alarm(ctx, &pb.AlarmRequest{Action: pb.AlarmRequest_GET})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(alarms.Alarms).To(BeEmpty())
@@ -141,6 +142,9 @@ func TestEtcdMembersAreSeenAndRemovedThroughPortForwards(t *testing.T) {
 	_, err = first.MemberRemove(ctx, &pb.MemberRemoveRequest{ID: ids["cp-1"]})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Eventually(asks(netip.AddrPortFrom(all[0].address, 6443), "/readyz"), patient, often).Should(ContainSubstring("500"))
+
+	g.Expect(all[0].running.Electorate()).To(BeNil(), "it runs on, and has no vote any more")
+	g.Expect(all[1].running.Electorate()).To(And(HaveField("Voting", 2), HaveField("Running", 2)))
 
 	w.vip.backends(all[1], all[2])
 	second := w.etcdOf(all[1])

@@ -29,6 +29,8 @@ type Guest struct {
 	// own is the address that the machine dials from, once it has one.
 	own    atomic.Pointer[net.IP]
 	socket socket
+	// vote is set while the machine runs a member of etcd.
+	vote atomic.Pointer[vote]
 }
 
 // Stop takes the power away. When it returns, nothing of the guest is left but
