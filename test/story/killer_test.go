@@ -7,20 +7,18 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/onlooker"
 )
-
-const managerName = "manager"
 
 // killer kills the manager or an agent with SIGKILL, and starts it again at once
 // as an init system would.
 type killer struct {
 	env      *demoenv.Env
 	random   *rand.Rand
-	progress *tally
+	progress *onlooker.Tally
 	log      func(format string, args ...any)
 	// done are the names of the victims.
 	done []string
@@ -62,9 +60,9 @@ func (k *killer) plan(c chapter, quota int) []moment {
 
 // spend kills as planned.
 func (k *killer) spend(ctx context.Context, c chapter, moments []moment) error {
-	began, first := time.Now(), k.progress.count()
+	began, first := time.Now(), k.progress.Count()
 	for _, m := range moments {
-		k.progress.wait(ctx, first+m.step, longestWait)
+		k.progress.Wait(ctx, first+m.step, longestWait)
 		select {
 		case <-time.After(m.later):
 		case <-ctx.Done():
@@ -72,8 +70,8 @@ func (k *killer) spend(ctx context.Context, c chapter, moments []moment) error {
 		}
 		k.done = append(k.done, m.victim)
 		k.log("%s: %5.1f s: kill %d, of %s, at step %d, %s after %d", c.title, time.Since(began).Seconds(), len(k.done), m.victim,
-			k.progress.count()-first, m.later.Round(time.Millisecond), m.step)
-		if err := k.kill(m.victim); err != nil {
+			k.progress.Count()-first, m.later.Round(time.Millisecond), m.step)
+		if err := k.env.Crash(m.victim); err != nil {
 			return err
 		}
 	}
@@ -83,19 +81,10 @@ func (k *killer) spend(ctx context.Context, c chapter, moments []moment) error {
 // victim is the manager as often as all agents together, for it does more.
 func (k *killer) victim() string {
 	if k.random.IntN(2) == 0 {
-		return managerName
+		return demoenv.Manager
 	}
 	agents := slices.Sorted(maps.Keys(k.env.Agents))
-	return agents[k.random.IntN(len(agents))]
-}
-
-func (k *killer) kill(victim string) error {
-	if victim == managerName {
-		k.env.Manager.Kill()
-		return k.env.RestartManager()
-	}
-	k.env.Agents[victim].Kill()
-	return k.env.RestartAgent(victim)
+	return demoenv.AgentName(agents[k.random.IntN(len(agents))])
 }
 
 func (k *killer) of(victim string) int {
@@ -106,47 +95,4 @@ func (k *killer) of(victim string) int {
 		}
 	}
 	return count
-}
-
-// tally counts the steps of the story, which are events that the API server tells
-// of and changes on the hosts, and lets others wait for more.
-type tally struct {
-	mu      sync.Mutex
-	counted int
-	grown   chan struct{}
-}
-
-func newTally() *tally { return &tally{grown: make(chan struct{})} }
-
-func (y *tally) add() {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.counted++
-	close(y.grown)
-	y.grown = make(chan struct{})
-}
-
-func (y *tally) count() int {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	return y.counted
-}
-
-// wait returns when so many are counted, or there was none for a while.
-func (y *tally) wait(ctx context.Context, enough int, patience time.Duration) {
-	for {
-		y.mu.Lock()
-		counted, grown := y.counted, y.grown
-		y.mu.Unlock()
-		if counted >= enough {
-			return
-		}
-		select {
-		case <-grown:
-		case <-time.After(patience):
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
 }

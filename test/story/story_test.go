@@ -8,6 +8,9 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/onlooker"
 )
 
 var (
@@ -36,7 +39,7 @@ type teller struct {
 	*world
 	t        *testing.T
 	killer   *killer
-	onlooker *onlooker
+	onlooker *onlooker.Onlooker
 	witness  *witness
 	// abandoned are the halves of machines that were seen.
 	abandoned map[string]bool
@@ -53,7 +56,7 @@ func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	t.Run("the auditor finds what is left over", func(t *testing.T) { findsLeftovers(t, w, auditor) })
 
-	progress := newTally()
+	progress := onlooker.NewTally()
 	s := &teller{
 		world: w, t: t, abandoned: map[string]bool{}, witness: startWitness(t, w, progress), onlooker: startOnlooker(t, w, progress),
 		killer: &killer{env: w.Env, random: rand.New(rand.NewPCG(*seed, 0)), progress: progress, log: t.Logf},
@@ -68,8 +71,8 @@ func TestKillingManagerAndAgentsChangesNothingInTheEnd(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(auditor.WaitClean(w.Ctx, patience)).To(Succeed())
 	g.Expect(s.killer.done).To(HaveLen(*kills))
-	s.witness.check(t, s.onlooker.finish(t))
-	t.Logf("RESULT story=ok seed=%d kills=%d of_manager=%d retried=%d abandoned=%d", *seed, len(s.killer.done), s.killer.of(managerName), w.Retried, len(s.abandoned))
+	s.witness.check(t, finish(t, s.onlooker))
+	t.Logf("RESULT story=ok seed=%d kills=%d of_manager=%d retried=%d abandoned=%d", *seed, len(s.killer.done), s.killer.of(demoenv.Manager), w.Retried, len(s.abandoned))
 }
 
 func (s *teller) chapters() []chapter {
@@ -108,11 +111,11 @@ func (s *teller) tell(t *testing.T, c chapter, quota int) {
 	ctx, cancel := context.WithTimeout(s.Ctx, patience)
 	defer cancel()
 	moments, killed := s.killer.plan(c, quota), make(chan error, 1)
-	first := s.killer.progress.count()
+	first := s.killer.progress.Count()
 	go func() { killed <- s.killer.spend(ctx, c, moments) }()
 	c.act()
 	g.Eventually(ctx, c.settled).WithPolling(lookInterval).WithTimeout(patience).Should(Succeed())
-	steps, seconds := s.killer.progress.count()-first, time.Since(began).Seconds()
+	steps, seconds := s.killer.progress.Count()-first, time.Since(began).Seconds()
 	g.Eventually(killed).WithContext(ctx).WithTimeout(patience).Should(Receive(BeNil()))
 	g.Eventually(ctx, c.settled).WithPolling(lookInterval).WithTimeout(patience).Should(Succeed())
 	g.Expect(context.Cause(s.Ctx)).NotTo(HaveOccurred())

@@ -14,6 +14,7 @@ import (
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv"
+	"github.com/capstan-k8s/capstan/internal/testenv/onlooker"
 )
 
 // Kinds that the witness watches. Users wait for the first two.
@@ -28,7 +29,7 @@ var (
 
 // witness hears of every version of the objects that the API server tells of.
 type witness struct {
-	progress *tally
+	progress *onlooker.Tally
 
 	mu sync.Mutex
 	// ids are the identities that VirtualMachines ever had.
@@ -38,7 +39,7 @@ type witness struct {
 	troubles []error
 }
 
-func startWitness(t *testing.T, w *world, p *tally) *witness {
+func startWitness(t *testing.T, w *world, p *onlooker.Tally) *witness {
 	t.Helper()
 	h := &witness{progress: p, ids: map[string]bool{}, judged: map[string]int{}}
 	for _, kind := range watched {
@@ -59,7 +60,7 @@ func (h *witness) hear(w *world, kind schema.GroupVersionKind, told watch.Interf
 			continue
 		}
 		h.record(kind, event.Type, obj)
-		h.progress.add()
+		h.progress.Add()
 	}
 	if w.Ctx.Err() == nil {
 		h.trouble(fmt.Errorf("the watch of %s ended before the story", kind.Kind))

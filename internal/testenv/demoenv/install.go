@@ -67,14 +67,3 @@ func (e *Env) StartManager(ctx context.Context) error {
 	}
 	return e.waitAnswers(ctx, &rest.Config{Host: "http://" + probes}, "/readyz", "the manager")
 }
-
-// RestartManager starts the manager again, as it was started before, as an init
-// system would: it does not wait until the manager is ready.
-func (e *Env) RestartManager() error {
-	again, err := e.again(e.Manager)
-	if err != nil {
-		return err
-	}
-	e.Manager = again
-	return nil
-}

@@ -1,12 +1,16 @@
-package story
+package onlooker_test
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+	"github.com/capstan-k8s/capstan/internal/testenv/onlooker"
 )
 
 func machine(guid, id, mac, address string) fabricapi.VM {
@@ -21,7 +25,11 @@ func disk(volume, id, label string) fabricapi.File {
 	return fabricapi.File{FileRef: fabricapi.FileRef{Volume: volume, Path: label}, Kind: fabricapi.VHDX, Label: label, Stamp: &fabricapi.Stamp{ID: id}}
 }
 
-func TestOnlookerSeesWhatMustNeverBe(t *testing.T) {
+func judge(w fabricapi.World) []string {
+	return slices.Concat(onlooker.Unstamped(w), onlooker.Doubles(w))
+}
+
+func TestWhatMustNeverBeIsSeen(t *testing.T) {
 	one := machine("g1", "1", "m1", "a1")
 	for name, c := range map[string]struct {
 		sites []fabricapi.Site
@@ -37,28 +45,50 @@ func TestOnlookerSeesWhatMustNeverBe(t *testing.T) {
 		"one disk of a VM, made twice": {[]fabricapi.Site{{Files: []fabricapi.File{disk("v2", "1", "boot"), disk("v1", "1", "boot")}}}, []string{"VHDX boot of identity 1 is held by v1: boot and v2: boot"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(violations(fabricapi.World{Sites: c.sites})).To(Equal(c.says))
+			NewWithT(t).Expect(judge(fabricapi.World{Sites: c.sites})).To(Equal(c.says))
 		})
 	}
 }
 
-func TestOnlyHalfMachinesOfAControlPlaneAreAbandoned(t *testing.T) {
-	controlPlane, machine := metav1.OwnerReference{Kind: "KubeadmControlPlane"}, metav1.OwnerReference{Kind: "Machine"}
-	set := metav1.OwnerReference{Kind: "MachineSet"}
-	for name, c := range map[string]struct {
-		kind   string
-		owners []metav1.OwnerReference
-		want   bool
-	}{
-		"left by the control plane":         {"HyperVMachine", []metav1.OwnerReference{controlPlane}, true},
-		"so is its bootstrap configuration": {"KubeadmConfig", []metav1.OwnerReference{controlPlane}, true},
-		"a whole machine":                   {"HyperVMachine", []metav1.OwnerReference{controlPlane, machine}, false},
-		"left by a MachineSet":              {"HyperVMachine", []metav1.OwnerReference{set}, false},
-		"left by nobody":                    {"HyperVMachine", nil, false},
-		"something else":                    {"Secret", []metav1.OwnerReference{controlPlane}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(abandoned(c.kind, c.owners)).To(Equal(c.want))
-		})
-	}
+func TestWhatWasWrongForAMomentIsRemembered(t *testing.T) {
+	g := NewWithT(t)
+	wrong := fabricapi.World{Sites: []fabricapi.Site{{VMs: []fabricapi.VM{machine("g2", "", "m2", "a2")}}}}
+	right := fabricapi.World{Sites: []fabricapi.Site{{VMs: []fabricapi.VM{machine("g1", "1", "m1", "a1")}}}}
+	looked := 0
+	steps, found := onlooker.NewTally(), make(chan string, 10)
+	l := onlooker.Start(t.Context(), onlooker.Options{
+		World: func(context.Context) (fabricapi.World, error) {
+			looked++
+			switch looked {
+			case 1, 3:
+				return wrong, nil
+			case 2:
+				return fabricapi.World{}, errors.New("nobody answers")
+			default:
+				return right, nil
+			}
+		},
+		Every: time.Millisecond, Judge: judge, Steps: steps, Found: func(line string) { found <- line },
+	})
+	g.Eventually(steps.Count).Should(Equal(2), "no world is like another")
+	report := l.Stop()
+	g.Expect(report.Violations).To(And(HaveLen(2), HaveKey("VM g2 (g2) bears no stamp"), HaveKey("nobody answers")))
+	g.Expect(found).To(HaveLen(2), "each is told once")
+	g.Expect(report.Identities).To(Equal(map[string]string{"1": "VM g1"}))
+	g.Expect(report.Looks).To(BeNumerically(">=", 3))
+	g.Expect(l.Stop()).To(Equal(report))
+}
+
+func TestWhoWaitsForStepsGoesOnWhenThereAreNone(t *testing.T) {
+	g := NewWithT(t)
+	steps, waited := onlooker.NewTally(), make(chan int, 1)
+	go func() {
+		steps.Wait(t.Context(), 2, time.Hour)
+		waited <- steps.Count()
+	}()
+	steps.Add()
+	g.Consistently(waited, "20ms").ShouldNot(Receive())
+	steps.Add()
+	g.Eventually(waited).Should(Receive(Equal(2)))
+	steps.Wait(t.Context(), 100, time.Millisecond)
 }
