@@ -47,15 +47,16 @@ func classify(volume string, err error) (class hostapi.Class, resource string) {
 
 func classifyRefusal(volume string, r *wmi.Refusal) (class hostapi.Class, resource string) {
 	switch r.Cause {
-	case wmi.CauseDiskFull:
+	case wmi.CauseDiskFull, wmi.CauseHandleDiskFull:
 		return hostapi.OutOfCapacity, hostapi.ResourceVolume
-	case wmi.CauseNoMemory, wmi.CauseNoResources:
+	case wmi.CauseNoMemory, wmi.CauseTooLittleMemory, wmi.CauseNoResources, wmi.CauseCommitment:
 		return hostapi.OutOfCapacity, hostapi.ResourceMemory
-	case wmi.CauseFileExists:
+	case wmi.CauseFileExists, wmi.CauseAlreadyExists:
 		return hostapi.NotOwned, volume
-	case wmi.CauseSharing:
+	case wmi.CauseSharing, wmi.CauseLocked:
 		return hostapi.Transient, ""
-	case wmi.CauseFileNotFound, wmi.CausePathNotFound, wmi.CauseNotReady, wmi.CauseVolumeDismount:
+	case wmi.CauseFileNotFound, wmi.CausePathNotFound, wmi.CauseNotReady, wmi.CauseVolumeAltered, wmi.CauseDeviceFailed, wmi.CauseDiskFailed,
+		wmi.CauseNotConnected:
 		if volume != "" {
 			return hostapi.VolumeFaulted, volume
 		}

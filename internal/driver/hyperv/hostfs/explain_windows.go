@@ -27,6 +27,10 @@ func explain(err error) error {
 		{windows.ERROR_NO_SUCH_DEVICE, ErrUnavailable},
 		{windows.ERROR_DEV_NOT_EXIST, ErrUnavailable},
 		{windows.ERROR_IO_DEVICE, ErrUnavailable},
+		{windows.ERROR_DISK_OPERATION_FAILED, ErrUnavailable},
+		{windows.ERROR_FILE_INVALID, ErrUnavailable},
+		{windows.ERROR_NETNAME_DELETED, ErrUnavailable},
+		{windows.ERROR_CLUSTER_CSV_IO_PAUSE_TIMEOUT, ErrUnavailable},
 	} {
 		if errors.Is(err, meaning.code) {
 			return fmt.Errorf("%w: %w", meaning.means, err)

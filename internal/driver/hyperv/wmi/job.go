@@ -33,6 +33,10 @@ func (r Runner) Run(ctx context.Context, of Instance, method string, in Values, 
 		return nil, err
 	}
 	name := of.Class + "." + method
+	if result[ReturnValue] == nil {
+		// 0 would say that it has done its work.
+		return nil, &Error{Doing: "call " + name, Code: CodeProviderFailure, Err: errors.New("it returned nothing")}
+	}
 	switch code := uint32(result.Number(ReturnValue)); code {
 	case Completed:
 		return result, nil

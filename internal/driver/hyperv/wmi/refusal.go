@@ -28,13 +28,21 @@ const (
 const (
 	CauseFileNotFound    = 0x80070002
 	CausePathNotFound    = 0x80070003
+	CauseTooLittleMemory = 0x80070008
+	CauseNoMemory        = 0x8007000E
 	CauseNotReady        = 0x80070015
 	CauseSharing         = 0x80070020
+	CauseLocked          = 0x80070021
+	CauseHandleDiskFull  = 0x80070027
 	CauseFileExists      = 0x80070050
 	CauseDiskFull        = 0x80070070
-	CauseNoMemory        = 0x8007000E
+	CauseAlreadyExists   = 0x800700B7
+	CauseVolumeAltered   = 0x800703EE
+	CauseDeviceFailed    = 0x8007045D
+	CauseDiskFailed      = 0x80070467
+	CauseNotConnected    = 0x8007048F
 	CauseNoResources     = 0x800705AA
-	CauseVolumeDismount  = 0x80070467
+	CauseCommitment      = 0x800705AF
 	CauseVHDParentAbsent = 0xC03A000D
 )
 

@@ -57,16 +57,22 @@ func (v Values) Numbers(name string) []int64 {
 
 func number(value any) int64 {
 	switch n := value.(type) {
-	case int32:
-		return int64(uint32(n))
-	case int16:
-		return int64(uint16(n))
+	case int8:
+		return int64(uint8(n))
 	case uint8:
 		return int64(n)
+	case int16:
+		return int64(uint16(n))
+	case uint16:
+		return int64(n)
+	case int32:
+		return int64(uint32(n))
 	case uint32:
 		return int64(n)
 	case int64:
 		return n
+	case uint64:
+		return int64(min(n, math.MaxInt64))
 	case string:
 		whole, err := strconv.ParseUint(n, 10, 64)
 		if err != nil {

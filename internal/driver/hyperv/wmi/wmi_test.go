@@ -16,11 +16,15 @@ func TestValuesAreReadAsCOMGivesThem(t *testing.T) {
 	v := wmi.Values{
 		"uint16": int32(2), "uint32": int32(-1), "uint64": "18446744073709551615", "size": "42949672960", "unset": nil,
 		"text": "a", "list": []any{"a", "b"}, "states": []any{int32(2), int32(32768)}, "is": true,
+		"sint8": int8(-1), "uint8": uint8(255), "sint16": int16(-1), "word": uint16(65535), "quad": uint64(1 << 63),
 	}
 	g.Expect(v.Number("uint16")).To(Equal(int64(2)))
 	g.Expect(v.Number("uint32")).To(Equal(int64(4294967295)), "a negative number is a large one")
 	g.Expect(v.Number("uint64")).To(BeNumerically(">", 0), "no size wraps around")
 	g.Expect(v.Number("size")).To(Equal(int64(40 << 30)))
+	g.Expect([]int64{v.Number("sint8"), v.Number("uint8")}).To(Equal([]int64{255, 255}))
+	g.Expect([]int64{v.Number("sint16"), v.Number("word")}).To(Equal([]int64{65535, 65535}))
+	g.Expect(v.Number("quad")).To(Equal(int64(1<<63 - 1)))
 	g.Expect(v.Number("unset")).To(BeZero())
 	g.Expect(v.Number("text")).To(BeZero())
 	g.Expect(v.String("unset")).To(BeEmpty())
@@ -86,7 +90,7 @@ func TestErrorsAreToldByTheirCodes(t *testing.T) {
 	}
 	g.Expect(wmi.NotFound(of(0x80041002))).To(BeTrue())
 	g.Expect(wmi.Denied(of(0x80041003))).To(BeTrue())
-	for _, code := range []uint32{0x800706BA, 0x800706BE, 0x80010108, 0x80041033} {
+	for _, code := range []uint32{0x800706BA, 0x800706BE, 0x800706D9, 0x80010108, 0x80041033, 0x80070426, 0x800713BA, 0x800713BC} {
 		g.Expect(wmi.Disconnected(of(code))).To(BeTrue())
 		g.Expect(wmi.NotFound(of(code))).To(BeFalse(), "silence is no answer")
 	}
@@ -158,6 +162,29 @@ func refusal(code, cause uint32) func(error) bool {
 		var r *wmi.Refusal
 		return errors.As(err, &r) && r.Code == code && r.Cause == cause && r.Method == "Msvm_Service.Make"
 	}
+}
+
+// silent is a host on which a method returns without a return value.
+type silent struct{ wmi.Session }
+
+func (silent) Call(context.Context, string, string, wmi.Values, ...string) (wmi.Values, error) {
+	return wmi.Values{"Job": nil}, nil
+}
+
+func TestAMethodThatReturnsNothingHasNotDoneItsWork(t *testing.T) {
+	_, err := wmi.Runner{Session: silent{}}.Run(t.Context(), wmi.Instance{Class: "Msvm_Service"}, "Make", nil)
+	NewWithT(t).Expect(wmi.CodeOf(err)).To(Equal(uint32(wmi.CodeProviderFailure)))
+}
+
+func TestErrorsSayWhatTheirCodesMean(t *testing.T) {
+	g := NewWithT(t)
+	for _, err := range []error{
+		&wmi.Error{Doing: "query A", Code: wmi.CodeAccessDenied}, &wmi.Error{Doing: "query A", Code: 0x80004001},
+		&wmi.Error{Doing: "query A", Code: wmi.CodeFailed, Err: errors.New("no")}, &wmi.Refusal{Method: "A.B", Code: wmi.InvalidState},
+	} {
+		g.Expect(err.Error()).NotTo(Or(ContainSubstring("<nil>"), ContainSubstring("%!")))
+	}
+	g.Expect(&wmi.Error{Doing: "query A", Code: wmi.CodeAccessDenied}).To(MatchError("query A: the account has not the right to do this (0x80041003)"))
 }
 
 func TestAJobThatStallsIsWaitedForAsLongAsItsCallerWaits(t *testing.T) {

@@ -14,24 +14,22 @@ type Dialer struct{}
 
 var _ wmi.Dialer = Dialer{}
 
-// Dial implements wmi.Dialer. Nodes of a failover cluster are all in one domain, so a name without one is of the
-// same domain as this host.
+// Dial implements wmi.Dialer.
 func (Dialer) Dial(ctx context.Context, host string) (wmi.Session, error) {
 	if host == "" {
 		return newSession("", ""), nil
 	}
-	if name, domain, ok := strings.Cut(host, "."); ok {
-		return newSession(name, domain), nil
+	if strings.Contains(host, ".") {
+		return newSession(address(host, "", false)), nil
 	}
 	local := newSession("", "")
 	defer local.Close()
-	own, err := local.Query(ctx, wmi.Query{Namespace: wmi.CIMv2, Class: "Win32_ComputerSystem", Properties: []string{"Domain"}})
+	own, err := local.Query(ctx, wmi.Query{Namespace: wmi.CIMv2, Class: "Win32_ComputerSystem", Properties: []string{"Domain", "PartOfDomain"}})
 	if err != nil {
 		return nil, err
 	}
-	domain := ""
-	if len(own) > 0 {
-		domain = own[0].String("Domain")
+	if len(own) == 0 {
+		return nil, &wmi.Error{Doing: "find the domain of this host", Code: wmi.CodeNotFound}
 	}
-	return newSession(host, domain), nil
+	return newSession(address(host, own[0].String("Domain"), own[0].Bool("PartOfDomain"))), nil
 }

@@ -4,7 +4,6 @@ package wmicom
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/go-ole/go-ole"
 	"github.com/go-ole/go-ole/oleutil"
@@ -13,22 +12,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
 )
 
-// namespaceOf is the namespace in a path: \\HOST\root\virtualization\v2:Class.Key="..." .
-func namespaceOf(path string) string {
-	namespace, _, _ := strings.Cut(path, ":")
-	if rest, remote := strings.CutPrefix(namespace, `\\`); remote {
-		_, namespace, _ = strings.Cut(rest, `\`)
-	}
-	return namespace
-}
-
-// find gets an object or class. The connection's own namespace is left out of the path: a path with the host's
-// name would be asked for over the network.
+// find gets an object or class.
 func find(c *cim.WmiSession, path string) (*ole.VARIANT, error) {
-	if _, relative, ok := strings.Cut(path, ":"); ok {
-		path = relative
-	}
-	return oleutil.CallMethod(c.Session, "Get", path)
+	return oleutil.CallMethod(c.Session, "Get", relative(path))
 }
 
 func release(v *ole.VARIANT) { _ = v.Clear() }
@@ -40,13 +26,17 @@ func property(object *ole.IDispatch, name string) (any, error) {
 		return nil, err
 	}
 	defer release(value)
-	if value.VT == ole.VT_NULL || value.VT == ole.VT_EMPTY {
+	switch array := value.ToArray(); {
+	case value.VT == ole.VT_NULL, value.VT == ole.VT_EMPTY:
 		return nil, nil
+	case value.VT == ole.VT_BOOL:
+		// Of the rest of a VARIANT nothing is known.
+		return uint16(value.Val) != 0, nil
+	case array != nil:
+		return plain(array.ToValueArray())
+	default:
+		return plain(value.Value())
 	}
-	if array := value.ToArray(); array != nil {
-		return array.ToValueArray(), nil
-	}
-	return value.Value(), nil
 }
 
 func read(object *ole.IDispatch, properties []string) (wmi.Instance, error) {
@@ -123,10 +113,12 @@ func readAll(entries *ole.IEnumVARIANT, properties []string) ([]wmi.Instance, er
 	var out []wmi.Instance
 	for {
 		entry, length, err := entries.Next(1)
-		if err != nil {
+		more, failed := enumerated(codeOf(err), length)
+		if failed {
+			release(&entry)
 			return nil, err
 		}
-		if length == 0 {
+		if !more {
 			return out, nil
 		}
 		instance, err := read(entry.ToIDispatch(), properties)

@@ -179,8 +179,11 @@ func results(result *ole.VARIANT, out []string) (wmi.Values, error) {
 		return values, nil
 	}
 	returned, err := property(object, wmi.ReturnValue)
-	if err == nil {
+	switch {
+	case err == nil:
 		values[wmi.ReturnValue] = returned
+	case !hasNone(codeOf(err)):
+		return nil, fmt.Errorf("read what the method returned: %w", err)
 	}
 	for _, name := range out {
 		if values[name], err = property(object, name); err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/go-ole/go-ole"
@@ -152,15 +151,23 @@ func failure(doing string, err error) error {
 	if errors.As(err, &typed) {
 		return &wmi.Error{Doing: doing, Code: typed.Code, Err: err}
 	}
-	out := &wmi.Error{Doing: doing, Code: wmi.CodeFailed, Err: err}
+	var com *ole.OleError
+	if !errors.As(err, &com) {
+		return &wmi.Error{Doing: doing, Code: wmi.CodeFailed, Err: err}
+	}
+	inner := uint32(0)
+	var exception ole.EXCEPINFO
+	if errors.As(com.SubError(), &exception) {
+		inner = exception.SCODE()
+	}
+	return spoken(doing, codeOf(err), inner, com.Description())
+}
+
+// codeOf is COM's code in an error, codeOK for none.
+func codeOf(err error) uint32 {
 	var com *ole.OleError
 	if errors.As(err, &com) {
-		out.Code = uint32(com.Code())
-		var inner ole.EXCEPINFO
-		if errors.As(com.SubError(), &inner) && inner.SCODE() != 0 {
-			out.Code = inner.SCODE()
-			out.Err = errors.New(strings.TrimSpace(inner.Error()))
-		}
+		return uint32(com.Code())
 	}
-	return out
+	return codeOK
 }
