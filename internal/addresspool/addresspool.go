@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"strconv"
-	"strings"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
@@ -16,10 +14,9 @@ import (
 type Pool struct {
 	prefix  netip.Prefix
 	gateway netip.Addr
-	ranges  []span
+	// ranges share no address: one that was written twice is given out once.
+	ranges []span
 }
-
-type span struct{ first, last netip.Addr }
 
 // Use is what an address is for.
 type Use string
@@ -47,22 +44,32 @@ func New(spec *capstanv1.LogicalNetworkSpec, use Use) (*Pool, error) {
 			return nil, fmt.Errorf("spec.subnets[0].gateway %q is no address", subnet.Gateway)
 		}
 	}
-	ranges, field := subnet.NodeRanges, "nodeRanges"
+	var ranges []capstanv1.AddressRange
 	switch use {
 	case Nodes:
+		ranges = subnet.NodeRanges
 	case VIPs:
-		ranges, field = subnet.VIPRanges, "vipRanges"
+		ranges = subnet.VIPRanges
 	default:
 		return nil, fmt.Errorf("address range %q is unknown: use %s or %s", use, Nodes, VIPs)
 	}
 	for i, r := range ranges {
 		s, err := p.span(r)
 		if err != nil {
-			return nil, fmt.Errorf("spec.subnets[0].%s[%d]: %w", field, i, err)
+			return nil, fmt.Errorf("spec.subnets[0].%s[%d]: %w", use.Field(), i, err)
 		}
-		p.ranges = append(p.ranges, s)
+		s.written = i
+		p.ranges = append(p.ranges, s.without(p.ranges)...)
 	}
 	return p, nil
+}
+
+// Field is the field of a subnet with the ranges for a use.
+func (u Use) Field() string {
+	if u == VIPs {
+		return "vipRanges"
+	}
+	return "nodeRanges"
 }
 
 func (p *Pool) span(r capstanv1.AddressRange) (span, error) {
@@ -80,7 +87,7 @@ func (p *Pool) span(r capstanv1.AddressRange) (span, error) {
 	if !p.prefix.Contains(first) || !p.prefix.Contains(last) {
 		return span{}, fmt.Errorf("%s to %s does not lie in %s", first, last, p.prefix)
 	}
-	return span{first, last}, nil
+	return span{first: first, last: last}, nil
 }
 
 // PrefixLength is the length of the subnet's prefix in bits.
@@ -106,12 +113,19 @@ func (p *Pool) Overlaps(other *Pool) (netip.Addr, bool) {
 
 // Contains tells whether the pool may give out an address.
 func (p *Pool) Contains(a netip.Addr) bool {
+	_, ok := p.RangeWith(a)
+	return ok && p.usable(a)
+}
+
+// RangeWith returns which of the ranges an address lies in, whether it may be given
+// out or not.
+func (p *Pool) RangeWith(a netip.Addr) (index int, ok bool) {
 	for _, s := range p.ranges {
-		if !a.Less(s.first) && !s.last.Less(a) {
-			return p.usable(a)
+		if s.contains(a) {
+			return s.written, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // usable leaves out what is never a guest's: the router, and the network's own
@@ -129,12 +143,10 @@ func (p *Pool) usable(a netip.Addr) bool {
 // Count returns how many addresses the pool may give out, at most MaxInt64.
 func (p *Pool) Count() int64 {
 	var n int64
-	for i, s := range p.ranges {
-		n += size(s)
-		if n < 0 {
+	for _, s := range p.ranges {
+		if n += s.size() - p.unusableIn(s); n < 0 {
 			return math.MaxInt64
 		}
-		n -= p.unusableIn(s) + p.alreadyIn(s, p.ranges[:i])
 	}
 	return n
 }
@@ -143,21 +155,10 @@ func (p *Pool) unusableIn(s span) int64 {
 	var n int64
 	seen := map[netip.Addr]bool{}
 	for _, a := range []netip.Addr{p.gateway, p.prefix.Addr(), lastOf(p.prefix)} {
-		if a.IsValid() && !seen[a] && !a.Less(s.first) && !s.last.Less(a) && !p.usable(a) {
+		if a.IsValid() && !seen[a] && s.contains(a) && !p.usable(a) {
 			n++
 		}
 		seen[a] = true
-	}
-	return n
-}
-
-// alreadyIn counts the usable addresses of s that earlier ranges hold too.
-func (p *Pool) alreadyIn(s span, earlier []span) int64 {
-	var n int64
-	for _, e := range earlier {
-		if o := (span{maxAddr(s.first, e.first), minAddr(s.last, e.last)}); !o.last.Less(o.first) {
-			n += size(o) - p.unusableIn(o)
-		}
 	}
 	return n
 }
@@ -174,91 +175,11 @@ func (p *Pool) Free(taken func(netip.Addr) bool, yield func(netip.Addr) bool) {
 	}
 }
 
-// ReservationName is the name of the AddressReservation of an address. It holds
-// the network, so that equal addresses in two separate networks do not collide.
-func ReservationName(network string, a netip.Addr) string {
-	return network + "-" + strings.ReplaceAll(a.String(), ":", "-")
-}
-
-// virtualRouter tells a virtual router ID from an address.
-const virtualRouter = "vrid/"
-
-// VirtualRouter is what a reservation holds in place of an address that is for a
-// virtual router ID. One ID is as much a property of the network as an address is.
-func VirtualRouter(id int32) string { return virtualRouter + strconv.Itoa(int(id)) }
-
-// ParseVirtualRouter returns the virtual router ID that a reservation holds, if it is
-// for one.
-func ParseVirtualRouter(held string) (id int32, ok bool) {
-	digits, ok := strings.CutPrefix(held, virtualRouter)
-	parsed, err := strconv.ParseInt(digits, 10, 32)
-	return int32(parsed), ok && err == nil
-}
-
-// VirtualRouterReservationName is the name of the AddressReservation of a virtual router
-// ID.
-func VirtualRouterReservationName(network string, id int32) string {
-	return fmt.Sprintf("%s-vrid-%d", network, id)
-}
-
-// ReservationNameOf is the name of the AddressReservation of whatever it holds, an
-// address or a virtual router ID.
-func ReservationNameOf(network, held string) (string, error) {
-	if id, ok := ParseVirtualRouter(held); ok {
-		return VirtualRouterReservationName(network, id), nil
-	}
-	address, err := netip.ParseAddr(held)
-	if err != nil {
-		return "", fmt.Errorf("reading what is reserved in LogicalNetwork %s: %w", network, err)
-	}
-	return ReservationName(network, address), nil
-}
-
-func size(s span) int64 {
-	if s.first.Is4() {
-		return int64(number(s.last)) - int64(number(s.first)) + 1
-	}
-	// IPv6 ranges are counted to the last 63 bits.
-	first, last := s.first.As16(), s.last.As16()
-	for i := range 8 {
-		if first[i] != last[i] {
-			return math.MaxInt64
-		}
-	}
-	var d uint64
-	for i := 8; i < 16; i++ {
-		d = d<<8 + uint64(last[i]) - uint64(first[i])
-	}
-	if d >= math.MaxInt64 {
-		return math.MaxInt64
-	}
-	return int64(d) + 1
-}
-
-func number(a netip.Addr) uint32 {
-	b := a.As4()
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-}
-
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for bit := p.Bits(); bit < len(b)*8; bit++ {
 		b[bit/8] |= 1 << (7 - bit%8)
 	}
 	a, _ := netip.AddrFromSlice(b)
-	return a
-}
-
-func maxAddr(a, b netip.Addr) netip.Addr {
-	if a.Less(b) {
-		return b
-	}
-	return a
-}
-
-func minAddr(a, b netip.Addr) netip.Addr {
-	if b.Less(a) {
-		return b
-	}
 	return a
 }

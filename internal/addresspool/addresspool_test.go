@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	"pgregory.net/rapid"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
@@ -58,31 +57,6 @@ func TestBadRangesNameFieldAndFix(t *testing.T) {
 			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(c.want)))
 		})
 	}
-}
-
-func TestCountIsTheNumberOfDistinctFreeAddresses(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		g := NewWithT(t)
-		at := func(label string) string {
-			return netip.AddrFrom4([4]byte{10, 0, 0, byte(rapid.IntRange(0, 255).Draw(t, label))}).String()
-		}
-		var ranges []capstanv1.AddressRange
-		for range rapid.IntRange(1, 2).Draw(t, "ranges") {
-			a, b := at("start"), at("end")
-			if netip.MustParseAddr(b).Less(netip.MustParseAddr(a)) {
-				a, b = b, a
-			}
-			ranges = append(ranges, r(a, b))
-		}
-		p, err := New(network("10.0.0.0/24", at("gateway"), ranges...), Nodes)
-		g.Expect(err).NotTo(HaveOccurred())
-		distinct := map[string]bool{}
-		for _, a := range all(p) {
-			distinct[a] = true
-			g.Expect(p.Contains(netip.MustParseAddr(a))).To(BeTrue())
-		}
-		g.Expect(p.Count()).To(Equal(int64(len(distinct))))
-	})
 }
 
 func TestOverlapsNamesASharedAddress(t *testing.T) {
