@@ -43,6 +43,9 @@ const claimPrefix = "capstan "
 // claimGroup is the type of a group that holds nothing.
 const claimGroup = 9999
 
+// destroyOnly are the options of DestroyGroup: it destroys the group and what is in it, and cleans up nothing beside.
+const destroyOnly = 1
+
 func claimName(s hostapi.Stamp) string { return claimPrefix + string(s.ID) + " " + s.Installation }
 
 func (c clusterClaims) list(ctx context.Context) ([]claim, error) {
@@ -94,7 +97,7 @@ func (c clusterClaims) put(ctx context.Context, wanted claim) error {
 }
 
 func (c clusterClaims) release(ctx context.Context, held claim) error {
-	_, err := c.own.Call(ctx, held.path, "DestroyGroup", wmi.Values{"Options": 0})
+	_, err := c.own.Call(ctx, held.path, "DestroyGroup", wmi.Values{"Options": destroyOnly})
 	if wmi.NotFound(err) {
 		return nil
 	}

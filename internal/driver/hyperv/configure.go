@@ -154,12 +154,16 @@ func (e *ensuring) resources(ctx context.Context) error {
 	return e.m.load(ctx)
 }
 
-// modify brings the notes in step, and takes back what somebody changed of secure boot once the VM is off.
+// modify brings the notes in step, and takes back what somebody changed of the name, and of secure boot once the VM is
+// off.
 func (e *ensuring) modify(ctx context.Context) error {
 	want := e.notes()
 	set := wmi.Values{}
 	if encode(want) != encode(e.m.notes) {
 		set["Notes"] = []string{encode(want)}
+	}
+	if !strings.HasSuffix(e.m.settings.String("ElementName"), " "+string(e.id)) {
+		set["ElementName"] = elementName(e.req)
 	}
 	if template := secureBoot(e.req.OS); e.m.off() && !strings.EqualFold(e.m.settings.String("SecureBootTemplateId"), template) {
 		set["SecureBootEnabled"], set["SecureBootTemplateId"] = true, template
@@ -175,6 +179,9 @@ func (e *ensuring) modify(ctx context.Context) error {
 		return err
 	}
 	e.m.notes = want
+	if name := set.String("ElementName"); name != "" {
+		e.m.settings.Values["ElementName"] = name
+	}
 	return nil
 }
 
@@ -233,7 +240,8 @@ func (e *ensuring) connectNIC(ctx context.Context, want hostapi.NIC) error {
 	}
 	if have == nil {
 		if err := e.add(ctx, "Msvm_SyntheticEthernetPortSettingData", typePort, kindPort, wmi.Values{
-			"ElementName": "Network Adapter", "StaticMacAddress": true, "Address": strings.ToUpper(strings.ReplaceAll(want.MAC, ":", "")),
+			"ElementName": "Network Adapter", "VirtualSystemIdentifiers": []string{adapterID(e.id, want.MAC)},
+			"StaticMacAddress": true, "Address": strings.ToUpper(strings.ReplaceAll(want.MAC, ":", "")),
 		}); err != nil {
 			return err
 		}

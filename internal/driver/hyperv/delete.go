@@ -61,7 +61,7 @@ func (d *Driver) destroy(ctx context.Context, op string, p *parts, m *machine) e
 	}
 	doing := "remove VM " + string(p.id)
 	if p.role != nil {
-		_, err := m.node.Call(ctx, p.role.path, "DestroyGroup", wmi.Values{"Options": 0})
+		_, err := m.node.Call(ctx, p.role.path, "DestroyGroup", wmi.Values{"Options": destroyOnly})
 		if err != nil && !wmi.NotFound(err) {
 			return typed(op, "", doing+" from the failover cluster", err)
 		}

@@ -51,7 +51,7 @@ func (d *Driver) EnsureVM(ctx context.Context, req hostapi.EnsureVMRequest) (hos
 	// everything that a guest could miss.
 	for _, step := range []func(context.Context) error{
 		e.checkCapacity, e.checkVolumes, e.takeClaim, e.choose, e.makeDisks, e.powerOff, e.configure, e.attachDisks, e.connect, e.changeSeed,
-		e.takeRole, e.powerOn,
+		e.bootFirstDisk, e.takeRole, e.powerOn,
 	} {
 		if err := step(ctx); err != nil {
 			return hostapi.VM{}, err

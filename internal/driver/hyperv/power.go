@@ -73,7 +73,8 @@ func (e *ensuring) takeRole(ctx context.Context) error {
 	if err != nil {
 		return e.typed("", "add the clustered role", err)
 	}
-	_, err = e.owner.Call(ctx, cluster.Path, "AddVirtualMachine", wmi.Values{"VirtualMachine": e.m.guid})
+	// By its name, which is one of a kind: nothing says that the GUID is taken, too.
+	_, err = e.owner.Call(ctx, cluster.Path, "AddVirtualMachine", wmi.Values{"VirtualMachine": e.m.settings.String("ElementName")})
 	return e.typed("", "add the clustered role", err)
 }
 

@@ -89,18 +89,19 @@ func createGroup(c *call) error {
 }
 
 func destroyGroup(c *call) error {
-	if c.self == nil || c.self.get("IsCore") == true {
+	// 1 is none, 2 cleans up beside.
+	if options := c.number("Options"); c.self == nil || c.self.get("IsCore") == true || options < 1 || options > 2 {
 		return errBadIn
 	}
 	c.graph.remove(c.self)
 	return nil
 }
 
-// addVirtualMachine makes a VM a role of the cluster, named as the VM is.
+// addVirtualMachine makes a VM a role of the cluster, named as the VM is. It finds the VM by that name.
 func addVirtualMachine(c *call) error {
 	for _, h := range c.world.hosts {
 		for _, v := range h.vms {
-			if v.system.text("Name") != c.text("VirtualMachine") {
+			if v.system.text("ElementName") != c.text("VirtualMachine") {
 				continue
 			}
 			name := v.system.text("ElementName")

@@ -67,6 +67,7 @@ func addResourceSettings(c *call) error {
 		device.set("InstanceID", id)
 		v.devices = append(v.devices, device)
 		c.graph.link("Msvm_VirtualSystemSettingDataComponent", v.settings, device)
+		c.addBootSource(v, device)
 		c.results["resultingresourcesettings"] = []string{device.path}
 	}
 	return nil

@@ -83,9 +83,11 @@ func (g *graph) move(from *graph, objects ...*object) {
 		if parent := o.text("Parent"); parent != "" {
 			o.set("Parent", strings.Replace(parent, `\\`+from.host+`\`, `\\`+g.host+`\`, 1))
 		}
-		resources := o.list("HostResource")
-		for i := range resources {
-			resources[i] = strings.Replace(resources[i], `\\`+from.host+`\`, `\\`+g.host+`\`, 1)
+		for _, property := range []string{"HostResource", "BootSourceOrder"} {
+			paths := o.list(property)
+			for i := range paths {
+				paths[i] = strings.Replace(paths[i], `\\`+from.host+`\`, `\\`+g.host+`\`, 1)
+			}
 		}
 	}
 }

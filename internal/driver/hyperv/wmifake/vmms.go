@@ -2,6 +2,7 @@ package wmifake
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -57,7 +58,7 @@ func destroySystem(c *call) error {
 }
 
 // offline are settings of a VM that only one without power takes.
-var offline = []string{"secureboottemplateid", "securebootenabled", "virtualsystemsubtype"}
+var offline = []string{"secureboottemplateid", "securebootenabled", "virtualsystemsubtype", "bootsourceorder"}
 
 func modifySystemSettings(c *call) error {
 	d, ok := read(wmi.Virtualization, c.text("SystemSettings"), "Msvm_VirtualSystemSettingData")
@@ -69,9 +70,12 @@ func modifySystemSettings(c *call) error {
 			continue
 		}
 		for _, property := range offline {
-			if v.on() && d.values[property] != nil && d.values[property] != v.settings.values[property] {
+			if v.on() && d.values[property] != nil && !reflect.DeepEqual(d.values[property], v.settings.values[property]) {
 				return c.refuse(wmi.InvalidState)
 			}
+		}
+		if !c.graph.bootable(v, d.list("BootSourceOrder")) {
+			return c.refuse(wmi.InvalidParameter)
 		}
 		maps.Copy(v.settings.values, d.values)
 		v.system.set("ElementName", d.text("ElementName"))
