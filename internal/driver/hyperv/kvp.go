@@ -34,7 +34,7 @@ func guestAddresses(items []string) []string {
 		}
 		for text := range strings.SplitSeq(values.String("Data"), ";") {
 			address, err := netip.ParseAddr(strings.TrimSpace(text))
-			if err != nil || address.IsLoopback() || address.IsUnspecified() || address.IsLinkLocalUnicast() || address.Zone() != "" {
+			if err != nil || everybodys(address) || address.IsUnspecified() || address.IsLinkLocalUnicast() || address.Zone() != "" {
 				continue
 			}
 			if len(out) == maxAddresses {
@@ -44,4 +44,9 @@ func guestAddresses(items []string) []string {
 		}
 	}
 	return out
+}
+
+// everybodys tells whether every machine has an address. Others of 127.0.0.0/8 are not said by chance.
+func everybodys(a netip.Addr) bool {
+	return a == netip.IPv6Loopback() || a == netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }

@@ -259,11 +259,11 @@ func TestGuestsAreHeardByKeyValueExchange(t *testing.T) {
 	g.Expect(h.ensure()).To(Succeed())
 	h.world.Boot(string(id))
 	h.world.Report(string(id),
-		wmifake.KVPItem("FullyQualifiedDomainName", "10.0.0.1"), wmifake.KVPItem("NetworkAddressIPv4", "127.0.0.1;10.0.0.7; 10.0.0.8"),
-		wmifake.KVPItem("NetworkAddressIPv6", "fe80::1%eth0;2001:db8::7"), "<INSTANCE", `<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"/>`)
+		wmifake.KVPItem("FullyQualifiedDomainName", "10.0.0.1"), wmifake.KVPItem("NetworkAddressIPv4", "127.0.0.1;10.0.0.7; 10.0.0.8;127.64.1.7"),
+		wmifake.KVPItem("NetworkAddressIPv6", "::1;fe80::1%eth0;2001:db8::7"), "<INSTANCE", `<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"/>`)
 	vm, err := h.driver.GetVM(t.Context(), id)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(vm.NICs[0].Addresses).To(Equal([]string{"10.0.0.7", "10.0.0.8", "2001:db8::7"}))
+	g.Expect(vm.NICs[0].Addresses).To(Equal([]string{"10.0.0.7", "10.0.0.8", "127.64.1.7", "2001:db8::7"}))
 }
 
 func TestNamesAndNumbersOfAnySizeFit(t *testing.T) {
