@@ -79,7 +79,7 @@ boundaries() {
 
   # Whatever is shipped for a host or an LB VM is named so.
   for command in $(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/... | grep -v '/kubectl-'); do
-    found=$(linked "$command" "^(k8s.io|sigs.k8s.io)/|^$module/(api|controllers|internal/(capi|fabric|testenv|driver/(simulated|conformance)))(/|$)")
+    found=$(linked "$command" "^(k8s.io|sigs.k8s.io)/|^$module/(api|controllers|internal/(capi|fabric|testenv|driver/(simulated|conformance|hyperv/wmi(fake|remote))))(/|$)")
     complain "$command links what does not belong on its machine" "$found"
   done
   for command in . $(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/... | grep '/kubectl-' || true); do

@@ -14,9 +14,9 @@ func checkTemplate(template fabricapi.SecureBootTemplate) error {
 	return fabricapi.Refuse(fabricapi.InvalidParameter, string(template), "there is no secure boot template %s", template)
 }
 
-// checkSecureBoot is the firmware's decision whether to start what is on the boot
+// CheckSecureBoot is the firmware's decision whether to start what is on the boot
 // disk. A disk that was not made from an image has no boot loader to judge.
-func checkSecureBoot(template fabricapi.SecureBootTemplate, os string) error {
+func CheckSecureBoot(template fabricapi.SecureBootTemplate, os string) error {
 	signer := map[string]fabricapi.SecureBootTemplate{"Linux": fabricapi.SecureBootUEFI, "Windows": fabricapi.SecureBootWindows}[os]
 	if template == "" {
 		template = fabricapi.SecureBootWindows

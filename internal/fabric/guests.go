@@ -32,7 +32,7 @@ func (w *World) startGuest(v *vm, power int) {
 		}
 		v.cut = cut
 		machine, seed = w.machine(v)
-		halted = checkSecureBoot(v.SecureBoot, machine.OS)
+		halted = CheckSecureBoot(v.SecureBoot, machine.OS)
 		return nil
 	}); err != nil {
 		cut()

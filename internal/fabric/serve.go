@@ -17,8 +17,8 @@ func HostSocket(dir, host string) string { return filepath.Join(dir, "hosts", ho
 // AdminSocket is where auditors and levers are.
 func AdminSocket(dir string) string { return filepath.Join(dir, "admin.sock") }
 
-// inUse tells whether a fabric answers in a directory.
-func inUse(dir string) bool {
+// InUse tells whether a fabric answers in a directory.
+func InUse(dir string) bool {
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(context.Background(), "unix", AdminSocket(dir))
 	if err != nil {
@@ -38,6 +38,11 @@ func (w *World) Serve(ctx context.Context, ready func()) error {
 	for name := range w.hosts {
 		handlers[HostSocket(w.Dir, name)] = w.Host(name).Handler()
 	}
+	return ServeSockets(ctx, handlers, ready)
+}
+
+// ServeSockets serves on sockets until ctx has ended. It calls ready when all answer.
+func ServeSockets(ctx context.Context, handlers map[string]http.Handler, ready func()) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var servers []*http.Server

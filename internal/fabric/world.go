@@ -94,7 +94,7 @@ func New(opts Options) (*World, error) {
 	if err := opts.Topology.validate(); err != nil {
 		return nil, err
 	}
-	if inUse(opts.Dir) {
+	if InUse(opts.Dir) {
 		return nil, fmt.Errorf("another fabric runs in %s", opts.Dir)
 	}
 	if opts.NewID == nil {

@@ -30,6 +30,9 @@ type World struct {
 	Hosts  []AdminHost      `json:"hosts"`
 	Sites  []Site           `json:"sites"`
 	Images []PublishedImage `json:"images"`
+	// Complaints are calls of a driver that no host could carry out. Only hosts with a fake
+	// Hyper-V tell of them.
+	Complaints []string `json:"complaints,omitempty"`
 }
 
 // HostRef names a host.

@@ -55,6 +55,9 @@ type FileKind string
 const (
 	VHDX FileKind = "VHDX"
 	ISO  FileKind = "ISO"
+	// Hosts with a fake Hyper-V have others, too.
+	OtherFile FileKind = "File"
+	Folder    FileKind = "Folder"
 )
 
 // FileRef names a file: a volume, and a path on it.
