@@ -36,6 +36,10 @@ func (d *Driver) EnsureVM(ctx context.Context, req hostapi.EnsureVMRequest) (hos
 	if err := checkNames(req); err != nil {
 		return hostapi.VM{}, err
 	}
+	req, err := sized(req)
+	if err != nil {
+		return hostapi.VM{}, err
+	}
 	p, err := d.parts(ctx, opEnsure, req.Stamp.ID)
 	if err != nil {
 		return hostapi.VM{}, err
@@ -68,19 +72,27 @@ func (e *ensuring) conflict(resource, format string, args ...any) error {
 	return hostapi.Errorf(hostapi.Conflict, opEnsure, resource, "VM %s: %s", e.id, fmt.Sprintf(format, args...))
 }
 
-// checkCapacity refuses what Hyper-V would refuse as a wrong parameter.
+// checkCapacity refuses what Hyper-V would refuse as a wrong parameter, or once the VM is there and cannot be started.
 func (e *ensuring) checkCapacity(ctx context.Context) error {
-	own, err := e.node(ctx, e.Host)
+	host, err := e.node(ctx, e.Host)
 	if err != nil {
 		return e.typed("", "look at the host", err)
 	}
-	computer, err := e.computer(ctx, own)
+	if e.m != nil {
+		// Its host may be another, with more.
+		host = e.m.node
+	}
+	has, err := e.computer(ctx, host)
 	if err != nil {
 		return e.typed("", "look at the host", err)
 	}
-	if int64(e.req.Processors) > computer.processors {
+	if int64(e.req.Processors) > has.processors {
 		return hostapi.Errorf(hostapi.OutOfCapacity, opEnsure, hostapi.ResourceProcessors,
-			"VM %s: %d processors are wanted, and host %s has %d", e.id, e.req.Processors, e.Host, computer.processors)
+			"VM %s: %d processors are wanted, and host %s has %d", e.id, e.req.Processors, host.name, has.processors)
+	}
+	if e.req.MemoryMiB > has.memoryMiB {
+		return hostapi.Errorf(hostapi.OutOfCapacity, opEnsure, hostapi.ResourceMemory,
+			"VM %s: %d MiB of memory are wanted, and host %s has %d", e.id, e.req.MemoryMiB, host.name, has.memoryMiB)
 	}
 	return nil
 }

@@ -22,6 +22,10 @@ const (
 	differencingDisk = 4
 	vhdxFormat       = 3
 	emptyDiskBytes   = 4 << 20
+
+	// What a VHDX can be.
+	leastDisk = 3 << 20
+	mostDisk  = 64 << 40
 )
 
 // Image is the content of a file that Hyper-V takes for a virtual disk of so many bytes.
@@ -62,7 +66,7 @@ func createVirtualHardDisk(c *call) error {
 	disk := c.world.disk
 	switch made.kind {
 	case dynamicDisk:
-		if made.bytes <= 0 || made.bytes%512 != 0 || made.parent != "" {
+		if made.bytes < leastDisk || made.bytes > mostDisk || made.bytes%512 != 0 || made.parent != "" {
 			return c.refuse(wmi.InvalidParameter)
 		}
 	case differencingDisk:
@@ -96,7 +100,7 @@ func resizeVirtualHardDisk(c *call) error {
 		return c.fail(wmi.Failed, message("The system cannot find the file specified", wmi.CauseFileNotFound))
 	}
 	size := c.number("MaxInternalSize")
-	if size < f.vhd.bytes || size%512 != 0 {
+	if size < f.vhd.bytes || size > mostDisk || size%512 != 0 {
 		return c.refuse(wmi.InvalidParameter)
 	}
 	f.vhd.bytes = size
