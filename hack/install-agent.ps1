@@ -261,7 +261,6 @@ function Install-AgentService {
     if ($Credential) { $arguments += '--password-stdin' }
     $arguments += '--', '--listen', ":$Port", '--state-dir', $StateDir
     if (-not (Test-Clustered)) {
-        $arguments += "--hyperv-dir=$StateDir\hyperv"
         # A folder with a space in it and a backslash at its end would be quoted wrongly.
         foreach ($item in $Volume) { $arguments += "--hyperv-volume=$($item.TrimEnd('\'))" }
     }

@@ -28,13 +28,18 @@ func hypervDriver() agentcmd.Driver {
 		Name:    hyperv.Name,
 		Summary: "this host's Hyper-V, alone or in a failover cluster",
 		Flags: func(flags *flag.FlagSet) {
-			flags.StringVar(&o.StateDir, "hyperv-dir", filepath.Join(agentcmd.DefaultStateDir(), "hyperv"),
-				"`folder` for the claims of a host that stands alone")
+			flags.StringVar(&o.StateDir, "hyperv-dir", "",
+				"`folder` for the claims of a host that stands alone; hyperv in the state folder if it is not given")
 			flags.Func("hyperv-volume", "`name=folder` of a volume of a host that stands alone; repeatable", func(text string) error {
 				name, folder, err := hyperv.ParseVolume(text)
 				o.Volumes[name] = folder
 				return err
 			})
+		},
+		StateDir: func(dir string) {
+			if o.StateDir == "" {
+				o.StateDir = filepath.Join(dir, "hyperv")
+			}
 		},
 		Open: func(ctx context.Context, log *slog.Logger) (hostapi.Driver, error) {
 			host, err := os.Hostname()

@@ -24,6 +24,9 @@ type Driver struct {
 	Summary string
 	// Flags adds what the driver needs to know. It may be nil.
 	Flags func(*flag.FlagSet)
+	// StateDir is told the agent's state folder before Open, for what the driver keeps on
+	// its host. It may be nil.
+	StateDir func(dir string)
 	// Open makes the driver once the flags are parsed.
 	Open func(context.Context, *slog.Logger) (hostapi.Driver, error)
 }
@@ -154,6 +157,9 @@ func (c Command) serve(ctx context.Context, o *options, chosen Driver, log *slog
 	}
 	if err := arm(identity, o.tokenFile, log); err != nil {
 		return at(EventToken, err)
+	}
+	if chosen.StateDir != nil {
+		chosen.StateDir(o.stateDir)
 	}
 	driver, err := chosen.Open(ctx, log)
 	if err != nil {

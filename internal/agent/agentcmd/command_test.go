@@ -49,6 +49,22 @@ func TestHelpNamesDriversAndTheirFlags(t *testing.T) {
 	}
 }
 
+func TestADriverIsToldTheStateFolderBeforeItIsOpened(t *testing.T) {
+	g := NewWithT(t)
+	dir := filepath.Join(t.TempDir(), "elsewhere")
+	var told []string
+	d := agentcmd.Driver{
+		Name: "test", StateDir: func(dir string) { told = append(told, dir) },
+		Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) {
+			told = append(told, "open")
+			return nil, errors.New("no hypervisor")
+		},
+	}
+	var stdout, stderr logtest.Text
+	g.Expect(agentcmd.Main(t.Context(), "dev-agent", []string{"--state-dir", dir}, &stdout, &stderr, d)).To(Equal(1))
+	g.Expect(told).To(Equal([]string{dir, "open"}))
+}
+
 func TestWrongUse(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
