@@ -125,7 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	}
 	before := lb.DeepCopy()
 	defer func() {
-		if s.behind {
+		if s.isStale() {
 			return
 		}
 		setStatus(s, r.Clock.Now())
@@ -159,7 +159,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if err := r.reconcileDepartures(ctx, s); err != nil {
 		s.err = errors.Join(s.err, err)
 	}
-	if s.behind {
+	if s.isStale() {
 		return ctrl.Result{RequeueAfter: retryBehind}, nil
 	}
 	return ctrl.Result{RequeueAfter: s.soonest(r.Clock.Now())}, conditions.UnlessTold(reasonOf(s.err), s.err)
@@ -183,6 +183,10 @@ func (r *Reconciler) pause(ctx context.Context, s *scope) (stop bool, err error)
 
 // retryBehind is when a reconcile is tried again whose cache was out of date.
 const retryBehind = 100 * time.Millisecond
+
+// isStale tells whether the reconcile worked from what is no longer true: that is read
+// and tried again, and is nobody's news.
+func (s *scope) isStale() bool { return s.behind || apierrors.IsConflict(s.err) }
 
 // findCluster finds the Cluster, as far as it is there.
 func (r *Reconciler) findCluster(ctx context.Context, s *scope) error {
