@@ -51,6 +51,12 @@ const (
 	RunningCondition = "Running"
 	// SeedRetiredCondition: the bootstrap seed is detached and destroyed.
 	SeedRetiredCondition = "SeedRetired"
+	// ReplacingCondition: Cluster API is asked to replace a machine that nothing is wrong
+	// with. It is there as long as somebody wants that, on a HyperVMachine.
+	ReplacingCondition = "Replacing"
+	// DrainedCondition: nothing that Capstan runs is left on a host. It is there as long as
+	// spec.maintenance asks for that.
+	DrainedCondition = "Drained"
 	// AgentConnectedCondition: the host's agent answers and is who it should be.
 	AgentConnectedCondition = "AgentConnected"
 )
@@ -90,6 +96,11 @@ const (
 	ReasonWaitingForHealth           = "WaitingForHealth"
 	ReasonWaitingForKind             = "WaitingForKind"
 	ReasonWaitingForFirstContact     = "WaitingForFirstContact"
+	ReasonWaitingForTurn             = "WaitingForTurn"
+	ReasonDraining                   = "Draining"
+	ReasonDrained                    = "Drained"
+	ReasonHostDraining               = "HostDraining"
+	ReasonReplaceRequested           = "ReplaceRequested"
 	ReasonStagingImage               = "StagingImage"
 	ReasonCreating                   = "Creating"
 	ReasonStarting                   = "Starting"
@@ -119,6 +130,8 @@ const (
 	ReasonHostUnreachable          = "HostUnreachable"
 	ReasonHostLost                 = "HostLost"
 	ReasonCannotRepair             = "CannotRepair"
+	ReasonCannotReplace            = "CannotReplace"
+	ReasonCannotDrain              = "CannotDrain"
 	ReasonAgentCertificateMismatch = "AgentCertificateMismatch"
 	ReasonAgentIncompatible        = "AgentIncompatible"
 	ReasonEnrolmentFailed          = "EnrolmentFailed"

@@ -39,6 +39,15 @@ type HyperVHostSpec struct {
 	// +optional
 	Unschedulable bool `json:"unschedulable,omitempty"`
 
+	// maintenance readies the host for work on it, or for being taken away. With Drain
+	// nothing new lands there, and what Capstan runs there is made anew elsewhere, within
+	// the roll-out limits of each pool, one member of a control plane at a time, and a
+	// load balancer's VM after its successor has joined. VMs that a failover cluster moves
+	// away by itself are left as they are. status.maintenance and the condition Drained
+	// tell how far that is. Removing the field undoes it: what is still there stays.
+	// +optional
+	Maintenance HostMaintenance `json:"maintenance,omitempty"`
+
 	// lost declares that the host is gone for good. Machines that were on it, or on its
 	// failover cluster once all of that is lost, are replaced. The deletion of a VM that
 	// was on it then writes a Tombstone instead of waiting; should the host come back,
@@ -94,6 +103,10 @@ type HyperVHostStatus struct {
 	// vms is how many of Capstan's VMs the host runs.
 	// +optional
 	VMs int32 `json:"vms"`
+
+	// maintenance tells how far spec.maintenance is. It is there as long as that is.
+	// +optional
+	Maintenance *HostMaintenanceStatus `json:"maintenance,omitempty"`
 }
 
 // HostAgent is what an agent says of itself.
@@ -161,6 +174,7 @@ type HostVolume struct {
 // +kubebuilder:printcolumn:name="Memory",type=string,JSONPath=`.status.memory`
 // +kubebuilder:printcolumn:name="Free",type=string,JSONPath=`.status.memoryFree`
 // +kubebuilder:printcolumn:name="VMs",type=integer,JSONPath=`.status.vms`
+// +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type HyperVHost struct {

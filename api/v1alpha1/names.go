@@ -40,6 +40,9 @@ const (
 	// for: a Service of type LoadBalancer, or several that share it.
 	ServiceVIPLabel = "capstan.dev/service-vip"
 
+	// ReplaceAnnotation on a Machine asks for another machine in its place. Its value says
+	// why, to whoever reads it; it may be empty.
+	ReplaceAnnotation = "capstan.dev/replace"
 	// ReplacedAnnotation on a VirtualMachine says why it is being replaced.
 	ReplacedAnnotation = "capstan.dev/replaced"
 	// SuccessorOfAnnotation on a VirtualMachine of a LoadBalancer names the one whose

@@ -100,6 +100,8 @@ type scope struct {
 	inventory *hostapi.Inventory
 	// asked is when the inventory was asked for.
 	asked time.Time
+	// left are the VMs that are to leave a host that is being drained, nil for another.
+	left *survey
 	// err is why a phase could not be finished.
 	err error
 }
@@ -122,8 +124,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		if err == nil && s.inventory != nil {
 			r.Agents.observe(host.Name, s.asked)
 		}
+		if err == nil {
+			r.tellOfDrain(before, host)
+		}
 		reterr = errors.Join(reterr, err)
 	}()
+	if err := r.findLeft(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
 	for _, phase := range []func(context.Context, *scope) error{
 		r.connect,
 		r.bury,

@@ -29,6 +29,7 @@ func setStatus(s *scope) {
 		setInventory(&host.Status, s.inventory)
 	}
 	setConnected(s)
+	setMaintenance(s)
 	switch {
 	case host.Spec.Lost:
 		conditions.False(host, capstanv1.ReadyCondition, capstanv1.ReasonHostLost, "spec.lost says that the host is gone for good")

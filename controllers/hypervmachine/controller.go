@@ -8,6 +8,7 @@ package hypervmachine
 import (
 	"context"
 	"errors"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -41,6 +42,8 @@ type Reconciler struct {
 
 	applier *apply.Applier
 	writer  *conditions.Writer
+	// asking is held while it is decided whose turn it is to be replaced.
+	asking sync.Mutex
 }
 
 // scope is what one reconcile knows.
@@ -53,6 +56,8 @@ type scope struct {
 	wait *wait
 	// repair is how it stands with the replacement of the machine, if it has a cause.
 	repair *repair
+	// replacement is how it stands with a replacement that somebody wants.
+	replacement *replacement
 	// left says what a deletion still waits for.
 	left string
 	// err is why a phase could not be finished.
@@ -99,6 +104,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		r.identify,
 		r.reconcileVirtualMachine,
 		r.reconcileRepair,
+		r.reconcileReplacement,
 	} {
 		if s.err = phase(ctx, s); s.err != nil {
 			break

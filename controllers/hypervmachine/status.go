@@ -53,6 +53,7 @@ func setStatus(s *scope, now time.Time) {
 	}
 	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady, message, sum...)
 	setRepair(s)
+	setReplacement(s)
 }
 
 // setRepair tells with the rest that a machine will be replaced, or why it is not.
@@ -121,6 +122,9 @@ func nextLook(s *scope, now time.Time) time.Duration {
 	}
 	if s.repair != nil {
 		return untilRepair(s.repair, now)
+	}
+	if s.replacement != nil {
+		return pollRepair
 	}
 	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && isOnItsWay(ready, now) {
 		return untilHeldUp(ready, now)

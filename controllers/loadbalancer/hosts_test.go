@@ -36,6 +36,8 @@ type hosts struct {
 	robbed []string
 	// dead are VMs that are not booted, and whose deletion nobody confirms.
 	dead map[string]bool
+	// holdNewcomers keeps VMs that are new from being booted.
+	holdNewcomers bool
 	// most is how many VMs were being deleted at the same time, and crowd how many there
 	// were.
 	most, crowd int
@@ -112,7 +114,7 @@ func (h *hosts) attend(ctx context.Context, vm *capstanv1.VirtualMachine) {
 	case len(vm.Status.Addresses) == 0:
 		vm.Status.Addresses, vm.Status.Host = []string{h.site.newVMAddress()}, "host-of-"+vm.Name
 		_ = k8s.Status().Patch(ctx, vm, client.MergeFrom(before))
-	case g == nil:
+	case g == nil && !h.holdNewcomers:
 		h.boot(ctx, vm)
 	}
 }

@@ -41,6 +41,8 @@ type candidate struct {
 	// it has the newest plan, and holds the VIP or can take it.
 	changed []string
 	serves  bool
+	// drained is the host that it is on, if that is being drained.
+	drained string
 	// isNew tells that it answers and has had no VIPs so far, rehearsed that it has the
 	// newest plan all the same.
 	isNew, rehearsed bool
@@ -94,6 +96,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		c.unfit = c.answers && c.isDead()
 		c.stuck = isStuck(vm)
 		c.changed = changedFor(s.lb, vm)
+		c.drained = drainedUnder(vm, s.hosts)
 		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown
 		c.isNew = c.answers && (!c.carried && !c.carries || isWithoutVIPs(status) && !isResigning(vm))
 		c.rehearsed = c.isNew && hasRehearsed(s.lb, status)
@@ -250,7 +253,7 @@ func (r *Reconciler) annotate(ctx context.Context, vm *capstanv1.VirtualMachine,
 func expendable(all []candidate) []*candidate {
 	left := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.stuck })
 	slices.SortStableFunc(left, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.worth(), b.worth()), compareTrue(len(b.changed) > 0, len(a.changed) > 0), b.vm.CreationTimestamp.Compare(a.vm.CreationTimestamp.Time))
+		return cmp.Or(cmp.Compare(a.worth(), b.worth()), compareTrue(b.isOutdated(), a.isOutdated()), b.vm.CreationTimestamp.Compare(a.vm.CreationTimestamp.Time))
 	})
 	order := make([]*candidate, len(left))
 	for i := range left {

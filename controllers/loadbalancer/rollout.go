@@ -12,7 +12,7 @@ import (
 )
 
 // rollOut works out the next step where nothing is to be replaced for its own sake. VMs
-// that an earlier spec made give way one at a time: another one is made first, and is
+// that an earlier spec made, or whose host is drained, give way one at a time: another one is made first, and is
 // waited for until it has its share; then one goes, the active one last. held tells
 // that nothing new is tried, because a newcomer has failed.
 func rollOut(all []candidate, wanted int, held bool) step {
@@ -28,7 +28,7 @@ func rollOut(all []candidate, wanted int, held bool) step {
 		}
 		switch {
 		case !c.vm.DeletionTimestamp.IsZero():
-		case len(c.changed) > 0:
+		case c.isOutdated():
 			old++
 		default:
 			fresh++
@@ -83,10 +83,10 @@ func standsIn(all []candidate, leaver *candidate) bool {
 	})
 }
 
-// nextToRoll is the VM of an earlier spec that goes next, or nil.
+// nextToRoll is the VM that gives way next, or nil.
 func nextToRoll(all []candidate) *candidate {
 	for _, c := range expendable(all) {
-		if c.vm.DeletionTimestamp.IsZero() && len(c.changed) > 0 {
+		if c.vm.DeletionTimestamp.IsZero() && c.isOutdated() {
 			return c
 		}
 	}
@@ -104,7 +104,7 @@ func failedNewcomer(all []candidate) *candidate {
 		c := &all[i]
 		switch {
 		case !c.vm.DeletionTimestamp.IsZero():
-		case len(c.changed) > 0:
+		case c.isOutdated():
 			rolling = true
 		case c.isDead() && (!c.carried || c.unfit) && (failed == nil || c.vm.CreationTimestamp.Before(&failed.vm.CreationTimestamp)):
 			failed = c
@@ -116,20 +116,20 @@ func failedNewcomer(all []candidate) *candidate {
 	return failed
 }
 
-// giveUpOutdated has a VM replaced at once that an earlier spec made and that has never
-// had a plan: nobody depends on it, and that spec may be why.
+// giveUpOutdated has a VM replaced at once that is to give way and has never had a plan:
+// nobody depends on it, and what is to change may be why.
 func (c *candidate) giveUpOutdated() {
-	if len(c.changed) == 0 || c.carried || c.isDead() || !c.vm.DeletionTimestamp.IsZero() {
+	if !c.isOutdated() || c.carried || c.isDead() || !c.vm.DeletionTimestamp.IsZero() {
 		return
 	}
 	c.rising = false
-	c.verdict = verdict{reason: capstanv1.ReasonNotRolledOut, message: strings.Join(c.changed, ", ") + " changed before it came up"}
+	c.verdict = verdict{reason: capstanv1.ReasonNotRolledOut, message: c.whyOutdated() + " before it came up"}
 }
 
 // roll lets a VM go in whose place another one stands. One that holds the VIP hands it
 // over first.
 func (r *Reconciler) roll(ctx context.Context, s *scope, c *candidate) error {
-	why := strings.Join(c.changed, ", ") + " changed"
+	why := c.whyOutdated()
 	if c.resigns {
 		why = c.vm.Annotations[capstanv1.ReplacedAnnotation]
 	} else if c.role == roleActive {
@@ -155,8 +155,8 @@ func progress(all []candidate, wanted int) (line string, stopped, done bool) {
 		case c.stuck:
 		case !c.vm.DeletionTimestamp.IsZero():
 			waits = "waiting for " + c.vm.Name + " to go"
-		case len(c.changed) > 0:
-			old = append(old, fmt.Sprintf("%s (%s changed)", c.vm.Name, strings.Join(c.changed, ", ")))
+		case c.isOutdated():
+			old = append(old, fmt.Sprintf("%s (%s)", c.vm.Name, c.whyOutdated()))
 			switch {
 			case waits != "":
 			case c.resigns:

@@ -25,6 +25,7 @@ func kept(c *candidate)       { hesitates(c); c.keptUntil = now.Add(time.Minute)
 func oldGoing(c *candidate)   { oldStandby(c); going(c) }
 func oldSilent(c *candidate)  { soon(c); old(c); c.role, c.planned = roleUnknown, true }
 func oldNever(c *candidate)   { rising(c); old(c); c.giveUpOutdated() }
+func drained(c *candidate)    { c.drained = "host-of-" + c.vm.Name }
 
 func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -81,6 +82,11 @@ func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 		"more are wanted beside a failed newcomer":    {all: []candidate{member("a", oldActive), member("b", failed)}, wanted: 2, missing: 1},
 		"none at all is wanted, as there is no VIP":   {all: []candidate{member("a", oldNever)}, wanted: 0, replaced: "a"},
 		"the newcomer is gone with its host":          {all: []candidate{member("a", oldActive), member("b", oldStandby), member("c", gone)}, wanted: 2, replaced: "c"},
+		"the host of a standby is drained":            {all: []candidate{member("a", newActive), member("b", newStandby, drained)}, wanted: 2, missing: 1, successorOf: "b"},
+		"the successor of a drained one is there":     {all: []candidate{member("a", newActive), member("b", newStandby, drained), member("c", newStandby)}, wanted: 2, rolled: "b"},
+		"the hosts of both are drained":               {all: []candidate{member("a", newActive, drained), member("b", newStandby, drained)}, wanted: 2, missing: 1, successorOf: "b"},
+		"a host is drained no more once one is made":  {all: []candidate{member("a", newActive), member("b", newStandby), member("c", rising)}, wanted: 2, surplus: 1},
+		"the host of one that boots is drained":       {all: []candidate{member("a", newActive), member("b", rising, drained, (*candidate).giveUpOutdated)}, wanted: 2, missing: 1, replaced: "b"},
 		"two newcomers fail, and one of them counts":  {all: []candidate{member("a", oldActive), member("c", failed), member("d", failed)}, wanted: 2, missing: 1, replaced: "d"},
 	} {
 		t.Run(name, func(t *testing.T) {

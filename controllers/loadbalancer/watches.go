@@ -74,7 +74,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&capstanv1.Tombstone{}, handler.EnqueueRequestsFromMapFunc(ofTombstone), builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 		})).
-		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofLostHost), builder.WithPredicates(planChanged(isLost))).
+		Watches(&capstanv1.HyperVHost{}, handler.EnqueueRequestsFromMapFunc(r.ofDoomedHost), builder.WithPredicates(planChanged(fateOf))).
 		WatchesRawSource(source.Channel(r.agents.changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))

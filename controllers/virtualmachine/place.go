@@ -132,7 +132,7 @@ func reasonOfUnplaceable(reason placement.Reason) string {
 		return capstanv1.ReasonImageNotFound
 	case placement.InvalidRequest:
 		return capstanv1.ReasonInvalidSpec
-	case placement.HostUnschedulable, placement.NoHost, placement.NoFailureDomain, placement.NoSwitch, placement.NoVolume,
+	case placement.HostUnschedulable, placement.HostDraining, placement.NoHost, placement.NoFailureDomain, placement.NoSwitch, placement.NoVolume,
 		placement.HostNotSelected, placement.NotApart, placement.VolumeNotSelected:
 		return capstanv1.ReasonUnplaceable
 	default:

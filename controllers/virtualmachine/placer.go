@@ -149,6 +149,8 @@ func hostOf(h *capstanv1.HyperVHost) placement.Host {
 	switch {
 	case h.Spec.Lost:
 		out.Unschedulable = placement.HostLost
+	case h.IsDraining():
+		out.Unschedulable = placement.HostDrains
 	case h.Spec.Unschedulable || !h.DeletionTimestamp.IsZero():
 		out.Unschedulable = placement.HostMaintenance
 	case !connected(h):

@@ -114,14 +114,11 @@ func (v *hyperVHostValidator) ValidateUpdate(context.Context, *capstanv1.HyperVH
 // confirmed to be gone.
 func (v *hyperVHostValidator) ValidateDelete(ctx context.Context, host *capstanv1.HyperVHost) (admission.Warnings, error) {
 	vms, err := usersOfVMs(ctx, v.live, func(vm *capstanv1.VirtualMachine) bool {
-		if vm.Status.Host != "" {
-			return vm.Status.Host == host.Name
-		}
-		return vm.Spec.Placement != nil && vm.Spec.Placement.Host == host.Name
+		return vm.CurrentHost() == host.Name
 	})
 	if err != nil {
 		return nil, err
 	}
 	return nil, refuseInUse("hypervhosts", host.Name,
-		"set spec.unschedulable and delete their Machines, or set spec.lost if the host is gone for good", vms)
+		"set spec.maintenance to Drain and wait for its condition Drained, or set spec.lost if the host is gone for good", vms)
 }

@@ -159,7 +159,7 @@ var _ = Describe("A HyperVHost", func() {
 		vm := virtualMachine(namespace, "user", "linux-136", "lan")
 		vm.Spec.Placement = &capstanv1.Placement{Host: host.Name, Disks: []capstanv1.DiskPlacement{{Name: "boot", Volume: "Volume1"}}}
 		env.Create(ctx, host, other, vm)
-		fix := "set spec.unschedulable and delete their Machines, or set spec.lost if the host is gone for good"
+		fix := "set spec.maintenance to Drain and wait for its condition Drained, or set spec.lost if the host is gone for good"
 		Expect(env.Client.Delete(ctx, host)).To(forbid("VirtualMachine "+namespace+"/user", fix))
 
 		By("moved by its failover cluster")

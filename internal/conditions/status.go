@@ -30,7 +30,7 @@ func withStatus(obj, other Object) (Object, error) {
 // IsFault tells a reason that somebody must look at from one that merely waits.
 // By convention all reasons that merely wait or work are named so.
 func IsFault(reason string) bool {
-	for _, prefix := range []string{"WaitingFor", "Progressing", "Deleting", "Paused", "Creating", "Starting", "Staging", "Ready", reasonNotObserved} {
+	for _, prefix := range []string{"WaitingFor", "Progressing", "Deleting", "Paused", "Creating", "Starting", "Staging", "Draining", "Ready", reasonNotObserved} {
 		if strings.HasPrefix(reason, prefix) {
 			return false
 		}

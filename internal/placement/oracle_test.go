@@ -84,7 +84,7 @@ func (o oracle) survivesAHost(h placement.Host) bool {
 			present++
 			free += max(left, 0)
 			biggest = max(biggest, has)
-		case placement.HostLost:
+		case placement.HostLost, placement.HostDrains:
 		default:
 			away += max(has-max(left, 0), 0)
 		}

@@ -32,7 +32,7 @@ func drawSnapshot(t *rapid.T) placement.Snapshot {
 			FailoverCluster: cluster.Draw(t, "cluster"),
 			FailureDomain:   rapid.SampledFrom([]string{"", "rack1", "rack2"}).Draw(t, "domain"),
 			Unschedulable: rapid.SampledFrom([]placement.Unschedulable{
-				"", "", "", "", "", "", "", placement.HostSilent, placement.HostMaintenance, placement.HostLost,
+				"", "", "", "", "", "", "", placement.HostSilent, placement.HostMaintenance, placement.HostDrains, placement.HostLost,
 			}).Draw(t, "state"),
 			Processors:  rapid.Int32Range(2, 6).Draw(t, "processors"),
 			MemoryMiB:   rapid.Int64Range(4, 24).Draw(t, "memory"),

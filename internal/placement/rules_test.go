@@ -102,6 +102,9 @@ func TestAFailoverClusterKeepsRoomForTheLossOfAHost(t *testing.T) {
 		{"what a host in maintenance carries needs room", world(3, 3, host(0, unschedulable(placement.HostMaintenance)), func(s *placement.Snapshot) {
 			s.Placements = []placement.Placement{{VM: "there", Host: "hv1", MemoryMiB: 20_480}}
 		}), 10},
+		{"what is drained is made anew, and room for it is not kept twice", world(3, 3, host(0, unschedulable(placement.HostDrains)), func(s *placement.Snapshot) {
+			s.Placements = []placement.Placement{{VM: "there", Host: "hv1", MemoryMiB: 20_480}}
+		}), 12},
 	} {
 		t.Run(tc.name, func(t *testing.T) { NewWithT(t).Expect(fill(24, tc.snap)).To(Equal(tc.want)) })
 	}

@@ -17,7 +17,9 @@ const (
 	Schedulable     Unschedulable = ""
 	HostSilent      Unschedulable = "Unreachable"
 	HostMaintenance Unschedulable = "Maintenance"
-	HostLost        Unschedulable = "Lost"
+	// HostDrains is a host whose VMs are made anew elsewhere.
+	HostDrains Unschedulable = "Drain"
+	HostLost   Unschedulable = "Lost"
 )
 
 // Host is a hypervisor.

@@ -7,7 +7,7 @@ package placement
 // use: then the VMs of any one host can start on the others, as far as sums tell.
 // Once a host is away, that is what the reserve was for: only what its own VMs need
 // is kept, or a dead host would hold up the repair of what died with it. For a host
-// that is lost nothing is kept, since its VMs are made anew.
+// that is lost or drained nothing is kept, since its VMs are made anew.
 func (p *Planner) countSpare() {
 	for i := range p.scopes {
 		if s := &p.scopes[i]; s.failover {
@@ -36,7 +36,7 @@ func (p *Planner) kept(s *scope) int64 {
 		switch h.unschedulable {
 		case Schedulable:
 			largest = max(largest, h.usable)
-		case HostLost:
+		case HostLost, HostDrains:
 			away = true
 		default:
 			away = true

@@ -74,6 +74,8 @@ func (p *Planner) verdicts(a *ask) []HostTrace {
 		case Schedulable:
 		case HostSilent:
 			t.Reason, t.Detail = HostUnreachable, hostState.name
+		case HostDrains:
+			t.Reason, t.Detail = HostDraining, hostState.name
 		default:
 			t.Reason, t.Detail = HostUnschedulable, fmt.Sprintf("%s: %s", hostState.name, h.unschedulable)
 		}

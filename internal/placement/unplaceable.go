@@ -17,6 +17,8 @@ const (
 	HostUnreachable Reason = "HostUnreachable"
 	// HostUnschedulable means that all hosts are in maintenance or lost.
 	HostUnschedulable Reason = "HostUnschedulable"
+	// HostDraining means that all hosts are being drained.
+	HostDraining Reason = "HostDraining"
 	NoHost            Reason = "NoHost"
 	NoFailureDomain   Reason = "NoFailureDomain"
 	NoSwitch          Reason = "NoSwitch"
@@ -89,6 +91,7 @@ func (p *Planner) unplaceable(a *ask, tr *Trace) *Unplaceable {
 	}
 	u.Counts = p.counts(all)
 	silent := slices.ContainsFunc(p.hosts, func(h host) bool { return h.unschedulable == HostSilent })
+	othersThanDrained := slices.ContainsFunc(p.hosts, func(h host) bool { return h.unschedulable != HostDrains })
 	switch {
 	case wouldFit[HostSilent] > 0:
 		u.Reason = HostUnreachable
@@ -98,6 +101,9 @@ func (p *Planner) unplaceable(a *ask, tr *Trace) *Unplaceable {
 	case silent:
 		u.Reason = HostUnreachable
 		u.Message = "no host can be reached"
+	case !othersThanDrained:
+		u.Reason = HostDraining
+		u.Message = "all hosts are being drained"
 	default:
 		u.Reason = HostUnschedulable
 		u.Message = "all hosts are in maintenance or lost"
@@ -175,7 +181,7 @@ func (p *Planner) lacking(a *ask, u *Unplaceable, all []verdict, furthest verdic
 			u.Message = fmt.Sprintf("storage: asked %s for %s, which do not fit together on any host's volumes; the most one volume has free is %s (%s)",
 				inBytes.of(u.Asked), furthest.what, inBytes.of(u.Best), u.BestAt)
 		}
-	case InvalidRequest, NoHost, HostUnreachable, HostUnschedulable:
+	case InvalidRequest, NoHost, HostUnreachable, HostUnschedulable, HostDraining:
 		// Decided without a candidate in hand, where the message is made, too.
 	}
 }
@@ -192,7 +198,9 @@ func (p *Planner) counts(all []verdict) []Count {
 		switch p.hosts[i].unschedulable {
 		case Schedulable:
 		case HostSilent:
-			reason, stage = HostUnreachable, -2
+			reason, stage = HostUnreachable, -3
+		case HostDrains:
+			reason, stage = HostDraining, -2
 		default:
 			reason, stage = HostUnschedulable, -1
 		}
@@ -221,6 +229,9 @@ func summary(u *Unplaceable, wouldFit map[Unschedulable]int) string {
 	}
 	if n := wouldFit[HostMaintenance]; n > 0 {
 		rest = append(rest, hosts(n)+" in maintenance would fit")
+	}
+	if n := wouldFit[HostDrains]; n > 0 {
+		rest = append(rest, hosts(n)+" being drained would fit")
 	}
 	if len(rest) == 0 {
 		return ""

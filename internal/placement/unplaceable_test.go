@@ -117,6 +117,15 @@ func TestReasonAndMessageNameWhatIsLacking(t *testing.T) {
 			placement.HostUnschedulable, "all hosts are in maintenance or lost; 1 host in maintenance would fit",
 		},
 		{
+			"all hosts are drained", world(2, 1, host(0, unschedulable(placement.HostDrains)), host(1, unschedulable(placement.HostDrains))), worker("a"),
+			placement.HostDraining, "all hosts are being drained; 2 hosts being drained would fit",
+		},
+		{
+			"one host is drained, the other in maintenance",
+			world(2, 1, host(0, unschedulable(placement.HostDrains)), host(1, unschedulable(placement.HostMaintenance))), worker("a"),
+			placement.HostUnschedulable, "all hosts are in maintenance or lost; 1 host: HostDraining; 1 host in maintenance would fit; 1 host being drained would fit",
+		},
+		{
 			"bad request", world(1, 1), worker("a", func(r *placement.Request) { r.Disks = nil }),
 			placement.InvalidRequest, "placement request of VM a: there is no disk",
 		},

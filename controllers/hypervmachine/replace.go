@@ -1,0 +1,146 @@
+package hypervmachine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/annotations"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=machinedeployments;machinesets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=controlplane.cluster.x-k8s.io,resources=kubeadmcontrolplanes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// replacement is how it stands with a machine that is to give way though nothing is
+// wrong with it.
+type replacement struct {
+	// asked tells that Cluster API is at it.
+	asked           bool
+	reason, message string
+}
+
+// reconcileReplacement asks Cluster API to replace a machine that somebody wants to be
+// replaced, when its turn comes, and takes that back where nobody wants it any more. What
+// must be replaced because something is wrong with it goes first, and does not wait.
+func (r *Reconciler) reconcileReplacement(ctx context.Context, s *scope) error {
+	site, err := r.siteOf(ctx)
+	if err != nil {
+		return err
+	}
+	why := site.wishFor(s.machine, s.vm)
+	switch {
+	case why == nil:
+		return r.withdrawWish(ctx, s)
+	case !s.machine.DeletionTimestamp.IsZero():
+		s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellGoing(s.machine)}
+		return nil
+	case annotations.HasRemediateMachine(s.machine):
+		s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellAsked(s.machine)}
+		return nil
+	case s.repair != nil:
+		return nil
+	}
+	h, err := r.hurdleBefore(ctx, s, site)
+	if err != nil {
+		return err
+	}
+	if h == nil {
+		h, err = r.askInTurn(ctx, s, site, why)
+	}
+	if err != nil || h == nil {
+		return err
+	}
+	s.replacement = &replacement{reason: capstanv1.ReasonWaitingForTurn, message: why.message + "; " + h.message}
+	if h.forGood {
+		s.replacement.reason = capstanv1.ReasonCannotReplace
+		r.tellOnce(s, corev1.EventTypeWarning)
+	}
+	return nil
+}
+
+// hurdleBefore says what keeps the machine from being replaced as far as the cache knows.
+func (r *Reconciler) hurdleBefore(ctx context.Context, s *scope, site *site) (*hurdle, error) {
+	watched, err := r.isWatched(ctx, s.machine)
+	if err != nil {
+		return nil, err
+	}
+	if !watched || annotations.HasSkipRemediation(s.machine) {
+		return &hurdle{forGood: true, message: unwatched(s.machine, &cause{}).message}, nil
+	}
+	return r.hurdleAmong(ctx, r.Client, s, site)
+}
+
+// askInTurn asks Cluster API, if what is read past the cache says that it is the machine's
+// turn still. One machine after the other is asked for, so that two of a team never take
+// the same turn.
+func (r *Reconciler) askInTurn(ctx context.Context, s *scope, site *site, why *wish) (*hurdle, error) {
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	h, err := r.hurdleAmong(ctx, r.Live, s, site)
+	if err != nil || h != nil {
+		return h, err
+	}
+	ctrllog.FromContext(ctx).Info("Asking Cluster API to replace the machine", "cause", why.reason, "why", why.message)
+	if err := r.annotate(ctx, s, func(all map[string]string) { all[clusterv1.RemediateMachineAnnotation] = why.reason }); err != nil {
+		return nil, err
+	}
+	s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellAsked(s.machine)}
+	r.tellOnce(s, corev1.EventTypeNormal)
+	return nil, nil
+}
+
+// withdrawWish takes back what was asked for because somebody wanted it.
+func (r *Reconciler) withdrawWish(ctx context.Context, s *scope) error {
+	value := s.machine.Annotations[clusterv1.RemediateMachineAnnotation]
+	if !slices.Contains(wishes, value) || !s.machine.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	ctrllog.FromContext(ctx).Info("Nobody wants the machine to be replaced any more", "cause", value)
+	return r.annotate(ctx, s, func(all map[string]string) { delete(all, clusterv1.RemediateMachineAnnotation) })
+}
+
+// tellOnce tells of a replacement on the Machine, which is where somebody asked for it.
+func (r *Reconciler) tellOnce(s *scope, eventType string) {
+	was := conditions.Get(s.infra, capstanv1.ReplacingCondition)
+	if r.Events == nil || was != nil && was.Reason == s.replacement.reason && (was.Status == metav1.ConditionTrue) == s.replacement.asked {
+		return
+	}
+	r.Events.Eventf(s.machine, s.infra, eventType, s.replacement.reason, "Replace", "%s", s.replacement.message)
+}
+
+func tellAsked(machine *clusterv1.Machine) string {
+	const asked = "Cluster API is asked to replace the machine"
+	verdict := conditions.Get(machine, clusterv1.MachineOwnerRemediatedCondition)
+	if verdict == nil || verdict.Status != metav1.ConditionFalse || verdict.Message == "" {
+		return asked
+	}
+	return asked + ": " + verdict.Message
+}
+
+func tellGoing(machine *clusterv1.Machine) string {
+	going := conditions.Get(machine, clusterv1.MachineDeletingCondition)
+	if going == nil || going.Message == "" {
+		return fmt.Sprintf("Machine %s is being deleted", machine.Name)
+	}
+	return fmt.Sprintf("Machine %s is being deleted: %s", machine.Name, going.Message)
+}
+
+// setReplacement tells how it stands with a replacement that somebody wants.
+func setReplacement(s *scope) {
+	switch re := s.replacement; {
+	case re == nil:
+		conditions.Remove(s.infra, capstanv1.ReplacingCondition)
+	case re.asked:
+		conditions.True(s.infra, capstanv1.ReplacingCondition, re.reason, "%s", re.message)
+	default:
+		conditions.False(s.infra, capstanv1.ReplacingCondition, re.reason, "%s", re.message)
+	}
+}
