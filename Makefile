@@ -45,7 +45,7 @@ test-machinectr: ## Run the driver of machine containers through the conformance
 	hack/machinectr.sh
 
 .PHONY: demo
-demo: build ## Bring it all up and stay up; ONCE=1: tell it to its end; DRIVER=machinectr: with real guests (as root)
+demo: build ## Bring it all up and stay up; ONCE=1: tell it to its end; DRIVER=machinectr: with real guests (as root); DRIVER=hypervfake: by the driver that ships, on a fake Hyper-V
 	hack/demo.sh $(if $(DRIVER),-driver "$(DRIVER)") $(if $(filter-out 0,$(ONCE)),-once)
 
 .PHONY: e2e

@@ -2,6 +2,7 @@
 # Brings the whole product up on this machine and stays up; --help tells the rest.
 #
 #   hack/demo.sh                        on simulated hosts
+#   hack/demo.sh -driver hypervfake     the same, with the driver for Hyper-V on a fake of it
 #   hack/demo.sh -driver machinectr     with real guests, as root: makes the node image first
 #
 # Needs what `make build` builds. What runs, and its logs, are in .demo/.

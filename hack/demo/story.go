@@ -60,7 +60,11 @@ func (s *story) tell(ctx context.Context, once bool) error {
 
 // simulated is the story on simulated hosts: up to where it stays, and the rest.
 func (s *story) simulated() (beginning, rest []narrator.Chapter) {
-	return []narrator.Chapter{s.begin("simulated Hyper-V hosts"), s.create(), s.serve()},
+	hosts := "simulated Hyper-V hosts"
+	if s.Env.FakeHyperV {
+		hosts = "hosts with a fake Hyper-V"
+	}
+	return []narrator.Chapter{s.begin(hosts), s.create(), s.serve()},
 		[]narrator.Chapter{s.createSecond(), s.scale(6), s.scale(1), s.upgrade(), s.loseHost(), s.withdraw(), s.remove(s.manifests+"/shop.yaml", labSample)}
 }
 

@@ -1,6 +1,6 @@
 // Command dev-agent is the host agent with the drivers that are for development
-// and continuous integration: a host of the fabric, or a host of machine
-// containers on this machine.
+// and continuous integration: a host of the fabric, such a host whose Hyper-V is a
+// fake, or a host of machine containers on this machine.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := agentcmd.Main(ctx, "dev-agent", os.Args[1:], os.Stdout, os.Stderr, simulatedDriver(), machinectrDriver())
+	code := agentcmd.Main(ctx, "dev-agent", os.Args[1:], os.Stdout, os.Stderr, simulatedDriver(), hypervfakeDriver(), machinectrDriver())
 	stop()
 	os.Exit(code)
 }

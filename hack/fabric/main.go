@@ -21,6 +21,8 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/fabric"
 	"github.com/capstan-k8s/capstan/internal/fabric/guests"
+	"github.com/capstan-k8s/capstan/internal/fabric/hypervfake"
+	"github.com/capstan-k8s/capstan/internal/fabric/lbvm"
 )
 
 const usage = `fabric runs a simulated physical world until it is interrupted.
@@ -34,6 +36,11 @@ With --keepalived load balancers are network namespaces, for which root, iproute
 keepalived and HAProxy are needed, and the guests' networks are led to by one
 device, capstan-PID. The kernel takes all of it away with the fabric, however that
 ends.
+
+With --hyperv hosts answer their agents by WMI, as hosts with Hyper-V do, and not as
+the fabric does: a fake that knows Windows' schemas and refuses what they lack. The
+agent's driver is then the one that ships. All hosts are in one failover cluster,
+images are copied at once, and nothing is kept when the fabric ends.
 
 Without --topology there are --hosts hosts hv1, hv2, ..., each with switch
 vSwitch, in one failover cluster fc1 with four volumes csv1 to csv4; with
@@ -58,6 +65,7 @@ type config struct {
 	stopTime      time.Duration
 	copyMiB       int64
 	failoverDelay time.Duration
+	hyperv        bool
 	verbose       bool
 	haproxy       string
 	keepalived    string
@@ -90,6 +98,7 @@ func parse(args []string) (config, error) {
 	flags.DurationVar(&c.stopTime, "stop-time", 500*time.Millisecond, "how long a guest takes to shut down")
 	flags.Int64Var(&c.copyMiB, "copy-rate", 2048, "MiB per second at which images are copied; 0 for at once")
 	flags.DurationVar(&c.failoverDelay, "failover-delay", 30*time.Second, "how long a failover cluster waits before it restarts the VMs of a lost host elsewhere")
+	flags.BoolVar(&c.hyperv, "hyperv", false, "hosts have a fake Hyper-V, which their agents drive by WMI")
 	flags.StringVar(&c.haproxy, "haproxy", "", "program of a real HAProxy that load balancers carry connections with, 'auto' for one that is installed; empty for a balancer in Go")
 	flags.StringVar(&c.keepalived, "keepalived", keepalivedOff, "'on' has each load balancer be a network namespace, in which capstan-lb, keepalived and the HAProxy of --haproxy run as in a real one; 'auto' does so where it is possible; 'off' decides in this process who holds a VIP")
 	flags.StringVar(&c.pprofAddress, "pprof-bind-address", "", "address of the profiles at /debug/pprof/")
@@ -110,6 +119,8 @@ func parse(args []string) (config, error) {
 		return config{}, errors.New("--dir is needed; see --help")
 	case c.hosts < 1:
 		return config{}, fmt.Errorf("--hosts is %d: at least 1 is needed", c.hosts)
+	case c.hyperv && c.standAlone:
+		return config{}, errors.New("--hyperv has hosts in a failover cluster, and --stand-alone has none")
 	case c.bootTime < 0 || c.stopTime < 0 || c.failoverDelay < 0 || c.copyMiB < 0:
 		return config{}, errors.New("times and rates cannot be negative")
 	}
@@ -156,13 +167,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if network != nil {
 		defer func() { err = errors.Join(err, network.Close()) }()
 	}
-	world, err := fabric.New(fabric.Options{
-		Dir: c.dir, Topology: topology, Clock: clock.RealClock{},
-		Guests: guests.New(guests.Options{
-			Clock: clock.RealClock{}, Log: logr.FromSlogHandler(log), Version: version, HAProxy: c.haproxy, Network: network,
-		}),
-		BootTime: c.bootTime, StopTime: c.stopTime, FailoverDelay: c.failoverDelay, CopyBytesPerSecond: c.copyMiB << 20,
-	})
+	world, err := c.world(topology, logr.FromSlogHandler(log), network)
 	if err != nil {
 		return err
 	}
@@ -179,4 +184,25 @@ func run(ctx context.Context, args []string) (err error) {
 		fmt.Printf("fabric is up: %s; admin socket %s\n", strings.Join(names, " "), fabric.AdminSocket(c.dir))
 	})
 	return errors.Join(served, world.Close())
+}
+
+// physical is a world that is served on its sockets.
+type physical interface {
+	Serve(ctx context.Context, ready func()) error
+	Close() error
+}
+
+// world has hosts of the fabric's own kind, or hosts with a fake Hyper-V.
+func (c config) world(topology fabric.Topology, log logr.Logger, network *lbvm.Network) (physical, error) {
+	runtime := guests.New(guests.Options{Clock: clock.RealClock{}, Log: log, Version: version, HAProxy: c.haproxy, Network: network})
+	if c.hyperv {
+		return hypervfake.New(hypervfake.Options{
+			Dir: c.dir, Topology: topology, Clock: clock.RealClock{}, Guests: runtime, Log: slog.New(logr.ToSlogHandler(log)),
+			BootTime: c.bootTime, StopTime: c.stopTime, FailoverDelay: c.failoverDelay,
+		})
+	}
+	return fabric.New(fabric.Options{
+		Dir: c.dir, Topology: topology, Clock: clock.RealClock{}, Guests: runtime,
+		BootTime: c.bootTime, StopTime: c.stopTime, FailoverDelay: c.failoverDelay, CopyBytesPerSecond: c.copyMiB << 20,
+	})
 }

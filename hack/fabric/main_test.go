@@ -11,6 +11,8 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
+	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmiremote"
 	"github.com/capstan-k8s/capstan/internal/fabric"
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 )
@@ -36,7 +38,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		"negative time":       {[]string{"--dir", "d", "--boot-time", "-1s"}, "negative"},
 		"neither on nor off":  {[]string{"--dir", "d", "--keepalived", "maybe"}, `--keepalived is "maybe"`},
 		"one without HAProxy": {[]string{"--dir", "d", "--keepalived", "on"}, "no HAProxy, see --haproxy"},
-		"no file of topology": {[]string{"--dir", "d", "--topology", "/nowhere/t.yaml"}, "/nowhere/t.yaml"},
+		"a fake Hyper-V of hosts that stand alone": {[]string{"--dir", "d", "--hyperv", "--stand-alone"}, "--stand-alone has none"},
+		"no file of topology":                      {[]string{"--dir", "d", "--topology", "/nowhere/t.yaml"}, "/nowhere/t.yaml"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +66,23 @@ func TestFabricOfATopologyFileAnswersUntilItIsInterrupted(t *testing.T) {
 	host, err := fabricapi.NewHostClient(fabricapi.UnixTransport(fabric.HostSocket(dir, "only"))).Host(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(host.Processors).To(Equal(int32(8)))
+	stop()
+	g.Expect(<-ended).To(Succeed())
+}
+
+func TestHostsWithAFakeHyperVAnswerByWMI(t *testing.T) {
+	g := NewWithT(t)
+	dir := shortDir(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"--dir", dir, "--hyperv", "--hosts", "2"}) }()
+
+	host := wmiremote.New(fabricapi.UnixTransport(fabric.HostSocket(dir, "hv2")))
+	session, err := host.Dial(t.Context(), "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Eventually(func() ([]wmi.Instance, error) {
+		return session.Query(t.Context(), wmi.Query{Namespace: wmi.Cluster, Class: "MSCluster_Node", Properties: []string{"Name"}})
+	}, "10s").Should(ConsistOf(HaveField("Values", wmi.Values{"Name": "hv1"}), HaveField("Values", wmi.Values{"Name": "hv2"})))
 	stop()
 	g.Expect(<-ended).To(Succeed())
 }

@@ -51,12 +51,22 @@ func ServeSockets(ctx context.Context, handlers map[string]http.Handler, ready f
 			_ = s.Close()
 		}
 	}()
-	for socket, handler := range handlers {
+	listeners := map[string]net.Listener{}
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+	}()
+	for socket := range handlers {
 		listener, err := listen(socket)
 		if err != nil {
 			return err
 		}
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		listeners[socket] = listener
+	}
+	// Whoever is answered on one may go on to another.
+	for socket, listener := range listeners {
+		server := &http.Server{Handler: handlers[socket], ReadHeaderTimeout: 10 * time.Second}
 		servers = append(servers, server)
 		go func() {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -33,6 +33,8 @@ type Options struct {
 	// RealGuests has hosts be of machine containers that boot the node image; they are
 	// simulated without.
 	RealGuests bool
+	// FakeHyperV has simulated hosts be driven by the driver for Hyper-V, by WMI.
+	FakeHyperV bool
 	// BootTime is how long a guest takes to boot.
 	BootTime time.Duration
 	// FailoverDelay is how long the failover cluster waits before it restarts the VMs
@@ -110,6 +112,9 @@ func New(options Options) (*Env, error) {
 		return err
 	}, report: e.Report, short: map[string]int{}}
 	e.physical = simulated{e}
+	if e.FakeHyperV {
+		e.physical = fakeHyperV{e}
+	}
 	if e.RealGuests {
 		if err := e.useMachines(); err != nil {
 			return nil, errors.Join(err, e.lock.Close())

@@ -27,13 +27,13 @@ func (s simulated) start(ctx context.Context) error { return s.env.startFabric(c
 func (s simulated) stop() error { return nil }
 
 // startFabric starts the simulated physical world, at first or again.
-func (e *Env) startFabric(ctx context.Context) error {
+func (e *Env) startFabric(ctx context.Context, more ...string) error {
 	var err error
 	args := []string{"--dir=" + fabricDir, fmt.Sprintf("--hosts=%d", e.Hosts), "--boot-time=" + e.BootTime.String()}
 	if e.FailoverDelay > 0 {
 		args = append(args, "--failover-delay="+e.FailoverDelay.String())
 	}
-	if e.Fabric, err = e.run("fabric", e.binary("fabric"), args...); err != nil {
+	if e.Fabric, err = e.run("fabric", e.binary("fabric"), append(args, more...)...); err != nil {
 		return err
 	}
 	err = wait.PollUntilContextCancel(ctx, answerInterval, true, func(ctx context.Context) (bool, error) {
@@ -62,8 +62,10 @@ func (e *Env) adminSocket() string {
 }
 
 func (s simulated) boot(host string) ([]string, error) {
-	return []string{"--driver=simulated", "--fabric-socket=" + filepath.Join(fabricDir, "hosts", host+".sock")}, nil
+	return []string{"--driver=simulated", "--fabric-socket=" + hostSocket(host)}, nil
 }
+
+func hostSocket(host string) string { return filepath.Join(fabricDir, "hosts", host+".sock") }
 
 func (s simulated) leftovers(ctx context.Context) ([]string, error) {
 	world, err := s.env.World(ctx)
