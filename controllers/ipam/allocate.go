@@ -146,6 +146,10 @@ func (r *ClaimReconciler) keepReserved(ctx context.Context, claim *ipamv1.IPAddr
 	if err == nil && reservation.Spec.ClaimRef.UID == string(claim.UID) {
 		return nil
 	}
+	// The cache may show the claim still, and not what was freed with it.
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(claim), claim.DeepCopy()); err != nil {
+		return client.IgnoreNotFound(err)
+	}
 	mine, err := r.tryReserve(ctx, claim, network, address)
 	if err == nil && !mine {
 		err = &sharedError{address: address, reservation: name}

@@ -41,9 +41,6 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks;tombstones,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks/status,verbs=get;update;patch
 
-// poolIndex finds the claims of a LogicalNetwork.
-const poolIndex = "capstan.dev/logical-network"
-
 // ClaimReconciler reconciles the IPAddressClaims of LogicalNetworks.
 type ClaimReconciler struct {
 	Client client.Client
@@ -58,15 +55,7 @@ type ClaimReconciler struct {
 // SetupWithManager adds the controller to a manager.
 func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &ipamv1.IPAddressClaim{}, poolIndex, func(obj client.Object) []string {
-		if claim, ok := obj.(*ipamv1.IPAddressClaim); ok && isOurs(claim) {
-			return []string{claim.Spec.PoolRef.Name}
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("indexing IPAddressClaims by pool: %w", err)
-	}
-	if err := indexReservations(ctx, mgr); err != nil {
+	if err := index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -92,8 +81,15 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 			// The claim itself comes first: it may be there still, and need it back.
 			holder := reservation.Spec.ClaimRef
 			return append([]reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: holder.Namespace, Name: holder.Name}}},
-				r.waiting(ctx, reservation.Spec.LogicalNetwork)...)
+				r.next(ctx, reservation.Spec.LogicalNetwork)...)
 		}), builder.WithPredicates(conditions.OnlyDeletions())).
+		Watches(&ipamv1.IPAddressClaim{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
+			claim, ok := obj.(*ipamv1.IPAddressClaim)
+			if !ok {
+				return nil
+			}
+			return r.next(ctx, claim.Spec.PoolRef.Name)
+		}), builder.WithPredicates(leftTheLine())).
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(r.ofCluster),
 			builder.WithPredicates(predicates.ClusterPausedTransitions(mgr.GetScheme(), mgr.GetLogger()))).
 		WithOptions(options).
@@ -107,14 +103,12 @@ func isOurs(claim *ipamv1.IPAddressClaim) bool {
 // waiting are the claims of a network that have no address yet.
 func (r *ClaimReconciler) waiting(ctx context.Context, network string) []reconcile.Request {
 	claims := &ipamv1.IPAddressClaimList{}
-	if err := r.Client.List(ctx, claims, client.MatchingFields{poolIndex: network}); err != nil {
+	if err := r.Client.List(ctx, claims, client.MatchingFields{waitingIndex: network}); err != nil {
 		return nil
 	}
-	var requests []reconcile.Request
+	requests := make([]reconcile.Request, 0, len(claims.Items))
 	for i := range claims.Items {
-		if claims.Items[i].Status.AddressRef.Name == "" {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&claims.Items[i])})
-		}
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&claims.Items[i])})
 	}
 	return requests
 }
@@ -147,8 +141,12 @@ func (r *ClaimReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ct
 		return ctrl.Result{}, err
 	}
 	setStatus(claim, address, err)
-	err = conditions.UnlessTold(reasonOf(err), err)
-	return ctrl.Result{}, errors.Join(err, r.writer.Write(ctx, before, claim))
+	read := claim.ResourceVersion
+	err = errors.Join(conditions.UnlessTold(reasonOf(err), err), r.writer.Write(ctx, before, claim))
+	if before.Status.AddressRef.Name != claim.Status.AddressRef.Name && claim.ResourceVersion == read {
+		err = errors.Join(err, r.freeIfGone(ctx, claim))
+	}
+	return ctrl.Result{}, err
 }
 
 // paused tells whether the claim, or its Cluster, is paused. A Cluster that is not
@@ -168,16 +166,24 @@ func (r *ClaimReconciler) paused(ctx context.Context, claim *ipamv1.IPAddressCla
 	return annotations.IsPaused(cluster, cluster), nil
 }
 
-// ofCluster are the claims of a Cluster.
+// ofCluster are the claims of a Cluster that was paused or is again at work, and those
+// behind them in line, who get what is not for them.
 func (r *ClaimReconciler) ofCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
 	claims := &ipamv1.IPAddressClaimList{}
 	if err := r.Client.List(ctx, claims, client.InNamespace(cluster.GetNamespace())); err != nil {
 		return nil
 	}
 	var requests []reconcile.Request
+	waited := map[string]bool{}
 	for i := range claims.Items {
-		if claim := &claims.Items[i]; isOurs(claim) && claim.Spec.ClusterName == cluster.GetName() {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(claim)})
+		claim := &claims.Items[i]
+		if !isOurs(claim) || claim.Spec.ClusterName != cluster.GetName() {
+			continue
+		}
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(claim)})
+		if network := claim.Spec.PoolRef.Name; isInLine(claim) && !waited[network] {
+			waited[network] = true
+			requests = append(requests, r.next(ctx, network)...)
 		}
 	}
 	return requests

@@ -52,6 +52,20 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 	return nil
 }
 
+// freeIfGone frees what was reserved for a claim that nobody will release: the cache
+// shows it still, and the API server did not take its status.
+func (r *ClaimReconciler) freeIfGone(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
+	is := &ipamv1.IPAddressClaim{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(claim), is)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading IPAddressClaim %s: %w", claim.Name, err)
+	}
+	if is.UID == claim.UID && (is.DeletionTimestamp.IsZero() || controllerutil.ContainsFinalizer(is, capstanv1.IPAddressClaimFinalizer)) {
+		return nil
+	}
+	return r.free(ctx, claim)
+}
+
 // free deletes the claim's reservations. They are read past the cache: one that it
 // has not seen yet would be leaked, and one whose Tombstone it has not seen yet,
 // written a moment ago by whoever deletes the claim, would be given to somebody else

@@ -8,27 +8,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
-
-// networkIndex finds the AddressReservations of a LogicalNetwork.
-const networkIndex = "spec.logicalNetwork"
-
-func indexReservations(ctx context.Context, mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &capstanv1.AddressReservation{}, networkIndex, func(obj client.Object) []string {
-		if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
-			return []string{reservation.Spec.LogicalNetwork}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("indexing AddressReservations by network: %w", err)
-	}
-	return nil
-}
 
 // reservationsOf returns the reservations in a network, as the cache has them. They
 // must not be changed: a copy of thousands for each claim would cost more than all
@@ -67,17 +50,6 @@ type recent struct {
 	holders map[string]map[netip.Addr]types.UID
 }
 
-// take claims an address for whoever asks first.
-func (r *recent) take(network string, address netip.Addr, claim types.UID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if holder, held := r.holders[network][address]; held {
-		return holder == claim
-	}
-	r.keep(network, address, claim)
-	return true
-}
-
 // drop forgets an address that a claim did not get, or has no more.
 func (r *recent) drop(network string, address netip.Addr, claim types.UID) {
 	r.mu.Lock()
@@ -87,10 +59,41 @@ func (r *recent) drop(network string, address netip.Addr, claim types.UID) {
 	}
 }
 
+// held is who holds the addresses of a network: as the cache shows it, and as is kept
+// for those whom it does not show.
+type held struct {
+	shown, kept map[netip.Addr]types.UID
+	claims      map[types.UID]bool
+}
+
+func (h *held) isTaken(a netip.Addr) bool {
+	_, isShown := h.shown[a]
+	return isShown || h.isKept(a)
+}
+
+// isKept tells whether somebody is about to reserve an address, or has a moment ago.
+func (h *held) isKept(a netip.Addr) bool {
+	_, isKept := h.kept[a]
+	return isKept
+}
+
+// serves tells whether a claim holds an address.
+func (h *held) serves(claim types.UID) bool {
+	if h.claims == nil {
+		h.claims = make(map[types.UID]bool, len(h.shown)+len(h.kept))
+		for _, of := range []map[netip.Addr]types.UID{h.shown, h.kept} {
+			for _, holder := range of {
+				h.claims[holder] = true
+			}
+		}
+	}
+	return h.claims[claim]
+}
+
 // choose returns the address that a claim reserved already, or else keeps for it the
-// one that first finds. The cache is read under the lock: what a newer reading made
+// one that pick chooses. The cache is read under the lock: what a newer reading made
 // somebody forget, an older one would still show free.
-func (r *recent) choose(network string, claim types.UID, cached func() (map[netip.Addr]types.UID, error), first func(taken func(netip.Addr) bool) netip.Addr) (address netip.Addr, reserved bool, err error) {
+func (r *recent) choose(network string, claim types.UID, cached func() (map[netip.Addr]types.UID, error), pick func(*held) (netip.Addr, error)) (address netip.Addr, reserved bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	shown, err := cached()
@@ -108,15 +111,11 @@ func (r *recent) choose(network string, claim types.UID, cached func() (map[neti
 			return address, true, nil
 		}
 	}
-	address = first(func(a netip.Addr) bool {
-		_, isShown := shown[a]
-		_, isHeld := r.holders[network][a]
-		return isShown || isHeld
-	})
-	if address.IsValid() {
+	address, err = pick(&held{shown: shown, kept: r.holders[network]})
+	if err == nil {
 		r.keep(network, address, claim)
 	}
-	return address, false, nil
+	return address, false, err
 }
 
 func (r *recent) keep(network string, address netip.Addr, claim types.UID) {
