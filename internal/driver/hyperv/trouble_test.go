@@ -220,18 +220,6 @@ func TestWhatSomebodyWroteIntoAFolderIsInNobodysWay(t *testing.T) {
 	g.Expect(hostapi.ClassOf(h.ensure())).To(Equal(hostapi.Transient), "a claim that says nothing is no reason to make the VM again")
 }
 
-func TestACopyThatFoundNoRoomGoesOnWhereItEnded(t *testing.T) {
-	g := NewWithT(t)
-	h := newHost(t, "")
-	h.world.FillVolume(h.volumes["csv1"], 300)
-	err := h.stage()
-	g.Expect(hostapi.ClassOf(err)).To(Equal(hostapi.OutOfCapacity))
-	h.EmptyVolume("csv1")
-	h.opened = nil
-	g.Expect(h.stage()).To(Succeed())
-	g.Expect(h.opened).To(Equal([]int64{256}))
-}
-
 func TestFirmwareIsToldWhoseBootLoadersToStart(t *testing.T) {
 	for os, want := range map[hostapi.OS]string{
 		hostapi.Linux:   "272e7447-90a4-4563-a4b9-8e4ab00526ce",

@@ -99,7 +99,12 @@ func (w *World) Migrate(note, node string, whole bool) {
 	for _, v := range w.noted(note) {
 		from, _ := w.find(v.system)
 		to := w.node(node)
-		w.cluster.group(v.system.text("ElementName")).set("OwnerNode", to.name)
+		role := w.cluster.group(v.system.text("ElementName"))
+		if role == nil {
+			// It is not the cluster's to move.
+			continue
+		}
+		role.set("OwnerNode", to.name)
 		if whole && from != to {
 			to.take(from, v)
 		}
