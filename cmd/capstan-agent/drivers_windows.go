@@ -42,6 +42,9 @@ func hypervDriver() agentcmd.Driver {
 			}
 		},
 		Open: func(ctx context.Context, log *slog.Logger) (hostapi.Driver, error) {
+			if err := alone(); err != nil {
+				return nil, err
+			}
 			host, err := os.Hostname()
 			if err != nil {
 				return nil, err
