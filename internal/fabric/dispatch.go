@@ -85,7 +85,9 @@ func (a *Admin) Handler() http.Handler {
 }
 
 // direct lets nothing befall a call.
-func direct(_ context.Context, _ string, _ []byte, call func() (any, error)) (any, error) { return call() }
+func direct(_ context.Context, _ string, _ []byte, call func() (any, error)) (any, error) {
+	return call()
+}
 
 type guard func(ctx context.Context, op string, body []byte, call func() (any, error)) (any, error)
 

@@ -44,16 +44,23 @@ func (w *World) BootFile(note string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range w.noted(note) {
-		h, _ := w.find(v.system)
-		order := v.settings.list("BootSourceOrder")
-		if len(order) == 0 {
-			return ""
-		}
-		for _, device := range h.related(h.find(order[0]), "Msvm_LogicalIdentity", "CIM_ResourceAllocationSettingData") {
-			for _, medium := range v.sameParent(device.path) {
-				if files := medium.list("HostResource"); len(files) == 1 && medium.class.Is("Msvm_StorageAllocationSettingData") {
-					return files[0]
-				}
+		return w.bootFile(v)
+	}
+	return ""
+}
+
+// bootFile is the file in the first boot source. That firmware goes on to the next one is not modelled: something may
+// answer on the network.
+func (w *World) bootFile(v *vm) string {
+	h, _ := w.find(v.system)
+	order := v.settings.list("BootSourceOrder")
+	if len(order) == 0 {
+		return ""
+	}
+	for _, device := range h.related(h.find(order[0]), "Msvm_LogicalIdentity", "CIM_ResourceAllocationSettingData") {
+		for _, medium := range v.sameParent(device.path) {
+			if files := medium.list("HostResource"); len(files) == 1 && medium.class.Is("Msvm_StorageAllocationSettingData") {
+				return files[0]
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package wmifake
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
@@ -28,9 +27,9 @@ type Machine struct {
 	SecureBootTemplate string
 	// MACs are the addresses of the NICs, in the form of Hyper-V, in the order in which they were added.
 	MACs []string
-	// Disk is the identity of the boot disk, "" for none.
+	// Disk is the identity of the disk that it boots from, "" for none.
 	Disk string
-	// Image is the content of the file that the boot disk is a differencing disk of, nil for none.
+	// Image is the content of the file that this is a differencing disk of, nil for none.
 	Image []byte
 	// Seed is the content of the disc in the DVD drive, nil for none.
 	Seed []byte
@@ -88,7 +87,7 @@ func (w *World) machine(v *vm) Machine {
 			}
 		}
 	}
-	disk, err := w.disk.at(v.bootDisk())
+	disk, err := w.disk.at(w.bootFile(v))
 	if err != nil {
 		return m
 	}
@@ -100,23 +99,6 @@ func (w *World) machine(v *vm) Machine {
 	}
 	m.Image = slices.Clone(disk.content)
 	return m
-}
-
-// bootDisk is the path of the disk in the first place of the controller. No boot order is modelled.
-func (v *vm) bootDisk() (path string) {
-	first := int64(-1)
-	for _, d := range v.devices {
-		if d.text("ResourceSubType") != "Microsoft:Hyper-V:Virtual Hard Disk" {
-			continue
-		}
-		for _, drive := range v.devices {
-			slot, err := strconv.ParseInt(drive.text("AddressOnParent"), 10, 64)
-			if strings.EqualFold(drive.path, d.text("Parent")) && err == nil && (first < 0 || slot < first) {
-				first, path = slot, d.list("HostResource")[0]
-			}
-		}
-	}
-	return path
 }
 
 // turn changes the power of a VM.

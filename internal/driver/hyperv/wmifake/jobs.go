@@ -101,10 +101,23 @@ func (w *World) start(g *graph, f *failure) *object {
 	return o
 }
 
+// keptJobs is how many jobs stay after their end: Windows forgets them after minutes.
+const keptJobs = 64
+
 // look lets a job go on by a step. It tells whether the job is still there.
 func (w *World) look(g *graph, o *object) bool {
 	j := w.jobs[o]
 	j.looks++
+	if j.looks == 2 && j.trouble != JobStalls {
+		w.looked = append(w.looked, func() {
+			g.remove(o)
+			delete(w.jobs, o)
+		})
+		if len(w.looked) > keptJobs {
+			w.looked[0]()
+			w.looked = w.looked[1:]
+		}
+	}
 	switch {
 	case j.trouble == JobVanishes:
 		g.remove(o)

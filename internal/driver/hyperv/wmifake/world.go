@@ -51,6 +51,8 @@ type World struct {
 	made int
 	// trouble is what befalls jobs that begin now.
 	trouble JobTrouble
+	// looked forgets the jobs whose end could be seen, oldest first.
+	looked []func()
 	// after is what is done once the world is unlocked, before the call is answered.
 	after []func()
 }
