@@ -73,7 +73,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
-		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock}},
+		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock, Timeouts: options.Healing}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Manager: shared.identity, Pins: shared.pins,
 			Clock: shared.clock, Random: util.RandomString,

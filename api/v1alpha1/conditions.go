@@ -130,6 +130,7 @@ const (
 	ReasonHostUnreachable          = "HostUnreachable"
 	ReasonHostLost                 = "HostLost"
 	ReasonCannotRepair             = "CannotRepair"
+	ReasonRepairHeld               = "RepairHeld"
 	ReasonCannotReplace            = "CannotReplace"
 	ReasonCannotDrain              = "CannotDrain"
 	ReasonAgentCertificateMismatch = "AgentCertificateMismatch"

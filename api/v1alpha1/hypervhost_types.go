@@ -130,6 +130,11 @@ type HostAgent struct {
 	// bootID changes whenever the host was restarted.
 	// +optional
 	BootID string `json:"bootID,omitempty"`
+
+	// lastAnswerTime is when the agent answered last. While it answers this is written
+	// every five minutes only; once it is silent, it is that moment.
+	// +optional
+	LastAnswerTime *metav1.Time `json:"lastAnswerTime,omitempty"`
 }
 
 // HostVolume is a cluster shared volume, or on a stand-alone host a plain one.
@@ -155,6 +160,10 @@ type HostVolume struct {
 	// +optional
 	// +kubebuilder:validation:Enum="";Redirected;Maintenance;NoAccess;Dismounted
 	Fault string `json:"fault,omitempty"`
+
+	// faultSince is since when the host reports that fault.
+	// +optional
+	FaultSince *metav1.Time `json:"faultSince,omitempty"`
 
 	// images are the checksums of the images that are staged on it.
 	// +optional

@@ -1,5 +1,12 @@
 package v1alpha1
 
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // Place is where the VM is, or is to be.
 func (vm *VirtualMachine) Place() Placement {
 	if vm.Spec.Placement != nil {
@@ -27,4 +34,31 @@ func (vm *VirtualMachine) IsOnLostHost(hosts []HyperVHost) bool {
 		}
 	}
 	return lost
+}
+
+// SilentSince tells since when no host that can have the VM answers. Those that are
+// declared lost are not waited for. A host that answers and is not let in, or that may
+// turn out to have the VM, is not silent, nor is a HyperVHost that is not there.
+func (vm *VirtualMachine) SilentSince(hosts []HyperVHost) (since time.Time, silent bool) {
+	place := vm.Place()
+	for i := range hosts {
+		host := &hosts[i]
+		if host.Spec.Lost {
+			continue
+		}
+		if !host.SpeaksFor(place.FailoverCluster, place.Host) {
+			if place.FailoverCluster != "" && host.Status.Memory == nil {
+				return time.Time{}, false
+			}
+			continue
+		}
+		c := meta.FindStatusCondition(host.Status.Conditions, AgentConnectedCondition)
+		if c == nil || c.Status != metav1.ConditionFalse || c.Reason != ReasonHostUnreachable {
+			return time.Time{}, false
+		}
+		if silent = true; c.LastTransitionTime.After(since) {
+			since = c.LastTransitionTime.Time
+		}
+	}
+	return since, silent
 }

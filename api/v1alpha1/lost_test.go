@@ -40,3 +40,42 @@ func TestAHostIsLostOnlyIfNobodyElseCanHaveItsVMs(t *testing.T) {
 		})
 	}
 }
+
+func TestAVMIsSilentSinceTheLastOfItsHostsFellSilent(t *testing.T) {
+	early, late := metav1.Unix(1000, 0), metav1.Unix(2000, 0)
+	host := func(name, cluster string, status metav1.ConditionStatus, reason string, since metav1.Time) capstanv1.HyperVHost {
+		h := capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		h.Status.FailoverCluster, h.Status.Memory = cluster, resource.NewQuantity(64<<30, resource.BinarySI)
+		h.Status.Conditions = []metav1.Condition{{Type: capstanv1.AgentConnectedCondition, Status: status, Reason: reason, LastTransitionTime: since}}
+		return h
+	}
+	silent := func(name, cluster string, since metav1.Time) capstanv1.HyperVHost {
+		return host(name, cluster, metav1.ConditionFalse, capstanv1.ReasonHostUnreachable, since)
+	}
+	lost, unknown := silent("hv2", "fc", late), silent("hv9", "", early)
+	lost.Spec.Lost, unknown.Status.Memory = true, nil
+	for name, tc := range map[string]struct {
+		cluster string
+		hosts   []capstanv1.HyperVHost
+		want    metav1.Time
+	}{
+		"no host is known":                         {},
+		"its host is silent":                       {hosts: []capstanv1.HyperVHost{silent("hv1", "", early), host("hv2", "", metav1.ConditionTrue, "", late)}, want: early},
+		"its host answers":                         {hosts: []capstanv1.HyperVHost{host("hv1", "", metav1.ConditionTrue, capstanv1.ReasonConnected, early)}},
+		"its host does not let us in":              {hosts: []capstanv1.HyperVHost{host("hv1", "", metav1.ConditionFalse, capstanv1.ReasonAgentCertificateMismatch, early)}},
+		"both of its failover cluster are silent":  {cluster: "fc", hosts: []capstanv1.HyperVHost{silent("hv1", "fc", late), silent("hv2", "fc", early)}, want: late},
+		"one of its failover cluster answers":      {cluster: "fc", hosts: []capstanv1.HyperVHost{silent("hv1", "fc", early), host("hv2", "fc", metav1.ConditionTrue, "", early)}},
+		"the other is declared lost":               {cluster: "fc", hosts: []capstanv1.HyperVHost{silent("hv1", "fc", early), lost}, want: early},
+		"another may turn out to be a node of it":  {cluster: "fc", hosts: []capstanv1.HyperVHost{silent("hv1", "fc", early), unknown}},
+		"its host was never asked":                 {hosts: []capstanv1.HyperVHost{{ObjectMeta: metav1.ObjectMeta{Name: "hv1"}}}},
+		"the host that is declared lost is enough": {cluster: "fc", hosts: []capstanv1.HyperVHost{lost}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			vm := &capstanv1.VirtualMachine{Spec: capstanv1.VirtualMachineSpec{Placement: &capstanv1.Placement{Host: "hv1", FailoverCluster: tc.cluster}}}
+			since, is := vm.SilentSince(tc.hosts)
+			g.Expect(is).To(Equal(!tc.want.IsZero()))
+			g.Expect(since).To(Equal(tc.want.Time))
+		})
+	}
+}

@@ -45,6 +45,10 @@ const (
 	ReplaceAnnotation = "capstan.dev/replace"
 	// ReplacedAnnotation on a VirtualMachine says why it is being replaced.
 	ReplacedAnnotation = "capstan.dev/replaced"
+	// PresumedLostAnnotation on a VirtualMachine says since when neither its guest nor any
+	// host that can have it is heard of. Its deletion does not wait for them, and leaves it
+	// to a Tombstone.
+	PresumedLostAnnotation = "capstan.dev/presumed-lost"
 	// SuccessorOfAnnotation on a VirtualMachine of a LoadBalancer names the one whose
 	// place it takes in a roll-out, so that it may go to the same host and volume.
 	SuccessorOfAnnotation = "capstan.dev/successor-of"

@@ -2,6 +2,12 @@ package v1alpha1
 
 import "k8s.io/apimachinery/pkg/api/meta"
 
+// IsOut tells whether the host cannot read the volume. One that is redirected it can, and
+// maintenance is somebody's own doing, who knows when it ends.
+func (v *HostVolume) IsOut() bool {
+	return v.Fault == "NoAccess" || v.Fault == "Dismounted"
+}
+
 // StorageScope names what shares volumes: a failover cluster, or a host that stands
 // alone.
 func StorageScope(failoverCluster, host string) string {

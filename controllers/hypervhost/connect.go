@@ -72,7 +72,7 @@ func (r *Reconciler) hello(ctx context.Context, s *scope) (*hostclient.Client, e
 	if err != nil {
 		return agent, err
 	}
-	s.hello = &hello
+	s.hello, s.memory.answered = &hello, r.Clock.Now()
 	return agent, nil
 }
 

@@ -67,6 +67,8 @@ type Reconciler struct {
 type memory struct {
 	// told is the hash of the tombstones that the agent was given last.
 	told string
+	// answered is when the agent answered last.
+	answered time.Time
 	// tokenSpent tells that the enrolment token is gone.
 	tokenSpent bool
 }
@@ -98,6 +100,8 @@ type scope struct {
 	// hello and inventory are nil where the host could not be asked.
 	hello     *hostapi.Hello
 	inventory *hostapi.Inventory
+	// answered is when the agent answered last, zero if this process has not heard it.
+	answered time.Time
 	// asked is when the inventory was asked for.
 	asked time.Time
 	// left are the VMs that are to leave a host that is being drained, nil for another.
@@ -119,6 +123,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	before := host.DeepCopy()
 	s := &scope{host: host, memory: r.remember(req.Name)}
 	defer func() {
+		s.answered = s.memory.answered
 		setStatus(s)
 		err := r.writer.Write(ctx, before, host)
 		if err == nil && s.inventory != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,9 +27,10 @@ func setStatus(s *scope) {
 		agent.Version, agent.Driver, agent.HostName, agent.BootID = s.hello.Version, s.hello.Driver, s.hello.Host, s.hello.BootID
 	}
 	if s.inventory != nil {
-		setInventory(&host.Status, s.inventory)
+		setInventory(&host.Status, s.inventory, s.asked)
 	}
 	setConnected(s)
+	setLastAnswer(s)
 	setMaintenance(s)
 	switch {
 	case host.Spec.Lost:
@@ -88,7 +90,7 @@ func reasonOf(err error) string {
 	}
 }
 
-func setInventory(status *capstanv1.HyperVHostStatus, from *hostapi.Inventory) {
+func setInventory(status *capstanv1.HyperVHostStatus, from *hostapi.Inventory, asked time.Time) {
 	if status.Agent != nil {
 		status.Agent.HypervisorVersion = from.HypervisorVersion
 	}
@@ -110,13 +112,28 @@ func setInventory(status *capstanv1.HyperVHostStatus, from *hostapi.Inventory) {
 		if known {
 			free = steady(was.Free.Value(), v.FreeBytes, v.Bytes)
 		}
-		volumes = append(volumes, capstanv1.HostVolume{
+		is := capstanv1.HostVolume{
 			Name: v.Name, Capacity: *quantity(v.Bytes), Free: *quantity(free), Provisioned: *quantity(v.ProvisionedBytes),
 			Fault: string(v.Fault), Images: imagesOn(v.Name, from.Images),
-		})
+		}
+		is.FaultSince = faultSince(&was, &is, asked)
+		volumes = append(volumes, is)
 	}
 	slices.SortFunc(volumes, func(a, b capstanv1.HostVolume) int { return strings.Compare(a.Name, b.Name) })
 	status.Volumes = volumes
+}
+
+// faultSince is since when a volume is in the trouble that it is in. How it is out of
+// reach makes no difference.
+func faultSince(was, is *capstanv1.HostVolume, now time.Time) *metav1.Time {
+	switch {
+	case is.Fault == "":
+		return nil
+	case was.FaultSince != nil && (was.Fault == is.Fault || was.IsOut() && is.IsOut()):
+		return was.FaultSince
+	}
+	since := metav1.NewTime(now.Truncate(time.Second))
+	return &since
 }
 
 // noise is the part of a capacity by which what is free may differ from what the

@@ -3,8 +3,10 @@ package hypervhost
 import (
 	"errors"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -66,11 +68,11 @@ func inventory(memoryFreeMiB, volumeFree int64) *hostapi.Inventory {
 func TestFiguresThatMoveByThemselvesAreNotWrittenAllTheTime(t *testing.T) {
 	g := NewWithT(t)
 	status := &capstanv1.HyperVHostStatus{}
-	setInventory(status, inventory(1<<19, 1<<39))
+	setInventory(status, inventory(1<<19, 1<<39), noon)
 	before := status.DeepCopy()
-	setInventory(status, inventory(1<<19+100, 1<<39-1<<20))
+	setInventory(status, inventory(1<<19+100, 1<<39-1<<20), noon)
 	g.Expect(status).To(Equal(before))
-	setInventory(status, inventory(1<<18, 1<<38))
+	setInventory(status, inventory(1<<18, 1<<38), noon)
 	g.Expect(status.MemoryFree.Value()).To(Equal(int64(1 << 38)))
 	g.Expect(status.Volumes[0].Free.Value()).To(Equal(int64(1 << 38)))
 }
@@ -78,7 +80,7 @@ func TestFiguresThatMoveByThemselvesAreNotWrittenAllTheTime(t *testing.T) {
 func TestAnImageThatIsBeingStagedIsNotStaged(t *testing.T) {
 	g := NewWithT(t)
 	status := &capstanv1.HyperVHostStatus{}
-	setInventory(status, inventory(1, 1))
+	setInventory(status, inventory(1, 1), noon)
 	g.Expect(status.Volumes[0].Images).To(Equal([]string{"a", "b"}))
 }
 
@@ -101,4 +103,49 @@ func TestOnlyWhoSpeaksForThePlaceConfirmsATombstone(t *testing.T) {
 			NewWithT(t).Expect(concerns(&capstanv1.Tombstone{Spec: tc.spec}, tc.host)).To(Equal(tc.want))
 		})
 	}
+}
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func TestAFaultLastsUntilTheVolumeIsWellOrWithinReach(t *testing.T) {
+	g := NewWithT(t)
+	status := &capstanv1.HyperVHostStatus{}
+	look := func(fault hostapi.VolumeFault, minute int) *metav1.Time {
+		seen := inventory(1, 1)
+		seen.Volumes[0].Fault = fault
+		setInventory(status, seen, noon.Add(time.Duration(minute)*time.Minute))
+		return status.Volumes[0].FaultSince
+	}
+	minute := func(n int) types.GomegaMatcher {
+		return HaveField("Time", noon.Add(time.Duration(n)*time.Minute))
+	}
+	g.Expect(look(hostapi.VolumeHealthy, 0)).To(BeNil())
+	g.Expect(look(hostapi.VolumeRedirected, 1)).To(minute(1))
+	g.Expect(look(hostapi.VolumeRedirected, 2)).To(minute(1))
+	g.Expect(look(hostapi.VolumeNoAccess, 3)).To(minute(3), "redirected is within reach")
+	g.Expect(look(hostapi.VolumeDismounted, 4)).To(minute(3), "it is out of reach all along")
+	g.Expect(look(hostapi.VolumeHealthy, 5)).To(BeNil())
+	g.Expect(look(hostapi.VolumeDismounted, 6)).To(minute(6))
+}
+
+func TestTheTimeOfTheLastAnswerCostsFewWrites(t *testing.T) {
+	g := NewWithT(t)
+	host := &capstanv1.HyperVHost{}
+	answered := func(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Minute) }
+	look := func(at time.Time, err error) time.Time {
+		s := &scope{host: host, answered: at, err: err}
+		if err == nil {
+			s.hello = &hostapi.Hello{Host: "hv1"}
+		}
+		setStatus(s)
+		return host.Status.Agent.LastAnswerTime.Time
+	}
+	g.Expect(look(answered(0), nil)).To(Equal(noon))
+	g.Expect(look(answered(4), nil)).To(Equal(noon), "it is not old yet")
+	g.Expect(look(answered(5), nil)).To(Equal(answered(5)))
+	g.Expect(look(answered(7), unreachable(nil))).To(Equal(answered(7)), "it is silent from then on")
+	before := host.DeepCopy()
+	g.Expect(look(answered(7), unreachable(nil))).To(Equal(answered(7)))
+	g.Expect(host).To(Equal(before))
+	g.Expect(look(time.Time{}, unreachable(nil))).To(Equal(answered(7)), "a manager that has heard nothing knows no better")
 }

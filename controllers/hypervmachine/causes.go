@@ -9,6 +9,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // evidence is what it is judged by whether a machine must be replaced: what was observed
@@ -19,6 +20,10 @@ type evidence struct {
 	vm      *capstanv1.VirtualMachine
 	hosts   []capstanv1.HyperVHost
 	now     time.Time
+	// watched is since when this manager looks, and timeouts are how long it does before
+	// it acts.
+	watched  time.Time
+	timeouts Timeouts
 }
 
 // cause is why a machine must be replaced.
@@ -33,6 +38,9 @@ type cause struct {
 	// since is since when this is so, and due when the machine is to be replaced if nothing
 	// changes. It is to be replaced at once if due is zero.
 	since, due time.Time
+	// declared tells that a person has said so, who knows what else there is to know:
+	// nothing holds that back. presumed tells that nobody knows what became of the VM.
+	declared, presumed bool
 	// remedy is what else would help where Cluster API cannot.
 	remedy string
 }
@@ -42,12 +50,15 @@ type cause struct {
 // That somebody wants another machine in place of one that is well is no cause.
 var causes = []func(*evidence) *cause{
 	declaredLost,
+	presumedLost,
+	faultedVolume,
+	missingVM,
 }
 
 // asks are the reasons under which this controller asks for a replacement. It takes back
 // what bears one of them, and nothing else.
 var asks = []string{
-	capstanv1.ReasonHostLost,
+	capstanv1.ReasonHostLost, capstanv1.ReasonVolumeFault, capstanv1.ReasonVMNotFound,
 }
 
 func isOwnAsk(value string) bool { return slices.Contains(asks, value) }
@@ -68,9 +79,30 @@ func declaredLost(e *evidence) *cause {
 		return nil
 	}
 	return &cause{
-		reason: capstanv1.ReasonHostLost, status: metav1.ConditionUnknown,
+		reason: capstanv1.ReasonHostLost, status: metav1.ConditionUnknown, declared: true,
 		remedy: "bring the host back and set its spec.lost to false",
 	}
+}
+
+// missingVM is for a VM that its host, or all of its failover cluster, says is not there
+// any more, and that is not made again: what it had on its disks is gone.
+func missingVM(e *evidence) *cause {
+	ready := conditions.Get(e.vm, capstanv1.ReadyCondition)
+	if ready == nil || ready.Status != metav1.ConditionFalse || ready.Reason != capstanv1.ReasonVMNotFound {
+		return nil
+	}
+	return &cause{reason: ready.Reason, status: ready.Status, remedy: "make it anew"}
+}
+
+// isDue tells whether there is a cause to replace the machine now.
+func (c *cause) isDue(now time.Time) bool { return c != nil && !c.due.After(now) }
+
+// heldBy is what keeps a machine from being replaced for a cause, or nil.
+func (c *cause) heldBy(h *hold) *hold {
+	if c == nil || c.declared {
+		return nil
+	}
+	return h
 }
 
 // waits tells what becomes of a machine that is not replaced yet.

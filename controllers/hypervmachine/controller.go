@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -39,11 +40,15 @@ type Reconciler struct {
 	// Patience is how long it may take until something is told that is of no weight.
 	Patience *conditions.Patience
 	Clock    clock.PassiveClock
+	// Timeouts are how long something must be wrong before a machine is replaced for it.
+	Timeouts Timeouts
 
 	applier *apply.Applier
 	writer  *conditions.Writer
 	// asking is held while it is decided whose turn it is to be replaced.
-	asking sync.Mutex
+	asking  sync.Mutex
+	began   sync.Once
+	watched time.Time
 }
 
 // scope is what one reconcile knows.
@@ -60,6 +65,8 @@ type scope struct {
 	replacement *replacement
 	// left says what a deletion still waits for.
 	left string
+	// again is when to look at a machine again that is being deleted.
+	again time.Duration
 	// err is why a phase could not be finished.
 	err error
 }
@@ -69,6 +76,7 @@ type wait struct{ reason, message string }
 
 // Reconcile brings one HyperVMachine towards what its spec says.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
+	r.watchedSince()
 	infra := &infrav1.HyperVMachine{}
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -95,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 
 	if !infra.DeletionTimestamp.IsZero() {
 		s.err = r.delete(ctx, s)
-		return ctrl.Result{}, conditions.UnlessTold(reasonOf(s.err), s.err)
+		return ctrl.Result{RequeueAfter: s.again}, conditions.UnlessTold(reasonOf(s.err), s.err)
 	}
 	if s.wait = waitsFor(s); s.wait != nil {
 		return ctrl.Result{}, nil
@@ -110,5 +118,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			break
 		}
 	}
+	if errors.Is(s.err, errVMGone) {
+		if err := r.repairGone(ctx, s); err != nil {
+			s.err = err
+		}
+	}
 	return ctrl.Result{RequeueAfter: nextLook(s, r.Clock.Now())}, conditions.UnlessTold(reasonOf(s.err), s.err)
+}
+
+// watchedSince is since when this manager looks at machines. One that waits to be elected
+// looks at none.
+func (r *Reconciler) watchedSince() time.Time {
+	r.began.Do(func() { r.watched = r.Clock.Now() })
+	return r.watched
 }

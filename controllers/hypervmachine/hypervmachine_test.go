@@ -3,6 +3,7 @@ package hypervmachine_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -35,7 +36,10 @@ var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
 	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
 		return []testenv.Reconciler{
-			&hypervmachine.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}},
+			&hypervmachine.Reconciler{
+				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{},
+				Timeouts: hypervmachine.Timeouts{HostLoss: time.Millisecond, VolumeFault: time.Millisecond, Hold: time.Hour},
+			},
 		}
 	})
 })
@@ -231,8 +235,12 @@ var _ = Describe("A HyperVMachine", func() {
 		runs(ctx, vm)
 		env.ExpectReady(ctx, t.infra)
 		Expect(env.Client.Delete(ctx, vm)).To(Succeed())
-		t.expect(ctx, capstanv1.ReasonVMNotFound, "the VirtualMachine is gone: delete the Machine to have it replaced")
+		t.expect(ctx, capstanv1.ReasonVMNotFound, "the VirtualMachine is gone; no MachineHealthCheck selects Machine shop-1, so Cluster API does not replace it: add one, or delete the Machine")
 		Expect(vmsIn(ctx, t.infra.Namespace)).To(BeZero())
+
+		t.watch(ctx, "shop", map[string]string{clusterv1.ClusterNameLabel: "shop"})
+		t.expect(ctx, capstanv1.ReasonVMNotFound, "the VirtualMachine is gone; Cluster API is asked to replace the machine")
+		Expect(t.annotations(ctx)()).To(HaveKeyWithValue(clusterv1.RemediateMachineAnnotation, capstanv1.ReasonVMNotFound))
 	})
 
 	It("that was never up gets its VM again, with the same identity", func(ctx SpecContext) {

@@ -21,9 +21,8 @@ import (
 )
 
 // errVMGone says that the VirtualMachine of a machine that had been up is gone.
-// Another one would be a machine without its data: replacing is for the health
-// check to decide.
-var errVMGone = errors.New("the VirtualMachine is gone: delete the Machine to have it replaced")
+// Another one would be a machine without its data: replacing it is Cluster API's work.
+var errVMGone = errors.New("the VirtualMachine is gone")
 
 // findOwners finds the Machine and its Cluster, as far as they are there.
 func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
@@ -182,7 +181,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) error {
 	if !gone {
 		s.left = "waiting for the virtual machine to go"
 		s.vm = vm
-		return nil
+		return r.presumeGoing(ctx, s)
 	}
 	before := s.infra.DeepCopy()
 	controllerutil.RemoveFinalizer(s.infra, infrav1.HyperVMachineFinalizer)

@@ -3,6 +3,7 @@ package hypervmachine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,28 +37,54 @@ func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
 		return err
 	}
 	c := causeOf(e)
-	switch {
-	case c == nil:
+	held := c.heldBy(holdOf(e))
+	if err := r.presume(ctx, s.vm, c.isDue(e.now) && held == nil, c); err != nil {
+		return err
+	}
+	if c == nil {
 		s.repair = unspoken(s.vm, e.hosts)
-		return r.withdraw(ctx, s)
-	case c.due.After(e.now):
+		return r.settle(ctx, s, "")
+	}
+	return r.repairFor(ctx, s, e, c, held)
+}
+
+// repairGone is for a machine whose VirtualMachine somebody has deleted.
+func (r *Reconciler) repairGone(ctx context.Context, s *scope) error {
+	if !s.machine.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	e, err := r.gather(ctx, s)
+	if err != nil {
+		return err
+	}
+	c := &cause{reason: capstanv1.ReasonVMNotFound, status: metav1.ConditionFalse, remedy: "make it anew"}
+	return r.repairFor(ctx, s, e, c, c.heldBy(holdOf(e)))
+}
+
+// repairFor does what there is to do for a cause, now or later.
+func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *cause, held *hold) error {
+	switch {
+	case held != nil:
+		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: c.status, message: c.says(held.String()), due: held.until}
+		return r.settle(ctx, s, "")
+	case !c.isDue(e.now):
 		s.repair = &repair{reason: c.reason, status: c.status, message: c.waits(), due: c.due}
-		return r.withdraw(ctx, s)
+		return r.settle(ctx, s, "")
 	}
 	watched, err := r.isWatched(ctx, s.machine)
 	if err != nil {
 		return err
 	}
-	if !watched || annotations.HasSkipRemediation(s.machine) {
+	if !watched || isExcluded(s.machine) {
 		s.repair = unwatched(s.machine, c)
-		return r.withdraw(ctx, s)
+		return r.settle(ctx, s, "")
 	}
 	left, err := r.membersLeft(ctx, e)
 	if err != nil {
 		return err
 	}
 	s.repair = judge(s.machine, c, left)
-	return r.request(ctx, s, c)
+	return r.settle(ctx, s, c.reason)
 }
 
 // gather puts together what is known. The hosts are the cache's own, and not changed.
@@ -66,7 +93,7 @@ func (r *Reconciler) gather(ctx context.Context, s *scope) (*evidence, error) {
 	if err := r.Client.List(ctx, hosts, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing HyperVHosts: %w", err)
 	}
-	return &evidence{machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: r.Clock.Now()}, nil
+	return &evidence{machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: r.Clock.Now(), watched: r.watchedSince(), timeouts: r.Timeouts.withDefaults()}, nil
 }
 
 // isWatched tells whether a MachineHealthCheck selects the machine: nobody else heeds
@@ -89,26 +116,45 @@ func (r *Reconciler) isWatched(ctx context.Context, machine *clusterv1.Machine) 
 	return false, nil
 }
 
-// request annotates the Machine, unless somebody did. What was asked for another reason
-// of ours is asked for this one from now on.
-func (r *Reconciler) request(ctx context.Context, s *scope, c *cause) error {
-	value, asked := s.machine.Annotations[clusterv1.RemediateMachineAnnotation]
-	if asked && (value == c.reason || !isOwnAsk(value)) {
-		return nil
-	}
-	ctrllog.FromContext(ctx).Info("Asking Cluster API to replace the machine", "cause", c.reason, "why", c.message, "host", s.vm.Place().Host)
-	return r.annotate(ctx, s, func(all map[string]string) {
-		all[clusterv1.RemediateMachineAnnotation] = c.reason
-	})
+// isExcluded tells whether somebody keeps Cluster API from replacing a machine.
+func isExcluded(machine *clusterv1.Machine) bool {
+	return annotations.HasSkipRemediation(machine) && machine.Annotations[clusterv1.MachineSkipRemediationAnnotation] != capstanv1.ReasonRepairHeld
 }
 
-// withdraw takes back what request wrote, and not what anybody else did.
-func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
-	if !isOwnAsk(s.machine.Annotations[clusterv1.RemediateMachineAnnotation]) {
+// settle has the Machine ask for a replacement under a reason, or not ask under any of
+// ours. What anybody else wrote stays. While repair is held Cluster API is kept from
+// replacing it for what it finds itself, because that is found in an outage, too.
+func (r *Reconciler) settle(ctx context.Context, s *scope, ask string) error {
+	wanted := maps.Clone(s.machine.Annotations)
+	if wanted == nil {
+		wanted = map[string]string{}
+	}
+	value, asked := wanted[clusterv1.RemediateMachineAnnotation]
+	switch {
+	case ask != "" && (!asked || isOwnAsk(value)):
+		wanted[clusterv1.RemediateMachineAnnotation] = ask
+	case ask == "" && isOwnAsk(value):
+		delete(wanted, clusterv1.RemediateMachineAnnotation)
+	}
+	held := s.repair != nil && s.repair.reason == capstanv1.ReasonRepairHeld
+	switch _, skipped := wanted[clusterv1.MachineSkipRemediationAnnotation]; {
+	case held && !skipped:
+		wanted[clusterv1.MachineSkipRemediationAnnotation] = capstanv1.ReasonRepairHeld
+	case !held && !isExcluded(s.machine):
+		delete(wanted, clusterv1.MachineSkipRemediationAnnotation)
+	}
+	if maps.Equal(wanted, s.machine.Annotations) {
 		return nil
 	}
-	ctrllog.FromContext(ctx).Info("The machine need not be replaced any more")
-	return r.annotate(ctx, s, func(all map[string]string) { delete(all, clusterv1.RemediateMachineAnnotation) })
+	why := ""
+	if s.repair != nil {
+		why = s.repair.message
+	}
+	ctrllog.FromContext(ctx).Info("What Cluster API is asked to do about the machine has changed", "cause", ask, "held", held, "why", why)
+	return r.annotate(ctx, s, func(all map[string]string) {
+		clear(all)
+		maps.Copy(all, wanted)
+	})
 }
 
 // annotate changes the Machine that was looked at: one that was made again, or that

@@ -30,6 +30,7 @@ func runsOn(ctx context.Context, vm *capstanv1.VirtualMachine, host *capstanv1.H
 		vm.Spec.Placement = &capstanv1.Placement{Host: host.Name, Disks: []capstanv1.DiskPlacement{{Name: "boot", Volume: "Volume1"}}}
 	})
 	runs(ctx, vm)
+	testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) { vm.Status.Host = host.Name })
 }
 
 func declareLost(ctx context.Context, host *capstanv1.HyperVHost, lost bool) {

@@ -28,6 +28,10 @@ func setStatus(s *scope, now time.Time) {
 	case !infra.DeletionTimestamp.IsZero():
 		conditions.False(infra, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", deletionMessage(s))
 		return
+	case errors.Is(s.err, errVMGone) && s.repair != nil:
+		conditions.False(infra, capstanv1.VMReadyCondition, capstanv1.ReasonVMNotFound, "%s", s.err)
+		setRepair(s)
+		return
 	case s.err != nil:
 		conditions.Failed(infra, capstanv1.ReadyCondition, reasonOf(s.err), s.err)
 		return
@@ -117,11 +121,11 @@ func untilHeldUp(ready *metav1.Condition, now time.Time) time.Duration {
 
 // nextLook is when the status would say something else by itself; zero for never.
 func nextLook(s *scope, now time.Time) time.Duration {
-	if s.vm == nil || s.err != nil {
-		return 0
-	}
 	if s.repair != nil {
 		return untilRepair(s.repair, now)
+	}
+	if s.vm == nil || s.err != nil {
+		return 0
 	}
 	if s.replacement != nil {
 		return pollRepair

@@ -101,8 +101,8 @@ func evidenceChanged() predicate.Predicate {
 
 func faults(host *capstanv1.HyperVHost) map[string]string {
 	found := map[string]string{}
-	for _, v := range host.Status.Volumes {
-		found[v.Name] = v.Fault
+	for i := range host.Status.Volumes {
+		found[host.Status.Volumes[i].Name] = host.Status.Volumes[i].Fault
 	}
 	return found
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -102,7 +103,7 @@ func setMachinesReady(s *scope) {
 			"%s ready, %d of them as the spec says; the roll-out is paused: set rollout.paused to false to go on",
 			conditions.Counted(s.pool.Status.AvailableReplicas, "node"), s.pool.Status.UpToDateReplicas)
 	default:
-		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonWaitingForMachines, "%s", waitingMessage(s, wanted))
+		conditions.False(s.pool, capstanv1.MachinesReadyCondition, waitingReason(s), "%s", waitingMessage(s, wanted))
 	}
 }
 
@@ -119,6 +120,24 @@ func setSettled(s *scope, wanted int32) {
 	conditions.True(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonReady, "%s", message)
 }
 
+// waitingReason tells from others that wait a pool of which a machine is not replaced
+// because all repair is held.
+func waitingReason(s *scope) string {
+	if heldMachine(s) != nil {
+		return capstanv1.ReasonRepairHeld
+	}
+	return capstanv1.ReasonWaitingForMachines
+}
+
+func heldMachine(s *scope) *infrav1.HyperVMachine {
+	for i := range s.machines {
+		if c := conditions.Get(&s.machines[i], capstanv1.ReadyCondition); c != nil && c.Reason == capstanv1.ReasonRepairHeld {
+			return &s.machines[i]
+		}
+	}
+	return nil
+}
+
 func waitingMessage(s *scope, wanted int32) string {
 	status := s.pool.Status
 	message := fmt.Sprintf("%d of %d nodes ready", min(newAndAvailable(s.deployment, s.sets), wanted), wanted)
@@ -131,6 +150,9 @@ func waitingMessage(s *scope, wanted int32) string {
 	behind := lag(status.Version, s.cluster)
 	if behind != "" {
 		message += "; " + behind
+	}
+	if held := heldMachine(s); held != nil {
+		return message + fmt.Sprintf("; %s: %s", held.Name, conditions.Get(held, capstanv1.ReadyCondition).Message)
 	}
 	for i := range s.machines {
 		m := &s.machines[i]

@@ -68,9 +68,19 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 		return nil, nil
 	case hostapi.Is(err, hostapi.VolumeFaulted) && r.volumeGone(s):
 		return nil, r.entomb(ctx, s)
+	case hostapi.Is(err, hostapi.HostUnreachable) && isPresumedLost(s):
+		return nil, r.entomb(ctx, s)
 	default:
 		return nil, err
 	}
+}
+
+// isPresumedLost tells whether nobody need be waited for who could remove the VM. Whoever
+// answers is asked, whatever was presumed of it.
+func isPresumedLost(s *scope) bool {
+	_, silent := s.vm.SilentSince(s.hosts)
+	_, presumed := s.vm.Annotations[capstanv1.PresumedLostAnnotation]
+	return presumed && silent
 }
 
 // volumeGone tells whether a volume of the VM is out of its host's reach, so that
@@ -86,10 +96,9 @@ func (r *Reconciler) volumeGone(s *scope) bool {
 }
 
 func reaches(host *capstanv1.HyperVHost, volume string) bool {
-	for _, v := range host.Status.Volumes {
-		if v.Name == volume {
-			fault := hostapi.VolumeFault(v.Fault)
-			return fault != hostapi.VolumeNoAccess && fault != hostapi.VolumeDismounted
+	for i := range host.Status.Volumes {
+		if v := &host.Status.Volumes[i]; v.Name == volume {
+			return !v.IsOut()
 		}
 	}
 	return false

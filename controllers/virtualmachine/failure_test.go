@@ -110,6 +110,34 @@ var _ = Describe("When a host fails", Ordered, Serial, func() {
 		Expect(physics.physical(vm)).To(BeEmpty())
 	})
 
+	It("buries a VM that is presumed lost once its host is silent, and not while the host answers", func() {
+		presume := func(vm *capstanv1.VirtualMachine) {
+			physics.update(vm, func() {
+				metav1.SetMetaDataAnnotation(&vm.ObjectMeta, capstanv1.PresumedLostAnnotation, "2026-01-01T00:00:00Z")
+			})
+		}
+		answered := physics.vm(namespace, "presumed-wrongly")
+		Eventually(physics.settled(answered)).Should(beReady())
+		presume(answered)
+		physics.remove(answered)
+		gone(answered)
+		Expect(physics.get(&capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: answered.Spec.ID}})()).To(Satisfy(apierrors.IsNotFound), "its host has removed it")
+		Expect(physics.physical(answered)).To(BeEmpty())
+
+		vm := physics.vm(namespace, "presumed")
+		host := silence(vm)
+		physics.remove(vm)
+		Eventually(physics.settled(vm)).Should(SatisfyAll(wait(capstanv1.ReasonHostUnreachable, "since"), HaveField("Status", metav1.ConditionFalse)))
+		presume(vm)
+		gone(vm)
+		tombstone := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: vm.Spec.ID}}
+		Expect(physics.get(tombstone)()).To(Succeed())
+		Expect(physics.physical(vm)).To(HaveLen(1))
+
+		comeBack(host, tombstone, reservationOf(vm.Status.Addresses[0]))
+		Expect(physics.physical(vm)).To(BeEmpty())
+	})
+
 	It("holds the address of a buried VM though all that told of it went with the namespace", func(ctx SpecContext) {
 		vm := physics.vm(namespace, "swept")
 		host := silence(vm)

@@ -66,19 +66,25 @@ func countDone(machines []clusterv1.Machine, version string, counts func(*cluste
 	return done
 }
 
-// beyondRepair returns a control-plane machine that Cluster API does not replace though
-// it is lost, or nil: nobody but a person can help then.
-func beyondRepair(s *scope) *infrav1.HyperVMachine {
+// unrepaired returns a control-plane machine that is not replaced though it must be, or
+// nil. One that Cluster API cannot replace comes before one whose repair is held: nobody
+// but a person can help it.
+func unrepaired(s *scope) *infrav1.HyperVMachine {
+	var held *infrav1.HyperVMachine
 	for i := range s.infraMachines {
 		m := &s.infraMachines[i]
-		if _, is := m.Labels[clusterv1.MachineControlPlaneLabel]; !is {
+		ready := conditions.Get(m, capstanv1.ReadyCondition)
+		if _, is := m.Labels[clusterv1.MachineControlPlaneLabel]; !is || ready == nil {
 			continue
 		}
-		if ready := conditions.Get(m, capstanv1.ReadyCondition); ready != nil && ready.Reason == capstanv1.ReasonCannotRepair {
+		switch {
+		case ready.Reason == capstanv1.ReasonCannotRepair:
 			return m
+		case ready.Reason == capstanv1.ReasonRepairHeld && held == nil:
+			held = m
 		}
 	}
-	return nil
+	return held
 }
 
 func isWaiting(m *infrav1.HyperVMachine) bool {

@@ -119,9 +119,10 @@ func setControlPlane(s *scope) {
 	switch {
 	case s.version.queued != "":
 		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonVersionQueued, "%s", s.version.queued)
-	case beyondRepair(s) != nil:
+	case unrepaired(s) != nil:
 		// Cluster API, which cannot ask an API server that is gone, says what it said last.
-		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonCannotRepair, "%s", tellWait(beyondRepair(s)))
+		m := unrepaired(s)
+		conditions.False(s.wlc, capstanv1.ControlPlaneReadyCondition, conditions.Get(m, capstanv1.ReadyCondition).Reason, "%s", tellWait(m))
 	case controlPlaneSettled(kcp):
 		conditions.True(s.wlc, capstanv1.ControlPlaneReadyCondition, capstanv1.ReasonReady, "%d of %d machines ready at %s", ready, wanted, kcp.Spec.Version)
 	default:
@@ -162,6 +163,7 @@ func controlPlaneSettled(kcp *controlplanev1.KubeadmControlPlane) bool {
 func setNodePools(s *scope) {
 	var wanted, ready int32
 	var waiting sayings
+	reason := capstanv1.ReasonWaitingForNodePools
 	for i := range s.pools {
 		pool := &s.pools[i]
 		wanted += pool.WantedReplicas()
@@ -171,10 +173,13 @@ func setNodePools(s *scope) {
 			continue
 		}
 		waiting.add(pool.Name, poolWaits(s, pool))
+		if c := conditions.Get(pool, capstanv1.ReadyCondition); c != nil && c.Reason == capstanv1.ReasonRepairHeld {
+			reason = capstanv1.ReasonRepairHeld
+		}
 	}
 	s.wlc.Status.Nodes = counts(wanted, ready)
 	if len(waiting) > 0 {
-		conditions.False(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonWaitingForNodePools, "%s", waiting)
+		conditions.False(s.wlc, capstanv1.NodePoolsReadyCondition, reason, "%s", waiting)
 		return
 	}
 	conditions.True(s.wlc, capstanv1.NodePoolsReadyCondition, capstanv1.ReasonReady, "%s, %s ready", conditions.Counted(len(s.pools), "node pool"), conditions.Counted(ready, "node"))

@@ -1,0 +1,100 @@
+package hypervmachine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
+)
+
+// hold is why no machine is replaced for now, whatever its cause.
+type hold struct {
+	message string
+	until   time.Time
+}
+
+// holdOf returns why all repair is held, or nil. Where most of what there is has gone at
+// once, something else has happened than that hosts were lost: what is left would be
+// overrun, and all of it was in vain once the power is back. It is not held for ever,
+// because what is gone may stay away.
+func holdOf(e *evidence) *hold {
+	silent, returned, known := census(e)
+	if 2*len(silent) > known {
+		return e.heldSince(majority(silent, known), fmt.Sprintf("%d of %d hosts do not answer", len(silent), known))
+	}
+	if len(silent) > 0 && 2*(len(silent)+len(returned)) > known {
+		// Those that are still away may be about to follow.
+		return &hold{
+			message: fmt.Sprintf("%d of %d hosts do not answer, and %d have come back only now", len(silent), known, len(returned)),
+			until:   latest(returned).Add(e.timeouts.HostLoss),
+		}
+	}
+	if faults, volumes := faultyVolumes(e.hosts); 2*len(faults) > volumes {
+		return e.heldSince(majority(faults, volumes), fmt.Sprintf("%d of %d volumes cannot be read", len(faults), volumes))
+	}
+	return nil
+}
+
+// heldSince holds repair until its time-out is over.
+func (e *evidence) heldSince(since time.Time, message string) *hold {
+	until := e.after(since, e.timeouts.Hold)
+	if !until.After(e.now) {
+		return nil
+	}
+	return &hold{message: message, until: until}
+}
+
+func (h *hold) String() string {
+	return fmt.Sprintf("repair is held: %s; it goes on when that is over, or at %s", h.message, clockTime(h.until))
+}
+
+// census tells since when hosts are silent, and since when those answer that came back a
+// short while ago, of all that have ever answered and are not given up.
+func census(e *evidence) (silent, returned []time.Time, known int) {
+	for i := range e.hosts {
+		host := &e.hosts[i]
+		connected := conditions.Get(host, capstanv1.AgentConnectedCondition)
+		if host.Spec.Lost || !host.DeletionTimestamp.IsZero() || host.Status.Memory == nil || connected == nil {
+			continue
+		}
+		known++
+		switch since := connected.LastTransitionTime.Time; {
+		case connected.Status == metav1.ConditionFalse && connected.Reason == capstanv1.ReasonHostUnreachable:
+			silent = append(silent, since)
+		case connected.Status == metav1.ConditionTrue && since.Add(e.timeouts.HostLoss).After(e.now):
+			returned = append(returned, since)
+		}
+	}
+	return silent, returned, known
+}
+
+// faultyVolumes tells since when volumes cannot be read, of all that hosts tell of.
+func faultyVolumes(hosts []capstanv1.HyperVHost) (faults []time.Time, known int) {
+	for _, reporter := range capstanv1.StorageReporters(hosts) {
+		if !conditions.IsTrue(reporter, capstanv1.AgentConnectedCondition) {
+			continue
+		}
+		for i := range reporter.Status.Volumes {
+			v := &reporter.Status.Volumes[i]
+			known++
+			if v.IsOut() && v.FaultSince != nil {
+				faults = append(faults, v.FaultSince.Time)
+			}
+		}
+	}
+	return faults, known
+}
+
+// majority is the moment at which more than half of all were gone.
+func majority(gone []time.Time, of int) time.Time {
+	slices.SortFunc(gone, time.Time.Compare)
+	return gone[of/2]
+}
+
+func latest(times []time.Time) time.Time {
+	return slices.MaxFunc(times, time.Time.Compare)
+}

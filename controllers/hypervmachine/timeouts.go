@@ -1,0 +1,35 @@
+package hypervmachine
+
+import "time"
+
+// Timeouts are how long something must be wrong before machines are replaced for it.
+type Timeouts struct {
+	// HostLoss is how long neither a host's agent nor the machine's node may be heard of
+	// before the host counts as lost. Negative is never: then only spec.lost declares it.
+	HostLoss time.Duration
+	// VolumeFault is how long a volume may be out of its host's reach.
+	VolumeFault time.Duration
+	// Hold is for how long repair is held back when most hosts or volumes are gone.
+	Hold time.Duration
+}
+
+// Defaults of Timeouts. A failover cluster waits for four minutes before it takes over
+// the VMs of a node, which boot then; and Cluster API replaces what is not ready for ten
+// minutes whatever is known of its host, so a loss must be known before.
+const (
+	DefaultHostLossTimeout    = 8 * time.Minute
+	DefaultVolumeFaultTimeout = 3 * time.Minute
+	DefaultHold               = 30 * time.Minute
+)
+
+func (t Timeouts) withDefaults() Timeouts {
+	for _, of := range []struct {
+		is       *time.Duration
+		fallback time.Duration
+	}{{&t.HostLoss, DefaultHostLossTimeout}, {&t.VolumeFault, DefaultVolumeFaultTimeout}, {&t.Hold, DefaultHold}} {
+		if *of.is == 0 {
+			*of.is = of.fallback
+		}
+	}
+	return t
+}
