@@ -89,7 +89,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		}},
 		{"VMImage", &vmimage.Reconciler{Client: c, Events: e}},
 		{"IPAddressClaim", &ipam.ClaimReconciler{Client: c, Live: r, Events: e}},
-		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Events: e}},
+		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Live: r, Events: e, Clock: shared.clock}},
 	} {
 		if err := reconciler.SetupWithManager(ctx, mgr, controller.Options{
 			MaxConcurrentReconciles: options.Concurrency,

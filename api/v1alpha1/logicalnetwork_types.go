@@ -47,7 +47,7 @@ type LogicalNetworkSpec struct {
 }
 
 // Subnet is a network of addresses with the ranges that Capstan may give out.
-// +kubebuilder:validation:XValidation:rule="isCIDR(self.cidr) && cidr(self.cidr).ip().family() == 4",message="cidr must be an IPv4 network, such as 10.0.0.0/24"
+// +kubebuilder:validation:XValidation:rule="isCIDR(self.cidr) && cidr(self.cidr).ip().family() == 4",message="cidr must be an IPv4 network, such as 10.0.0.0/24: IPv6 is not supported yet"
 // +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || !has(self.gateway) || !isIP(self.gateway) || cidr(self.cidr).containsIP(self.gateway)",message="gateway must be an address in cidr"
 // +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || self.nodeRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="nodeRanges must lie in cidr"
 // +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || self.vipRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="vipRanges must lie in cidr"
@@ -96,7 +96,8 @@ type AddressRange struct {
 
 // LogicalNetworkStatus is the observed state of a network.
 type LogicalNetworkStatus struct {
-	// conditions tell how the network is. Ready is False while a range is full.
+	// conditions tell how the network is. AddressesAvailable is False while a
+	// range is full.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -116,15 +117,21 @@ type LogicalNetworkStatus struct {
 	VIPs *AddressCounts `json:"vips,omitempty"`
 }
 
-// AddressCounts counts addresses.
+// AddressCounts counts addresses: total is used, reserved and free together.
 type AddressCounts struct {
 	// total is how many the ranges hold.
 	// +optional
 	Total int64 `json:"total"`
 
-	// used is how many are given out.
+	// used is how many are given out to claims.
 	// +optional
 	Used int64 `json:"used"`
+
+	// reserved is how many are kept from everybody although their claim is gone: for a
+	// VM that a Tombstone says may still run, or for ten minutes and as long as there
+	// is a VM or load balancer that the claim was for.
+	// +optional
+	Reserved int64 `json:"reserved"`
 
 	// free is how many are left.
 	// +optional
@@ -142,8 +149,11 @@ type AddressCounts struct {
 // +kubebuilder:printcolumn:name="Subnet",type=string,JSONPath=`.spec.subnets[0].cidr`
 // +kubebuilder:printcolumn:name="Nodes Used",type=integer,JSONPath=`.status.nodes.used`
 // +kubebuilder:printcolumn:name="Nodes Free",type=integer,JSONPath=`.status.nodes.free`
+// +kubebuilder:printcolumn:name="VIPs Used",type=integer,JSONPath=`.status.vips.used`
 // +kubebuilder:printcolumn:name="VIPs Free",type=integer,JSONPath=`.status.vips.free`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Nodes Reserved",type=integer,priority=1,JSONPath=`.status.nodes.reserved`
+// +kubebuilder:printcolumn:name="VIPs Reserved",type=integer,priority=1,JSONPath=`.status.vips.reserved`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type LogicalNetwork struct {
 	metav1.TypeMeta `json:",inline"`

@@ -316,6 +316,7 @@ var _ = Describe("Deleting an IPAddressClaim", func() {
 		Expect(env.Client.Delete(ctx, claim)).To(Succeed())
 		env.ExpectGone(ctx, claim)
 		Expect(reservationsIn(ctx, network.Name)).To(HaveKey(address))
+		Eventually(testenv.Get(ctx, env, network)).WithContext(ctx).Should(HaveField("Status.Nodes", Equal(&capstanv1.AddressCounts{Total: 2, Reserved: 1, Free: 1})))
 		again := newClaim(namespace, "vm-0", network.Name)
 		env.Create(ctx, again)
 		Expect(addressOf(ctx, again)).NotTo(Equal(address), "the buried VM may still use it")

@@ -2,14 +2,17 @@ package ipam
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -25,12 +28,19 @@ import (
 // a hundred clusters at once shall not be a thousand writes of one status.
 const countInterval = 500 * time.Millisecond
 
-// NetworkReconciler counts the addresses of LogicalNetworks.
+// +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines;loadbalancers;tombstones,verbs=get;list;watch
+
+// NetworkReconciler counts the addresses of LogicalNetworks, and frees those that
+// somebody left behind.
 type NetworkReconciler struct {
 	Client client.Client
+	// Live reads past the cache.
+	Live   client.Reader
 	Events events.EventRecorder
+	Clock  clock.PassiveClock
 
-	writer *conditions.Writer
+	writer    *conditions.Writer
+	abandoned abandoned
 }
 
 // SetupWithManager adds the controller to a manager that has the claims' controller,
@@ -40,17 +50,18 @@ func (r *NetworkReconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("logicalnetwork").
 		For(&capstanv1.LogicalNetwork{}).
-		Watches(&capstanv1.AddressReservation{}, soon(countInterval)).
+		Watches(&capstanv1.AddressReservation{}, soon(countInterval, networkOfReservation)).
+		Watches(&ipamv1.IPAddressClaim{}, soon(countInterval, networkOfGoneClaim), builder.WithPredicates(conditions.OnlyDeletions())).
 		WithOptions(options).
 		Complete(conditions.RetryConflicts(r))
 }
 
-// soon enqueues the network of a reservation that comes or goes, once for all that
-// do so within the interval.
-func soon(interval time.Duration) handler.EventHandler {
+// soon enqueues the network of an object that comes or goes, once for all that do so
+// within the interval.
+func soon(interval time.Duration, networkOf func(client.Object) string) handler.EventHandler {
 	enqueue := func(obj client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-		if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
-			queue.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Name: reservation.Spec.LogicalNetwork}}, interval)
+		if network := networkOf(obj); network != "" {
+			queue.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Name: network}}, interval)
 		}
 	}
 	return handler.Funcs{
@@ -63,22 +74,39 @@ func soon(interval time.Duration) handler.EventHandler {
 	}
 }
 
+func networkOfReservation(obj client.Object) string {
+	if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
+		return reservation.Spec.LogicalNetwork
+	}
+	return ""
+}
+
+// networkOfGoneClaim is the network whose addresses a claim leaves behind, if it does.
+func networkOfGoneClaim(obj client.Object) string {
+	if claim, ok := obj.(*ipamv1.IPAddressClaim); ok && isOurs(claim) {
+		return claim.Spec.PoolRef.Name
+	}
+	return ""
+}
+
 // Reconcile writes the status of one LogicalNetwork.
 func (r *NetworkReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	network := &capstanv1.LogicalNetwork{}
 	if err := r.Client.Get(ctx, req.NamespacedName, network); err != nil {
+		r.abandoned.note(req.Name, nil, time.Time{})
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := network.DeepCopy()
-	reservations, err := reservationsOf(ctx, r.Client, network.Name)
+	held, err := r.heldIn(ctx, network.Name)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	setNetworkStatus(network, reservations)
-	return ctrl.Result{}, r.writer.Write(ctx, before, network)
+	setNetworkStatus(network, held)
+	again, err := r.freeAbandoned(ctx, network, held)
+	return ctrl.Result{RequeueAfter: again}, errors.Join(err, r.writer.Write(ctx, before, network))
 }
 
-func setNetworkStatus(network *capstanv1.LogicalNetwork, reservations []capstanv1.AddressReservation) {
+func setNetworkStatus(network *capstanv1.LogicalNetwork, reservations []reserved) {
 	network.Status.ObservedGeneration = network.Generation
 	nodes, err := addresspool.New(&network.Spec, addresspool.Nodes)
 	if err != nil {
@@ -114,16 +142,4 @@ func setAvailable(network *capstanv1.LogicalNetwork) {
 	}
 	conditions.True(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonAvailable, "%d addresses for nodes and %d virtual addresses are free",
 		network.Status.Nodes.Free, network.Status.VIPs.Free)
-}
-
-func count(pool *addresspool.Pool, reservations []capstanv1.AddressReservation) *capstanv1.AddressCounts {
-	counts := &capstanv1.AddressCounts{Total: pool.Count()}
-	for i := range reservations {
-		spec := &reservations[i].Spec
-		if address, err := netip.ParseAddr(spec.Address); err == nil && pool.Contains(address) {
-			counts.Used++
-		}
-	}
-	counts.Free = counts.Total - counts.Used
-	return counts
 }

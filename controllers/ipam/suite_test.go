@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -33,7 +34,7 @@ var _ = BeforeSuite(func() {
 	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
 		return []testenv.Reconciler{
 			&ipam.ClaimReconciler{Client: written.of(mgr.GetClient()), Live: mgr.GetAPIReader(), Events: &events},
-			&ipam.NetworkReconciler{Client: mgr.GetClient(), Events: &events},
+			&ipam.NetworkReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{}},
 		}
 	})
 })

@@ -40,6 +40,8 @@ type fleet struct {
 	longest *prometheus.Desc
 	hosts   *prometheus.Desc
 	volumes volumes
+	// addresses are those of LogicalNetworks.
+	addresses addresses
 }
 
 type source struct {
@@ -56,7 +58,8 @@ func newFleet(now func() time.Time) *fleet {
 			"How long the object that waits longest has not been Ready, by the reason it has now.", []string{labelKind, labelReason}, nil),
 		hosts: prometheus.NewDesc("capstan_hosts",
 			"HyperVHosts, by whether their agent answers.", []string{labelConnected}, nil),
-		volumes: newVolumes(),
+		volumes:   newVolumes(),
+		addresses: newAddresses(),
 	}
 }
 
@@ -66,6 +69,7 @@ func (f *fleet) Describe(descs chan<- *prometheus.Desc) {
 	descs <- f.longest
 	descs <- f.hosts
 	f.volumes.describe(descs)
+	descs <- f.addresses.count
 }
 
 // kinds are those that wait for something, each with an empty list.
@@ -101,6 +105,9 @@ func (f *fleet) Collect(metrics chan<- prometheus.Metric) {
 		f.count(list, metrics)
 		if hosts, ok := list.(*capstanv1.HyperVHostList); ok {
 			f.volumes.collect(hosts.Items, metrics)
+		}
+		if networks, ok := list.(*capstanv1.LogicalNetworkList); ok {
+			f.addresses.collect(networks.Items, metrics)
 		}
 	}
 }

@@ -1,0 +1,78 @@
+package ipam
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
+)
+
+// reserved is a reservation, and whether its claim is there.
+type reserved struct {
+	*capstanv1.AddressReservation
+	claimed bool
+}
+
+// heldIn returns what is reserved in a network, as the cache has it. It must not be
+// changed.
+func (r *NetworkReconciler) heldIn(ctx context.Context, network string) ([]reserved, error) {
+	reservations, err := reservationsOf(ctx, r.Client, network)
+	if err != nil {
+		return nil, err
+	}
+	claims := &ipamv1.IPAddressClaimList{}
+	if err := r.Client.List(ctx, claims, client.MatchingFields{poolIndex: network}, &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
+		return nil, fmt.Errorf("listing the IPAddressClaims of LogicalNetwork %s: %w", network, err)
+	}
+	there := make(map[types.UID]bool, len(claims.Items))
+	for i := range claims.Items {
+		there[claims.Items[i].UID] = true
+	}
+	held := make([]reserved, 0, len(reservations))
+	for i := range reservations {
+		ref := &reservations[i].Spec.ClaimRef
+		claimed := there[types.UID(ref.UID)]
+		if !claimed {
+			// A virtual router ID may be held for a claim of another provider's pool.
+			if claimed, err = isThere(ctx, r.Client, ref); err != nil {
+				return nil, err
+			}
+		}
+		held = append(held, reserved{&reservations[i], claimed})
+	}
+	return held, nil
+}
+
+// isThere tells whether the very claim is there that a reservation is for.
+func isThere(ctx context.Context, reader client.Reader, ref *capstanv1.ClaimReference) (bool, error) {
+	claim := &ipamv1.IPAddressClaim{}
+	if err := reader.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, claim); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
+	}
+	return string(claim.UID) == ref.UID, nil
+}
+
+// count tells of the addresses that the pool may give out now. One that lies in no
+// range any more is nobody's to have.
+func count(pool *addresspool.Pool, held []reserved) *capstanv1.AddressCounts {
+	counts := &capstanv1.AddressCounts{Total: pool.Count()}
+	for _, h := range held {
+		address, err := netip.ParseAddr(h.Spec.Address)
+		switch {
+		case err != nil || !pool.Contains(address):
+		case h.claimed:
+			counts.Used++
+		default:
+			counts.Reserved++
+		}
+	}
+	counts.Free = counts.Total - counts.Used - counts.Reserved
+	return counts
+}
