@@ -26,15 +26,16 @@ func setupLogicalNetwork(mgr ctrl.Manager, live client.Reader) error {
 
 // ValidateCreate refuses ranges that make no sense.
 func (v *logicalNetworkValidator) ValidateCreate(ctx context.Context, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
-	return nil, v.validateRanges(ctx, network)
+	return v.validate(ctx, nil, network)
 }
 
-// ValidateUpdate refuses ranges that make no sense.
+// ValidateUpdate refuses ranges that make no sense, or that take an address from
+// somebody.
 func (v *logicalNetworkValidator) ValidateUpdate(ctx context.Context, old, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
 	if !network.DeletionTimestamp.IsZero() || network.Generation == old.Generation {
 		return nil, nil
 	}
-	return nil, v.validateRanges(ctx, network)
+	return v.validate(ctx, old, network)
 }
 
 // ValidateDelete refuses while the network is used.

@@ -1,0 +1,93 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
+)
+
+// heldAddress is one that somebody has.
+type heldAddress struct {
+	netip.Addr
+	holder string
+}
+
+// inUse refuses ranges that no longer hold an address in use, and warns of a subnet
+// that guests will not hear of.
+func (v *logicalNetworkValidator) inUse(ctx context.Context, old, network *capstanv1.LogicalNetwork) (field.ErrorList, admission.Warnings, error) {
+	held, err := v.heldIn(ctx, network.Name)
+	if err != nil || len(held) == 0 {
+		return nil, nil, err
+	}
+	var errs field.ErrorList
+	for _, use := range []addresspool.Use{addresspool.Nodes, addresspool.VIPs} {
+		before, err := addresspool.New(&old.Spec, use)
+		if err != nil {
+			continue
+		}
+		after, err := addresspool.New(&network.Spec, use)
+		if err != nil {
+			continue
+		}
+		var lost []heldAddress
+		for _, h := range held {
+			if before.Contains(h.Addr) && !after.Contains(h.Addr) {
+				lost = append(lost, h)
+			}
+		}
+		if len(lost) > 0 {
+			errs = append(errs, field.Invalid(subnetPath.Child(use.Field()), lost[0].String(), fmt.Sprintf(
+				"would no longer be given out, and is in use, as are %d in all: %s: delete what uses them first, or keep them in the ranges", len(lost), holdersOf(lost))))
+		}
+	}
+	was, is := old.Spec.Subnets[0], network.Spec.Subnets[0]
+	if was.CIDR != is.CIDR || was.Gateway != is.Gateway {
+		return errs, admission.Warnings{fmt.Sprintf("%d addresses are in use: their guests keep the prefix and the gateway that they booted with until they are replaced", len(held))}, nil
+	}
+	return errs, nil, nil
+}
+
+// heldIn returns the addresses of a network that are reserved, the lowest first.
+func (v *logicalNetworkValidator) heldIn(ctx context.Context, network string) ([]heldAddress, error) {
+	list := &capstanv1.AddressReservationList{}
+	if err := v.live.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("listing AddressReservations: %w", err)
+	}
+	var held []heldAddress
+	for i := range list.Items {
+		spec := &list.Items[i].Spec
+		address, err := netip.ParseAddr(spec.Address)
+		if err != nil || spec.LogicalNetwork != network {
+			continue
+		}
+		holder := fmt.Sprintf("%s by IPAddressClaim %s/%s", address, spec.ClaimRef.Namespace, spec.ClaimRef.Name)
+		if cluster := list.Items[i].Labels[clusterv1.ClusterNameLabel]; cluster != "" {
+			holder += " of cluster " + cluster
+		}
+		held = append(held, heldAddress{address, holder})
+	}
+	slices.SortFunc(held, func(a, b heldAddress) int { return a.Compare(b.Addr) })
+	return held, nil
+}
+
+// holdersOf names the first few holders, and how many more there are.
+func holdersOf(held []heldAddress) string {
+	var names []string
+	for _, h := range held[:min(named, len(held))] {
+		names = append(names, h.holder)
+	}
+	list := strings.Join(names, ", ")
+	if more := len(held) - named; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}
