@@ -41,6 +41,11 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 			return id, nil
 		}
 	}
+	if left, err := r.leavesVRID(ctx, lb); err != nil {
+		return 0, err
+	} else if !left {
+		return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
+	}
 	// What the cache does not show yet is met by its name: the search begins where it
 	// began before.
 	first := firstVRID(claim)
