@@ -77,10 +77,13 @@ func New(opts Options) (*World, error) {
 		return nil, err
 	}
 	w.guests = newGuests(opts, w.library, content)
-	alike.Guests, alike.Measure = w.guests, w.library.measure
+	alike.Guests, alike.Measure, alike.Version = w.guests, w.library.measure, version
 	w.hyperv = wmifake.New(complaints{w}, alike)
 	return w, nil
 }
+
+// version is what hosts say that they run.
+const version = "10.0.20348 (fake)"
 
 // volumeRoot is where cluster shared volumes are on every node.
 const volumeRoot = `C:\ClusterStorage\`

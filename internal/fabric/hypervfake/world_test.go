@@ -28,7 +28,7 @@ const (
 	source        = `\\images.example\capstan\linux-v1.36.3.vhdx`
 	address       = "127.64.1.7"
 	failoverDelay = time.Hour
-	patience      = "20s"
+	patience      = "1m"
 )
 
 // machines are guests that tell their one address, and remember what they found.
@@ -253,6 +253,7 @@ func TestAHostThatIsBackInTimeStartsItsOwnVMs(t *testing.T) {
 	is, err := d.Inventory(t.Context())
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(is.BootID).NotTo(Equal(was.BootID))
+	s.Expect(is.HypervisorVersion).To(HaveSuffix("(fake)"), "nobody shall take it for a real one")
 	s.Expect(s.admin.HostDown(t.Context(), "hv4")).To(MatchError(ContainSubstring("no host hv4")))
 }
 

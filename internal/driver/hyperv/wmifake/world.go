@@ -1,6 +1,7 @@
 package wmifake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Options struct {
 	Switches []string
 	// Processors and MemoryMiB are what each node has.
 	Processors, MemoryMiB, VolumeBytes int64
+	// Version is what hosts say that theirs of Windows is, by default that of Windows Server 2022.
+	Version string
 	// Recorder, if set, is told of every call.
 	Recorder *Recorder
 	// Guests, if set, are what is inside of VMs. Without them a guest does what the test says, and stops at once.
@@ -91,7 +94,7 @@ func (w *World) furnish(h *host) {
 		"Name": h.name, "Domain": "example.org", "NumberOfLogicalProcessors": w.options.Processors,
 		"TotalPhysicalMemory": w.options.MemoryMiB << 20,
 	})
-	h.add(wmi.CIMv2, "Win32_OperatingSystem", "", map[string]any{"Version": "10.0.20348", "FreePhysicalMemory": w.options.MemoryMiB << 10})
+	h.add(wmi.CIMv2, "Win32_OperatingSystem", "", map[string]any{"Version": cmp.Or(w.options.Version, "10.0.20348"), "FreePhysicalMemory": w.options.MemoryMiB << 10})
 	h.add(wmi.CIMv2, "Win32_Process", "408", map[string]any{"Name": "wininit.exe"})
 	h.add(wmi.Virtualization, "Msvm_VirtualSystemManagementService", "vmms", nil)
 	h.add(wmi.Virtualization, "Msvm_ImageManagementService", "ims", nil)
