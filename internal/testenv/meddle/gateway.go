@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -161,6 +163,8 @@ func (g *Gateway) upstream() (http.Handler, error) {
 	g.proxy = &httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		// Whoever is cut off in the middle of an answer notices without a line in a log.
+		ErrorLog: log.New(io.Discard, "", 0),
 		// A server that is down refuses connections; it does not say so in an answer.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
@@ -35,6 +36,7 @@ func AddFlags(flags *flag.FlagSet, o *demoenv.Options, dir string) {
 func Main(name string, do func(context.Context) error) {
 	// The libraries' own logging would be in the way.
 	ctrllog.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := do(ctx)
 	stop()

@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/fabric"
-	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
+	"github.com/capstan-k8s/capstan/internal/testenv/demoenv"
 )
 
 const (
@@ -72,44 +70,18 @@ func claimNetworks(ctx context.Context, clusters int) (release func(), err error
 
 // site returns what an administrator provides before there are clusters.
 func site(clusters, namespaces int) ([]client.Object, error) {
-	image, err := nodeImage()
+	image, err := demoenv.NodeImage(kubernetesVersion)
 	if err != nil {
 		return nil, err
 	}
-	objects := []client.Object{&capstanv1.VMImage{
-		ObjectMeta: metav1.ObjectMeta{Name: "linux-" + kubernetesVersion},
-		Spec: capstanv1.VMImageSpec{
-			OS: capstanv1.OSLinux, KubernetesVersion: kubernetesVersion,
-			Source: image.Source, SHA256: image.SHA256, Size: *resource.NewQuantity(image.VirtualBytes, resource.BinarySI),
-		},
-	}}
+	objects := []client.Object{image}
 	for i := range networkCount(clusters) {
-		prefix := fmt.Sprintf("127.%d", firstNetwork+i)
-		objects = append(objects, &capstanv1.LogicalNetwork{
-			ObjectMeta: metav1.ObjectMeta{Name: networkName(i)},
-			Spec: capstanv1.LogicalNetworkSpec{
-				Switch: fabric.DefaultSwitch, DNSServers: []string{prefix + ".0.53"},
-				Subnets: []capstanv1.Subnet{{
-					CIDR: prefix + ".0.0/16", Gateway: gateway(i),
-					NodeRanges: []capstanv1.AddressRange{{Start: prefix + ".1.1", End: prefix + ".15.254"}},
-					VIPRanges:  []capstanv1.AddressRange{{Start: prefix + ".100.1", End: prefix + ".103.254"}},
-				}},
-			},
-		})
+		objects = append(objects, demoenv.Network(networkName(i), fmt.Sprintf("127.%d.", firstNetwork+i)))
 	}
 	for i := range namespaces {
 		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespaceName(i)}})
 	}
 	return objects, nil
-}
-
-func nodeImage() (fabricapi.PublishedImage, error) {
-	for _, image := range fabric.DefaultImages() {
-		if image.OS == string(capstanv1.OSLinux) && image.KubernetesVersion == kubernetesVersion {
-			return image, nil
-		}
-	}
-	return fabricapi.PublishedImage{}, errors.New("the fabric publishes no Linux image of Kubernetes " + kubernetesVersion)
 }
 
 func namespaceName(i int) string { return fmt.Sprintf("team-%d", i+1) }
