@@ -52,6 +52,14 @@ demo: build ## Bring it all up and stay up; ONCE=1: tell it to its end; DRIVER=m
 e2e: build ## Real guests, kubeadm, etcd, HAProxy and keepalived in machine containers (as root); STEPS=1: the first step alone
 	hack/e2e.sh $(if $(STEPS),-steps "$(STEPS)")
 
+.PHONY: chaos
+chaos: build ## Have FAULTS=200 faults befall everything by SEED=1 while a user builds and deletes, and audit what comes of it
+	hack/chaos.sh -seed $(or $(SEED),1) -faults $(or $(FAULTS),200) $(if $(ONLY),-only "$(ONLY)") $(if $(PLANT),-plant "$(PLANT)")
+
+.PHONY: chaos-planted
+chaos-planted: build ## Plant three errors in agents, and see that make chaos fails by each
+	hack/chaos.sh --planted
+
 .PHONY: bench-scale
 bench-scale: build ## Bring CLUSTERS=100 clusters up at once on simulated hosts, and say what it took
 	assets=$$(hack/kube-assets.sh); exec bin/scale -assets "$$assets" -clusters $(or $(CLUSTERS),100) $(SCALE_FLAGS)
@@ -91,7 +99,7 @@ lint: ## Lint the Go code alone (make verify does, too)
 .PHONY: clean
 clean: ## Remove bin/ and what demo, tests and measurements left; built tools stay in .cache/
 	@! grep -sE " $(CURDIR)/\.(demo|e2e)/" /proc/mounts || { echo "clean: make demo or make e2e has hosts there: end it, or after kill -9 run it once more" >&2; exit 1; }
-	rm -rf --one-file-system bin .bench .clients .demo .e2e .ha .namespaces .story
+	rm -rf --one-file-system bin .bench .chaos .clients .demo .e2e .ha .namespaces .story
 
 .PHONY: distclean
 distclean: clean ## Remove .cache/, too: the next run builds its tools again

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+func TestKindsOfFaultsHaveNamesOfTheirOwn(t *testing.T) {
+	g := NewWithT(t)
+	seen := map[string]bool{}
+	for _, k := range kinds() {
+		g.Expect(seen).NotTo(HaveKey(k.name))
+		seen[k.name] = true
+		g.Expect(k.share).To(BeNumerically(">", 0), k.name)
+		g.Expect(k.strike).NotTo(BeNil(), k.name)
+	}
+}
+
+func TestKindsOfFaultsAreDocumented(t *testing.T) {
+	g := NewWithT(t)
+	text, err := os.ReadFile("../../docs/chaos.md")
+	g.Expect(err).NotTo(HaveOccurred())
+	for _, k := range kinds() {
+		g.Expect(string(text)).To(ContainSubstring("`"+k.name+"`"), "docs/chaos.md")
+	}
+}
+
+func TestKindsAreChosenByName(t *testing.T) {
+	g := NewWithT(t)
+	chosen, err := kindsNamed("manager-killed,host-lost")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(chosen).To(HaveLen(2))
+	g.Expect([]string{chosen[0].name, chosen[1].name}).To(Equal([]string{"manager-killed", "host-lost"}))
+	g.Expect(kindsNamed("")).To(HaveLen(len(kinds())))
+	_, err = kindsNamed("manager-tickled")
+	g.Expect(err).To(MatchError(ContainSubstring(`no kind of fault "manager-tickled": there are manager-killed`)))
+}
+
+func TestOnlyWhatChangedSomethingIsCounted(t *testing.T) {
+	g := NewWithT(t)
+	tally := newTally([]kind{{name: "b"}, {name: "a"}})
+	tally.tried("a")
+	tally.tried("a")
+	tally.took("a")
+	g.Expect(tally.counted).To(Equal(1))
+	g.Expect(tally.table()).To(Equal("KIND OF FAULT  TRIED  CHANGED SOMETHING\na              2      1\nb              0      0\n"))
+}

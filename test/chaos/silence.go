@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// longestSilence is how long an object may be without a word, since a manager that was
+// killed has to start again before it can say one.
+const longestSilence = time.Minute
+
+// listener hears whether whatever waits says why.
+type listener struct {
+	// since is when an object was first seen without a word.
+	since map[types.UID]time.Time
+	// heard counts how often something that waited said why.
+	heard int
+}
+
+func newListener() *listener { return &listener{since: map[types.UID]time.Time{}} }
+
+// hear returns what has been silent for too long.
+func (l *listener) hear(objects []unstructured.Unstructured, now time.Time) []finding {
+	var found []finding
+	for i := range objects {
+		object := &objects[i]
+		waits, lack := lackOfWords(object)
+		if lack == "" {
+			delete(l.since, object.GetUID())
+			if waits {
+				l.heard++
+			}
+			continue
+		}
+		since, known := l.since[object.GetUID()]
+		if !known {
+			l.since[object.GetUID()] = now
+			continue
+		}
+		if now.Sub(since) > longestSilence {
+			found = append(found, finding{silent, fmt.Sprintf("%s %s/%s %s", object.GetKind(), object.GetNamespace(), object.GetName(), lack)})
+		}
+	}
+	return found
+}
+
+// lackOfWords tells whether an object waits, and what it does not say of that.
+func lackOfWords(object *unstructured.Unstructured) (waits bool, lack string) {
+	conditions, _, err := unstructured.NestedSlice(object.Object, "status", "conditions")
+	if err != nil {
+		return true, "has conditions that cannot be read"
+	}
+	for _, c := range conditions {
+		condition, ok := c.(map[string]any)
+		if !ok || condition["type"] != "Ready" {
+			continue
+		}
+		switch {
+		case condition["status"] == string(metav1.ConditionTrue):
+			return false, ""
+		case condition["reason"] == nil || condition["reason"] == "":
+			return true, "is not Ready for no reason"
+		case condition["message"] == nil || condition["message"] == "":
+			return true, fmt.Sprintf("is not Ready (%s) without a message", condition["reason"])
+		default:
+			return true, ""
+		}
+	}
+	return true, "has no condition Ready"
+}
