@@ -66,9 +66,12 @@ windows() {
 boundaries() {
   local failed=0 command
 
-  # Prints which of the packages that COMMAND links match PATTERN.
+  # Prints which of the packages that COMMAND links match PATTERN: here, and on Windows, where the agent has its driver.
   linked() {
-    go list -deps "$1" >"$work/deps"
+    {
+      go list -deps "$1"
+      GOOS=windows go list -e -deps "$1"
+    } | sort -u >"$work/deps"
     grep -E "$2" "$work/deps" || true
   }
   complain() {
