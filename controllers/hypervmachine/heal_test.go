@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -65,6 +66,21 @@ func (t *trio) expectCause(ctx context.Context, status metav1.ConditionStatus, r
 	env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, status, reason, ContainSubstring(says))
 }
 
+// heals reads the metric of that name.
+func heals(cause string) float64 {
+	GinkgoHelper()
+	families, err := metrics.Registry.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	for _, family := range families {
+		for _, series := range family.GetMetric() {
+			if family.GetName() == "capstan_heals_total" && series.GetLabel()[0].GetValue() == cause {
+				return series.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
 func presumption(ctx context.Context, vm *capstanv1.VirtualMachine) func() map[string]string {
 	return func() map[string]string {
 		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(vm), vm)).To(Succeed())
@@ -79,9 +95,12 @@ var _ = Describe("A HyperVMachine with a disk on a volume that has a fault", fun
 		t.watch(ctx, "shop", inPool)
 		tell(ctx, host, hasFault("Redirected"))
 		env.ExpectReady(ctx, t.infra)
+		counted := heals(capstanv1.ReasonVolumeFault)
 		tell(ctx, host, hasFault("Dismounted"))
 		t.expectCause(ctx, metav1.ConditionFalse, capstanv1.ReasonVolumeFault, "volume Volume1 with disk boot is Dismounted on host "+host.Name)
 		Expect(t.annotations(ctx)()).To(HaveKeyWithValue(clusterv1.RemediateMachineAnnotation, capstanv1.ReasonVolumeFault))
+
+		Eventually(func() float64 { return heals(capstanv1.ReasonVolumeFault) }).Should(Equal(counted + 1))
 
 		By("the host falling silent: what it said last counts no more")
 		tell(ctx, host, func(h *capstanv1.HyperVHost) { hasFault("Dismounted")(h); isSilent(h) })

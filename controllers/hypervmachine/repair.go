@@ -15,6 +15,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 )
 
 // +kubebuilder:rbac:groups=capstan.dev,resources=hypervhosts,verbs=get;list;watch
@@ -151,10 +152,16 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, ask string) error {
 		why = s.repair.message
 	}
 	ctrllog.FromContext(ctx).Info("What Cluster API is asked to do about the machine has changed", "cause", ask, "held", held, "why", why)
-	return r.annotate(ctx, s, func(all map[string]string) {
+	if err := r.annotate(ctx, s, func(all map[string]string) {
 		clear(all)
 		maps.Copy(all, wanted)
-	})
+	}); err != nil {
+		return err
+	}
+	if ask != "" && value != ask && wanted[clusterv1.RemediateMachineAnnotation] == ask {
+		metrics.Healed(ask)
+	}
+	return nil
 }
 
 // annotate changes the Machine that was looked at: one that was made again, or that

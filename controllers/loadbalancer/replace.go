@@ -12,6 +12,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 )
 
 // mostAvoided is how many hosts a VM avoids at most.
@@ -217,6 +218,7 @@ func (r *Reconciler) replace(ctx context.Context, s *scope, c *candidate) error 
 	if err := r.giveUp(ctx, c.vm, c.message); err != nil {
 		return err
 	}
+	metrics.Healed(c.reason)
 	if r.Events != nil {
 		r.Events.Eventf(s.lb, c.vm, corev1.EventTypeWarning, c.reason, "Replace", "VirtualMachine %s is replaced: %s", c.vm.Name, c.message)
 	}

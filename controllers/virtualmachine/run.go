@@ -12,6 +12,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 )
 
 // start has the VM on and its guest answering.
@@ -49,6 +50,7 @@ func (r *Reconciler) powerOn(ctx context.Context, s *scope) (*wait, error) {
 		w.message = fmt.Sprintf("the VM was found off on host %s and is started again", s.at.Name)
 	}
 	if s.was == capstanv1.VMRunning {
+		metrics.Healed(w.reason)
 		w.requeue = pollCache
 		return w, nil
 	}

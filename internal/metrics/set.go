@@ -13,6 +13,7 @@ import (
 
 // The labels.
 const (
+	labelCause           = "cause"
 	labelClass           = "class"
 	labelCode            = "code"
 	labelCondition       = "condition"
@@ -61,6 +62,7 @@ type set struct {
 	loadBalancerInFlight prometheus.Gauge
 
 	placements *prometheus.CounterVec
+	heals      *prometheus.CounterVec
 
 	fleet *fleet
 }
@@ -105,6 +107,9 @@ func newSet(now func() time.Time) *set {
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "capstan_placements_total", Help: "Attempts to place a VM, by Placed or the reason why there is no place.",
 		}, []string{labelResult}),
+		heals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "capstan_heals_total", Help: "What was begun to make good a fault, by its cause.",
+		}, []string{labelCause}),
 		fleet: newFleet(now),
 	}
 	s.buildInfo.WithLabelValues(buildinfo.Version(), runtime.Version()).Set(1)
@@ -116,6 +121,6 @@ func (s *set) collectors() []prometheus.Collector {
 		s.buildInfo, s.phaseDuration, s.transitions,
 		s.hostDuration, s.hostErrors, s.hostInFlight,
 		s.loadBalancerDuration, s.loadBalancerInFlight,
-		s.placements, s.fleet,
+		s.placements, s.heals, s.fleet,
 	}
 }
