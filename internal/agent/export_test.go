@@ -23,3 +23,6 @@ const (
 
 // RecoverPanics is recoverPanics.
 var RecoverPanics = recoverPanics
+
+// Age is how long ago something was by a clock that may have been set.
+var Age = age

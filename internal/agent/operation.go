@@ -110,5 +110,5 @@ func (s *subject) current() *operation {
 
 // expired tells whether an ended operation was kept long enough.
 func (o *operation) expired(now time.Time) bool {
-	return o.finished() && now.Sub(o.record.Finished) >= keepOperations
+	return o.finished() && age(now, o.record.Finished) >= keepOperations
 }

@@ -170,7 +170,7 @@ func (e *operations) begin(s *subject, r request) (*operation, error) {
 // now. A failure says why the work has to be done again; a success is an
 // observation, and those grow old.
 func (e *operations) stillTrue(o *operation) bool {
-	return o.outcome.err != nil || e.clock.Now().Sub(o.record.Finished) < successIsTrueFor
+	return o.outcome.err != nil || age(e.clock.Now(), o.record.Finished) < successIsTrueFor
 }
 
 func (e *operations) isStopping() bool {

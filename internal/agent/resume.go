@@ -74,7 +74,7 @@ func (e *operations) sweep() {
 		switch {
 		case o.expired(now):
 			e.drop(s, o)
-		case s.waiting == o && (o.held || o.run == nil) && now.Sub(o.since) >= keepOperations:
+		case s.waiting == o && (o.held || o.run == nil) && age(now, o.since) >= keepOperations:
 			s.waiting = nil
 			e.end(s, o, outcome{err: hostapi.Errorf(hostapi.Transient, string(o.record.Kind), "",
 				"given up: the manager has not asked for it again since the agent was restarted")})

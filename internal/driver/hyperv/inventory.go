@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -66,7 +67,12 @@ func (d *Driver) askHost(ctx context.Context, own *node, out *hostapi.Inventory)
 		return err
 	}
 	if len(first) == 1 {
-		out.BootID = first[0].String("CreationDate")
+		began, err := wmi.ParseTime(first[0].String("CreationDate"))
+		if err != nil {
+			return err
+		}
+		// In one zone, or the end of daylight saving would be a boot.
+		out.BootID = began.Format(time.RFC3339Nano)
 	}
 	out.HypervisorVersion = "Windows " + system.String("Version")
 	out.Processors, out.MemoryMiB = int32(has.processors), has.memoryMiB
