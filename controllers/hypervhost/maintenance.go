@@ -70,13 +70,12 @@ func (r *Reconciler) waitsFor(ctx context.Context, vm *capstanv1.VirtualMachine)
 	}
 	var holder conditions.Holder
 	var obj client.Object
-	tells, key := "", client.ObjectKeyFromObject(vm)
+	machine := &infrav1.HyperVMachine{}
+	obj, holder = machine, machine
+	tells, key := capstanv1.ReplacingCondition, client.ObjectKeyFromObject(vm)
 	if vm.Spec.Role == capstanv1.RoleLoadBalancer {
 		lb := &capstanv1.LoadBalancer{}
 		obj, holder, tells, key.Name = lb, lb, capstanv1.InstancesUpToDateCondition, vm.Labels[capstanv1.LoadBalancerLabel]
-	} else {
-		machine := &infrav1.HyperVMachine{}
-		obj, holder, tells = machine, machine, capstanv1.ReplacingCondition
 	}
 	switch err := r.Client.Get(ctx, key, obj); {
 	case apierrors.IsNotFound(err):

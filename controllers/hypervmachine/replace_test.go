@@ -124,7 +124,9 @@ func drain(ctx context.Context, host *capstanv1.HyperVHost, maintenance capstanv
 }
 
 func (c *crew) want(ctx context.Context, i int, why string) {
-	testenv.Update(ctx, env, c.machines[i], func(m *clusterv1.Machine) { metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, why) })
+	testenv.Update(ctx, env, c.machines[i], func(m *clusterv1.Machine) {
+		metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, why)
+	})
 }
 
 func (c *crew) expectAsked(ctx context.Context, i int, reason, says string) {
@@ -249,13 +251,17 @@ var _ = Describe("A Machine that somebody wants to be replaced", func() {
 	It("is not replaced where nobody would make another, which is told", func(ctx SpecContext) {
 		t, _, _ := isRun(ctx, inPool)
 		t.watch(ctx, "shop", inPool)
-		testenv.Update(ctx, env, t.machine, func(m *clusterv1.Machine) { metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, "") })
+		testenv.Update(ctx, env, t.machine, func(m *clusterv1.Machine) {
+			metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, "")
+		})
 		env.ExpectCondition(ctx, t.infra, capstanv1.ReplacingCondition, metav1.ConditionFalse, capstanv1.ReasonCannotReplace, ContainSubstring("owns Machine shop-1"))
 	})
 
 	It("waits for a MachineHealthCheck", func(ctx SpecContext) {
 		t, _, _ := isRun(ctx, inPool)
-		testenv.Update(ctx, env, t.machine, func(m *clusterv1.Machine) { metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, "") })
+		testenv.Update(ctx, env, t.machine, func(m *clusterv1.Machine) {
+			metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, "")
+		})
 		env.ExpectCondition(ctx, t.infra, capstanv1.ReplacingCondition, metav1.ConditionFalse, capstanv1.ReasonCannotReplace, ContainSubstring("no MachineHealthCheck selects Machine shop-1"))
 	})
 })

@@ -52,7 +52,7 @@ var _ = Describe("The VMs of a LoadBalancer whose host is drained", func() {
 		host := newDrainedHost(ctx, standby)
 		Eventually(condition(ctx, lb, capstanv1.InstancesUpToDateCondition)).Should(Equal("False Progressing"))
 		Eventually(message(ctx, lb, capstanv1.InstancesUpToDateCondition)).Should(And(
-			ContainSubstring("still to be replaced: "+standby+" (host host-of-"+standby+" is being drained)")))
+			ContainSubstring("still to be replaced: " + standby + " (host host-of-" + standby + " is being drained)")))
 		s.waitForVMs(ctx, 3)
 
 		before := host.DeepCopy()

@@ -18,12 +18,12 @@ const (
 	// HostUnschedulable means that all hosts are in maintenance or lost.
 	HostUnschedulable Reason = "HostUnschedulable"
 	// HostDraining means that all hosts are being drained.
-	HostDraining Reason = "HostDraining"
-	NoHost            Reason = "NoHost"
-	NoFailureDomain   Reason = "NoFailureDomain"
-	NoSwitch          Reason = "NoSwitch"
-	OutOfProcessors   Reason = "OutOfProcessors"
-	OutOfMemory       Reason = "OutOfMemory"
+	HostDraining    Reason = "HostDraining"
+	NoHost          Reason = "NoHost"
+	NoFailureDomain Reason = "NoFailureDomain"
+	NoSwitch        Reason = "NoSwitch"
+	OutOfProcessors Reason = "OutOfProcessors"
+	OutOfMemory     Reason = "OutOfMemory"
 	// HostNotSelected means that no host has the labels that are asked for.
 	HostNotSelected Reason = "HostNotSelected"
 	// NoSpareHost means that what memory there is must stay free, so that the VMs of
