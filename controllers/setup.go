@@ -24,6 +24,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
 	"github.com/capstan-k8s/capstan/controllers/nodepool"
+	"github.com/capstan-k8s/capstan/controllers/rebalance"
 	"github.com/capstan-k8s/capstan/controllers/service"
 	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
 	"github.com/capstan-k8s/capstan/controllers/vmimage"
@@ -83,6 +84,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 			Client: c, Live: r, Events: e, Patience: shared.patience, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
 			Placement: options.Placement,
 		}},
+		{"rebalance", &rebalance.Reconciler{Client: c, Events: e, Clock: shared.clock, Placement: options.Placement}},
 		{"HyperVHost", &hypervhost.Reconciler{
 			Client: c, Live: r, Events: e, Agents: shared.agents, Manager: shared.identity,
 			Installation: shared.installation, Clock: shared.clock, PollInterval: options.HostPollInterval,

@@ -54,6 +54,9 @@ const (
 	// ReplacingCondition: Cluster API is asked to replace a machine that nothing is wrong
 	// with. It is there as long as somebody wants that, on a HyperVMachine.
 	ReplacingCondition = "Replacing"
+	// RebalancingCondition: machines of a cluster are replaced so that it is spread more
+	// evenly. It is there as long as an annotation asks for that.
+	RebalancingCondition = "Rebalancing"
 	// DrainedCondition: nothing that Capstan runs is left on a host. It is there as long as
 	// spec.maintenance asks for that.
 	DrainedCondition = "Drained"

@@ -209,6 +209,16 @@ type WorkloadClusterStatus struct {
 	// +optional
 	Nodes *ReplicaCounts `json:"nodes,omitempty"`
 
+	// spread tells how unevenly the machines are spread over failure domains, hosts and
+	// volumes, as of when the cluster was Ready last.
+	// +optional
+	Spread *SpreadStatus `json:"spread,omitempty"`
+
+	// rebalance tells how far the rebalancing is that the annotation capstan.dev/rebalance
+	// asks for.
+	// +optional
+	Rebalance *RebalanceStatus `json:"rebalance,omitempty"`
+
 	// addons tell how each addon is, in the order of the spec.
 	// +optional
 	// +listType=map

@@ -42,6 +42,8 @@ type fleet struct {
 	volumes volumes
 	// addresses are those of LogicalNetworks.
 	addresses addresses
+	// misplaced are machines of WorkloadClusters.
+	misplaced misplaced
 }
 
 type source struct {
@@ -60,6 +62,7 @@ func newFleet(now func() time.Time) *fleet {
 			"HyperVHosts, by whether their agent answers.", []string{labelConnected}, nil),
 		volumes:   newVolumes(),
 		addresses: newAddresses(),
+		misplaced: newMisplaced(),
 	}
 }
 
@@ -70,6 +73,7 @@ func (f *fleet) Describe(descs chan<- *prometheus.Desc) {
 	descs <- f.hosts
 	f.volumes.describe(descs)
 	descs <- f.addresses.count
+	descs <- f.misplaced.machines
 }
 
 // kinds are those that wait for something, each with an empty list.
@@ -108,6 +112,9 @@ func (f *fleet) Collect(metrics chan<- prometheus.Metric) {
 		}
 		if networks, ok := list.(*capstanv1.LogicalNetworkList); ok {
 			f.addresses.collect(networks.Items, metrics)
+		}
+		if clusters, ok := list.(*capstanv1.WorkloadClusterList); ok {
+			f.misplaced.collect(clusters.Items, metrics)
 		}
 	}
 }

@@ -108,6 +108,18 @@ var hostFilters = []hostFilter{
 // of a host, and so also one that was never heard of.
 const adminFilters = 2
 
+// staticFilters are the first hostFilters, which judge by what does not depend on VMs.
+const staticFilters = 3
+
+// volumeAskedFor is set apart, since it holds whatever is on a volume.
+var volumeAskedFor = volumeFilter{
+	name:   "volumes asked for",
+	reason: VolumeNotSelected,
+	fits: func(_ *Planner, n *need, v *volume) bool {
+		return (len(n.only) == 0 || slices.Contains(n.only, v.name)) && !slices.Contains(n.except, v.name)
+	},
+}
+
 // volumeFilters are all filters of volumes in their order.
 var volumeFilters = []volumeFilter{
 	{
@@ -117,13 +129,7 @@ var volumeFilters = []volumeFilter{
 			return v.fault == VolumeHealthy || v.fault == VolumeRedirected
 		},
 	},
-	{
-		name:   "volumes asked for",
-		reason: VolumeNotSelected,
-		fits: func(_ *Planner, n *need, v *volume) bool {
-			return (len(n.only) == 0 || slices.Contains(n.only, v.name)) && !slices.Contains(n.except, v.name)
-		},
-	},
+	volumeAskedFor,
 	{
 		name:   "volume apart",
 		reason: NotApart,

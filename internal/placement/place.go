@@ -23,17 +23,33 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	if own, ok := p.placed[req.VM]; ok {
+	defer p.leaveOut(a)()
+	return p.choose(a, tr, func(*score, float64) {})
+}
+
+// leaveOut counts the members of the group at hand, and nothing of the VM's own placement,
+// until what it returns is called.
+func (p *Planner) leaveOut(a *ask) (restore func()) {
+	own, placed := p.placed[a.VM]
+	if placed {
 		p.count(own, -1)
-		defer p.count(own, 1)
 	}
 	a.meanBytes = float64(p.bytes+a.lead.bytes) / float64(p.disks+a.lead.disks)
-	a.company = p.countMembers(a.group, 1, req.VM)
-	defer p.countMembers(a.group, -1, req.VM)
-
+	a.company = p.countMembers(a.group, 1, a.VM)
 	p.countSpare()
+	return func() {
+		p.countMembers(a.group, -1, a.VM)
+		if placed {
+			p.count(own, 1)
+		}
+	}
+}
 
+// choose filters and scores until there is a place for all disks. It tells visit of each
+// score and the best there is by it, and of nil when it begins anew.
+func (p *Planner) choose(a *ask, tr *Trace, visit func(s *score, best float64)) (Decision, error) {
 	for {
+		visit(nil, 0)
 		p.work.filter(p, a)
 		if tr != nil {
 			tr.Hosts, tr.Scores = p.verdicts(a), nil
@@ -41,11 +57,12 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 		if p.work.empty() {
 			return Decision{}, p.unplaceable(a, tr)
 		}
-		for _, s := range scoresFor(req.Role) {
+		for _, s := range scoresFor(a.Role) {
 			if tr == nil && s.idle != nil && s.idle(p, a) {
 				continue
 			}
 			best := p.work.narrow(p, a, s)
+			visit(s, best)
 			if tr != nil {
 				tr.Scores = append(tr.Scores, p.step(s, best))
 			}
@@ -61,6 +78,6 @@ func (p *Planner) place(req Request, tr *Trace) (Decision, error) {
 			continue
 		}
 		h := &p.hosts[p.work.hosts[at]]
-		return Decision{VM: req.VM, Host: h.name, FailureDomain: p.domains[h.domain], Disks: disks, Trace: tr}, nil
+		return Decision{VM: a.VM, Host: h.name, FailureDomain: p.domains[h.domain], Disks: disks, Trace: tr}, nil
 	}
 }

@@ -16,6 +16,10 @@ type score struct {
 	// idle tells that all candidates are alike by the score; nil for one that is
 	// always asked.
 	idle func(*Planner, *ask) bool
+	// moves tells whether a VM is worth being made anew for what it has better elsewhere by
+	// the score, if that is more than movesBeyond; nil for never.
+	moves       func(*ask) bool
+	movesBeyond float64
 }
 
 // The scores, in no order. Lower is better.
@@ -41,24 +45,29 @@ var (
 		},
 	}
 	domainApart = score{
-		name: "failure domain apart",
-		idle: alone,
-		host: func(p *Planner, _ *ask, h int32) float64 { return float64(p.onDomain[p.hosts[h].domain]) },
+		name:  "failure domain apart",
+		idle:  alone,
+		moves: always,
+		host:  func(p *Planner, _ *ask, h int32) float64 { return float64(p.onDomain[p.hosts[h].domain]) },
 	}
 	hostApart = score{
-		name: "host apart",
-		idle: alone,
-		host: func(p *Planner, _ *ask, h int32) float64 { return float64(p.onHost[h]) },
+		name:  "host apart",
+		idle:  alone,
+		moves: always,
+		host:  func(p *Planner, _ *ask, h int32) float64 { return float64(p.onHost[h]) },
 	}
 	volumeApart = score{
 		name:   "volume apart",
 		idle:   alone,
+		moves:  always,
 		volume: func(p *Planner, _ *ask, v int32) float64 { return float64(p.onVolume[v]) },
 	}
 	evenBytes = score{
-		name:      "even bytes",
-		volume:    spreadBytes,
-		tolerance: func(p *Planner) float64 { return p.policy.BytesTolerance },
+		name:        "even bytes",
+		volume:      spreadBytes,
+		tolerance:   func(p *Planner) float64 { return p.policy.BytesTolerance },
+		moves:       ofWorkers,
+		movesBeyond: worthMoving,
 	}
 	evenDisks = score{
 		name: "even disks",
