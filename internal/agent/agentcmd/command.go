@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/capstan-k8s/capstan/internal/agent"
 	"github.com/capstan-k8s/capstan/internal/buildinfo"
@@ -46,6 +47,8 @@ type Command struct {
 	// Guard keeps others out of the state folder, where the file system's mode bits
 	// cannot. It may be nil.
 	Guard func(dir string) error
+	// Clock is the time that the agent lives in; nil means the system's.
+	Clock agent.Clock
 	// Listening is called once the manager can reach the agent. It may be nil.
 	Listening func()
 }
@@ -120,6 +123,13 @@ func (c Command) logMisuse(err error) {
 	}
 }
 
+func (c Command) now() time.Time {
+	if c.Clock == nil {
+		return time.Now()
+	}
+	return c.Clock.Now()
+}
+
 func choose(name string, drivers []Driver) (Driver, error) {
 	if len(drivers) == 0 {
 		return Driver{}, errors.New("this build has no driver, so there is no hypervisor that it could serve")
@@ -151,7 +161,7 @@ func (c Command) serve(ctx context.Context, o *options, chosen Driver, log *slog
 		return at(EventState, err)
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	identity, err := openIdentity(o.stateDir)
+	identity, err := openIdentity(o.stateDir, c.now)
 	if err != nil {
 		return at(EventState, err)
 	}
@@ -166,7 +176,7 @@ func (c Command) serve(ctx context.Context, o *options, chosen Driver, log *slog
 		return at(EventDriver, fmt.Errorf("open driver %s: %w", chosen.Name, err))
 	}
 	a, err := agent.New(agent.Config{
-		Driver: driver, DriverName: chosen.Name, StateDir: o.stateDir, Version: buildinfo.Version(), Log: log,
+		Driver: driver, DriverName: chosen.Name, StateDir: o.stateDir, Version: buildinfo.Version(), Log: log, Clock: c.Clock,
 	})
 	if err != nil {
 		return at(EventJournal, err)

@@ -120,11 +120,16 @@ func TestADriverThatDoesNotOpenEndsTheAgent(t *testing.T) {
 // listens.
 func agentProcess(t *testing.T, d hostapi.Driver, args ...string) (address string, stop func() (code int, log string)) {
 	t.Helper()
+	return commandProcess(t, agentcmd.Command{Program: "dev-agent", Drivers: []agentcmd.Driver{driver(d)}}, args...)
+}
+
+func commandProcess(t *testing.T, command agentcmd.Command, args ...string) (address string, stop func() (code int, log string)) {
+	t.Helper()
 	g := NewWithT(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var stdout, stderr logtest.Text
 	code := make(chan int, 1)
-	go func() { code <- agentcmd.Main(ctx, "dev-agent", args, &stdout, &stderr, driver(d)) }()
+	go func() { code <- command.Run(ctx, args, &stdout, &stderr) }()
 	listens := regexp.MustCompile(`msg="agent listens".* address=(\S+)`)
 	g.Eventually(stderr.String).WithTimeout(20 * time.Second).WithPolling(time.Millisecond).Should(MatchRegexp(listens.String()))
 	return listens.FindStringSubmatch(stderr.String())[1], func() (int, string) {
@@ -166,6 +171,42 @@ func TestAnAgentIsEnrolledServesAndStopsWithoutLosingItsIdentity(t *testing.T) {
 	g.Expect(hello().Host).To(Equal("hv-1"))
 	code, _ = stop()
 	g.Expect(code).To(Equal(0))
+}
+
+// aheadClock is years ahead.
+type aheadClock struct{}
+
+func (aheadClock) Now() time.Time { return time.Now().AddDate(10, 0, 0) }
+
+func (aheadClock) After(d time.Duration) (<-chan time.Time, func()) {
+	timer := time.NewTimer(d)
+	return timer.C, func() { timer.Stop() }
+}
+
+func TestAnAgentJudgesCertificatesByTheClockItIsGiven(t *testing.T) {
+	g := NewWithT(t)
+	token := pki.NewToken()
+	file := filepath.Join(t.TempDir(), "token")
+	g.Expect(os.WriteFile(file, []byte(token.Reveal()), 0o600)).To(Succeed())
+	args := []string{"--listen", "127.0.0.1:0", "--state-dir", filepath.Join(t.TempDir(), "state"), "--enrol-token-file", file}
+	manager := agenttest.NewManager(t, time.Now)
+	target := hostclient.Target{Name: "host-1"}
+	var stop func() (int, string)
+	target.Address, stop = agentProcess(t, agenttest.NewDriver("hv-1"), args...)
+	g.Expect(hostclient.Enrol(t.Context(), target, manager, token, func(_ context.Context, pin pki.Pin) error {
+		target.Pin = pin
+		return nil
+	})).To(Succeed())
+	stop()
+
+	ahead := agentcmd.Command{Program: "dev-agent", Drivers: []agentcmd.Driver{driver(agenttest.NewDriver("hv-1"))}, Clock: aheadClock{}}
+	target.Address, stop = commandProcess(t, ahead, args...)
+	client, err := hostclient.Dial(target, manager)
+	g.Expect(err).NotTo(HaveOccurred())
+	defer client.Close()
+	_, err = client.Hello(t.Context())
+	g.Expect(err).To(MatchError(hostapi.ErrCertificateDates))
+	stop()
 }
 
 func TestTwoAgentsDoNotShareAStateFolder(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
-func openIdentity(stateDir string) (*pki.Agent, error) {
-	return pki.OpenAgent(pki.AgentOptions{StateDir: filepath.Join(stateDir, "identity"), Now: time.Now})
+func openIdentity(stateDir string, now func() time.Time) (*pki.Agent, error) {
+	return pki.OpenAgent(pki.AgentOptions{StateDir: filepath.Join(stateDir, "identity"), Now: now})
 }
 
 // arm makes an agent that is not enrolled wait for the manager that knows the
@@ -54,7 +54,7 @@ func TakeToken(stateDir, file string) (done string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	identity, err := openIdentity(stateDir)
+	identity, err := openIdentity(stateDir, time.Now)
 	if err != nil {
 		return "", err
 	}
