@@ -42,7 +42,7 @@ const (
 
 // kinds are all kinds of faults.
 func kinds() []kind {
-	return slices.Concat(processKinds(), callKinds(), gatewayKinds(), lineKinds(), hostKinds(), volumeKinds(), vmKinds())
+	return slices.Concat(processKinds(), callKinds(), gatewayKinds(), lineKinds(), clockKinds(), hostKinds(), volumeKinds(), vmKinds())
 }
 
 // kindsNamed returns those that are named, or all.

@@ -75,7 +75,7 @@ func prepare(ctx context.Context, s *settings, network string) (*site, error) {
 		"fabric":        {"--topology=" + topology, "--failover-delay=" + failoverDelay},
 		demoenv.Manager: {"--kubeconfig=" + kubeconfig},
 	}
-	return w, usePlanted(s)
+	return w, useAgents(s)
 }
 
 func (w *site) close() {

@@ -72,13 +72,24 @@ func (l *Line) Set(t Trouble) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.Elsewhere != l.trouble.Elsewhere {
-		for c := range l.cuts {
-			c.cut()
-		}
+		l.cutAll()
 	}
 	l.trouble, l.touched = t, 0
 	close(l.changed)
 	l.changed = make(chan struct{})
+}
+
+// Cut ends all connections over the line. Others can be made at once.
+func (l *Line) Cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cutAll()
+}
+
+func (l *Line) cutAll() {
+	for c := range l.cuts {
+		c.cut()
+	}
 }
 
 // Touched is how often the trouble has met a connection, or what goes over one, since

@@ -118,3 +118,16 @@ func TestALineThatLeadsElsewhereCutsWhoWasConnected(t *testing.T) {
 	l.Set(meddle.Trouble{})
 	g.Eventually(second.answers).Should(BeClosed())
 }
+
+func TestALineIsCutAndCanBeUsedAgain(t *testing.T) {
+	g := NewWithT(t)
+	l := newLine(t, echo(t, "right"))
+	first := call(t, l)
+	first.say(g, "one")
+	g.Eventually(first.answers).Should(Receive(Equal("right: one")))
+	l.Cut()
+	g.Eventually(first.answers).Should(BeClosed())
+	second := call(t, l)
+	second.say(g, "two")
+	g.Eventually(second.answers).Should(Receive(Equal("right: two")))
+}

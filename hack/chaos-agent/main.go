@@ -1,6 +1,7 @@
-// Command planted-agent is the agent of a simulated host, with a driver that errs on
-// purpose. It shows that test/chaos finds what such an error does. The errors are planted
-// between the driver and its host, so that no code that is shipped knows of them.
+// Command chaos-agent is the agent of a simulated host for test/chaos: one whose clock
+// can be set, and one that errs on purpose if it is told to, which shows that the auditor
+// finds what such an error does. Errors are planted between the driver and its host, so
+// that no code that is shipped knows of them.
 package main
 
 import (
@@ -23,26 +24,32 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := agentcmd.Main(ctx, "planted-agent", os.Args[1:], os.Stdout, os.Stderr, driver())
+	var time wallClock
+	agent := agentcmd.Command{Program: "chaos-agent", Drivers: []agentcmd.Driver{driver(&time)}, Clock: &time}
+	code := agent.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func driver() agentcmd.Driver {
+func driver(time *wallClock) agentcmd.Driver {
 	var socket, planted string
 	return agentcmd.Driver{
 		Name:    simulated.Name,
-		Summary: "a host of the fabric on this machine, with an error that is planted",
+		Summary: "a host of the fabric on this machine, for chaos",
 		Flags: func(flags *flag.FlagSet) {
 			flags.StringVar(&socket, "fabric-socket", "", "`socket` of the host in the fabric")
+			flags.StringVar(&time.file, "clock-offset-file", "", "`file` with an offset such as -26h, which the agent's clock takes over and then removes")
 			flags.StringVar(&planted, "plant", "", "`error` that is planted: "+strings.Join(slices.Sorted(maps.Keys(plants)), ", "))
 		},
 		Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) {
+			honest := fabricapi.UnixTransport(socket)
+			if planted == "" {
+				return simulated.New(fabricapi.NewHostClient(honest)), nil
+			}
 			plant, ok := plants[planted]
 			if !ok {
 				return nil, fmt.Errorf("nobody knows how to plant %q", planted)
 			}
-			honest := fabricapi.UnixTransport(socket)
 			return simulated.New(fabricapi.NewHostClient(plant(way{honest, fabricapi.NewHostClient(honest)}))), nil
 		},
 	}
