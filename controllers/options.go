@@ -3,6 +3,7 @@ package controllers
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
+	"github.com/capstan-k8s/capstan/controllers/orphan"
 	"github.com/capstan-k8s/capstan/internal/pacing"
 	"github.com/capstan-k8s/capstan/internal/placement"
 )
@@ -59,6 +61,9 @@ type Options struct {
 	// Placement is how full hosts and volumes may get.
 	Placement placement.Policy
 
+	// Orphans is what becomes of VMs without an object.
+	Orphans orphan.Policy
+
 	// Pace is how long objects rest after they were worked on.
 	Pace pacing.Pace
 
@@ -85,6 +90,7 @@ func DefaultOptions() *Options {
 		WaitMessageHold:    10 * time.Second,
 		RolloutQuietPeriod: 3 * time.Second,
 		RolloutLongestHold: 2 * time.Minute,
+		Orphans:            orphan.DefaultPolicy(),
 	}
 }
 
@@ -132,8 +138,26 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	})
 	flags.BoolVar(&o.Placement.NoSpareHost, "no-spare-host", o.Placement.NoSpareHost,
 		"give out the memory that failover clusters otherwise keep free so that any one of their hosts may fail")
+	o.addOrphanFlags(flags)
 	o.log.BindFlags(flags)
 	return flags.Bool("version", false, "print the version and exit")
+}
+
+func (o *Options) addOrphanFlags(flags *flag.FlagSet) {
+	p := &o.Orphans
+	flags.DurationVar(&p.Interval, "orphan-sweep-interval", p.Interval, "how often hosts are asked for VMs without an object; 0 for never")
+	flags.DurationVar(&p.Grace, "orphan-grace-period", p.Grace, "how long such a VM is left alone after it was found")
+	flags.Var(&p.Removal, "orphan-removal",
+		"what of VMs without an object is removed unasked: nothing, which is a dry run; remnants, which cannot run; or all. the rest goes when an administrator says so")
+	flags.IntVar(&p.FreezeAbove, "orphan-freeze-above", p.FreezeAbove, "no VM is removed unasked if more than this number have no object, and more than --orphan-freeze-share of all")
+	flags.Func("orphan-freeze-share", fmt.Sprintf("see --orphan-freeze-above (default %v)", p.FreezeShare), func(value string) error {
+		share, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(share >= 0 && share <= 1) {
+			return errors.New("must be a number from 0 to 1")
+		}
+		p.FreezeShare = share
+		return nil
+	})
 }
 
 // Logger returns the logger that the flags describe.

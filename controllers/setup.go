@@ -24,6 +24,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
 	"github.com/capstan-k8s/capstan/controllers/nodepool"
+	"github.com/capstan-k8s/capstan/controllers/orphan"
 	"github.com/capstan-k8s/capstan/controllers/rebalance"
 	"github.com/capstan-k8s/capstan/controllers/service"
 	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
@@ -90,6 +91,9 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 			Installation: shared.installation, Clock: shared.clock, PollInterval: options.HostPollInterval,
 		}},
 		{"VMImage", &vmimage.Reconciler{Client: c, Events: e}},
+		{"orphan", &orphan.Reconciler{
+			Client: c, Live: r, Events: e, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock, Policy: options.Orphans,
+		}},
 		{"IPAddressClaim", &ipam.ClaimReconciler{Client: c, Live: r, Events: e}},
 		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Live: r, Events: e, Clock: shared.clock}},
 	} {

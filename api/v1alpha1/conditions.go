@@ -62,6 +62,8 @@ const (
 	DrainedCondition = "Drained"
 	// AgentConnectedCondition: the host's agent answers and is who it should be.
 	AgentConnectedCondition = "AgentConnected"
+	// FreeOfOrphansCondition: a host holds nothing of ours for which there is no object.
+	FreeOfOrphansCondition = "FreeOfOrphans"
 )
 
 // Reasons of conditions. A reason is a constant; what it is about stands in the
@@ -116,6 +118,7 @@ const (
 	ReasonAvailable                  = "Available"
 	ReasonApart                      = "Apart"
 	ReasonUpToDate                   = "UpToDate"
+	ReasonNoOrphans                  = "NoOrphans"
 	ReasonPlanned                    = "Planned"
 	ReasonNotRolledOut               = "NotRolledOut"
 	ReasonWaitingForChildrenToBeGone = "WaitingForChildrenToBeGone"
@@ -152,6 +155,9 @@ const (
 	ReasonAgentSilent              = "AgentSilent"
 	ReasonAgentUnfit               = "AgentUnfit"
 	ReasonEnrolmentLost            = "EnrolmentLost"
+	ReasonOrphansFound             = "OrphansFound"
+	ReasonOrphansReported          = "OrphansReported"
+	ReasonOrphansFrozen            = "OrphansFrozen"
 	ReasonSharedHost               = "SharedHost"
 	ReasonClusterCAMissing         = "ClusterCAMissing"
 	ReasonServicesRefused          = "ServicesRefused"

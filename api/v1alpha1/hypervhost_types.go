@@ -100,6 +100,15 @@ type HyperVHostStatus struct {
 	// +listType=set
 	Switches []string `json:"switches,omitempty"`
 
+	// orphans are what the host holds with this installation's stamp although there is no
+	// object for it any more, the oldest first. The condition FreeOfOrphans tells how many
+	// there are in all. Of a failover cluster each is told of once.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=64
+	Orphans []HostOrphan `json:"orphans,omitempty"`
+
 	// vms is how many of Capstan's VMs the host runs.
 	// +optional
 	VMs int32 `json:"vms"`

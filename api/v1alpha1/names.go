@@ -53,6 +53,10 @@ const (
 	// place it takes in a roll-out, so that it may go to the same host and volume.
 	SuccessorOfAnnotation = "capstan.dev/successor-of"
 
+	// RemoveOrphansAnnotation on a HyperVHost, with the token that its condition
+	// FreeOfOrphans names, has those orphans removed that wait for an administrator.
+	RemoveOrphansAnnotation = "capstan.dev/remove-orphans"
+
 	// HonouredAnnotation on a Tombstone says that nothing of its VM is left, so that it
 	// keeps no address any more.
 	HonouredAnnotation = "capstan.dev/honoured"

@@ -44,6 +44,7 @@ type fleet struct {
 	addresses addresses
 	// misplaced are machines of WorkloadClusters.
 	misplaced misplaced
+	orphans   orphans
 }
 
 type source struct {
@@ -63,6 +64,7 @@ func newFleet(now func() time.Time) *fleet {
 		volumes:   newVolumes(),
 		addresses: newAddresses(),
 		misplaced: newMisplaced(),
+		orphans:   newOrphans(),
 	}
 }
 
@@ -74,6 +76,7 @@ func (f *fleet) Describe(descs chan<- *prometheus.Desc) {
 	f.volumes.describe(descs)
 	descs <- f.addresses.count
 	descs <- f.misplaced.machines
+	descs <- f.orphans.desc
 }
 
 // kinds are those that wait for something, each with an empty list.
@@ -109,6 +112,7 @@ func (f *fleet) Collect(metrics chan<- prometheus.Metric) {
 		f.count(list, metrics)
 		if hosts, ok := list.(*capstanv1.HyperVHostList); ok {
 			f.volumes.collect(hosts.Items, metrics)
+			f.orphans.collect(hosts.Items, metrics)
 		}
 		if networks, ok := list.(*capstanv1.LogicalNetworkList); ok {
 			f.addresses.collect(networks.Items, metrics)

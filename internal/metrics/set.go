@@ -64,6 +64,8 @@ type set struct {
 	placements *prometheus.CounterVec
 	heals      *prometheus.CounterVec
 
+	orphansFound, orphansRemoved prometheus.Counter
+
 	fleet *fleet
 }
 
@@ -110,6 +112,12 @@ func newSet(now func() time.Time) *set {
 		heals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "capstan_heals_total", Help: "What was begun to make good a fault, by its cause.",
 		}, []string{labelCause}),
+		orphansFound: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "capstan_orphans_found_total", Help: "VMs and remnants of VMs that were found on hosts and had no object.",
+		}),
+		orphansRemoved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "capstan_orphans_removed_total", Help: "Orphans that were removed from their hosts.",
+		}),
 		fleet: newFleet(now),
 	}
 	s.buildInfo.WithLabelValues(buildinfo.Version(), runtime.Version()).Set(1)
@@ -121,6 +129,6 @@ func (s *set) collectors() []prometheus.Collector {
 		s.buildInfo, s.phaseDuration, s.transitions,
 		s.hostDuration, s.hostErrors, s.hostInFlight,
 		s.loadBalancerDuration, s.loadBalancerInFlight,
-		s.placements, s.heals, s.fleet,
+		s.placements, s.heals, s.orphansFound, s.orphansRemoved, s.fleet,
 	}
 }
