@@ -131,12 +131,18 @@ var _ = Describe("A NodePool", func() {
 		})
 		env.ExpectCondition(ctx, pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForMachines, Equal("0 of 3 nodes ready; shop-linux-1: lan is full"))
 
+		By("telling that the repair of a machine is held in an outage")
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.Unknown(m, capstanv1.ReadyCondition, capstanv1.ReasonRepairHeld, "2 of 3 hosts do not answer")
+		})
+		env.ExpectCondition(ctx, pool, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonRepairHeld, Equal("0 of 3 nodes ready; shop-linux-1: 2 of 3 hosts do not answer"))
+
 		testenv.SettleMachines(ctx, env, md)
 		env.ExpectReady(ctx, pool)
 		Expect(pool.Status).To(And(HaveField("Replicas", int32(3)), HaveField("ReadyReplicas", int32(3)), HaveField("Version", testenv.Version)))
 		Expect(pool.Status.Selector).To(ContainSubstring(capstanv1.NodePoolLabel + "=shop-linux"))
 		Eventually(func() []string { return events.Reasons(pool.UID) }).Should(Equal([]string{
-			capstanv1.ReasonWaitingForWorkloadCluster, capstanv1.ReasonWaitingForMachines, capstanv1.ReasonReady,
+			capstanv1.ReasonWaitingForWorkloadCluster, capstanv1.ReasonWaitingForMachines, capstanv1.ReasonRepairHeld, capstanv1.ReasonReady,
 		}))
 	})
 

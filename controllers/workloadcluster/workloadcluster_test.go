@@ -89,7 +89,18 @@ var _ = Describe("A WorkloadCluster", func() {
 		})
 		env.ExpectCondition(ctx, s.wlc, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonWaitingForControlPlane, ContainSubstring("hv1 is lost"))
 
+		By("telling that its repair is held in an outage")
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.Unknown(m, capstanv1.ReadyCondition, capstanv1.ReasonRepairHeld, "2 of 3 hosts do not answer")
+		})
+		for _, condition := range []string{capstanv1.ControlPlaneReadyCondition, capstanv1.ReadyCondition} {
+			env.ExpectCondition(ctx, s.wlc, condition, metav1.ConditionFalse, capstanv1.ReasonRepairHeld, ContainSubstring("shop-control-plane-abcde: 2 of 3 hosts do not answer"))
+		}
+
 		s.controlPlaneAt(ctx, testenv.Version)
+		testenv.UpdateStatus(ctx, env, machine, func(m *infrav1.HyperVMachine) {
+			conditions.True(m, capstanv1.ReadyCondition, capstanv1.ReasonReady, "it runs")
+		})
 		env.ExpectReady(ctx, s.wlc)
 		Expect(s.wlc.Status.ControlPlane).To(Equal(&capstanv1.ReplicaCounts{Wanted: 3, Ready: 3, Summary: "3/3"}))
 		Expect(s.wlc.Status.Nodes).To(Equal(&capstanv1.ReplicaCounts{Summary: "0/0"}))
@@ -97,7 +108,7 @@ var _ = Describe("A WorkloadCluster", func() {
 		Expect(s.wlc.Status.KubeconfigSecret).To(Equal("shop-kubeconfig"))
 		Eventually(func() []string { return events.Reasons(s.wlc.UID) }).Should(Equal([]string{
 			capstanv1.ReasonWaitingForLoadBalancer, capstanv1.ReasonWaitingForControlPlane,
-			capstanv1.ReasonCannotRepair, capstanv1.ReasonWaitingForControlPlane, capstanv1.ReasonReady,
+			capstanv1.ReasonCannotRepair, capstanv1.ReasonWaitingForControlPlane, capstanv1.ReasonRepairHeld, capstanv1.ReasonReady,
 		}), "one event per change of reason")
 
 		By("telling that it cannot be repaired, though Cluster API says what it said last")

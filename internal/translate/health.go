@@ -16,6 +16,12 @@ const (
 	nodeStartupWithin  = 20 * 60
 )
 
+// mostRepaired is how much of a pool is replaced at a time because it fails its health
+// check, rounded up. Where all nodes are not ready at once, another fault than theirs is
+// likelier, and what is left of the pool's work is worth keeping while it is looked for.
+// Less would let one machine that cannot go stop the repair of all others.
+const mostRepaired = "50%"
+
 // ControlPlaneHealthCheck returns the health check of a WorkloadCluster's
 // control-plane machines. It bears the name of the KubeadmControlPlane, which
 // replaces what fails the check: one member at a time, and none that etcd's majority

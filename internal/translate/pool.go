@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -96,6 +97,7 @@ func machineDeployment(wlc *capstanv1.WorkloadCluster, pool *capstanv1.NodePool,
 					MaxSurge: rollout.MaxSurge, MaxUnavailable: rollout.MaxUnavailable,
 				},
 			}},
+			Remediation: clusterv1.MachineDeploymentRemediationSpec{MaxInFlight: ptr.To(intstr.FromString(mostRepaired))},
 			Template: clusterv1.MachineTemplateSpec{
 				ObjectMeta: clusterv1.ObjectMeta{Labels: templateLabels(pool), Annotations: maps.Clone(pool.Spec.Annotations)},
 				Spec: clusterv1.MachineSpec{

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -255,6 +256,14 @@ func TestNoTimeoutIsUnlimited(t *testing.T) {
 		controlPlane.Spec.MachineTemplate.Spec.Deletion.NodeDeletionTimeoutSeconds,
 	} {
 		g.Expect(seconds).To(HaveValue(BeNumerically(">", 0)))
+	}
+}
+
+func TestAPoolIsNeverRepairedAllAtOnce(t *testing.T) {
+	for replicas, most := range map[int]int{1: 1, 2: 1, 3: 2, 10: 5} {
+		g := NewWithT(t)
+		limit := pool(func(p *capstanv1.NodePool) { p.Spec.Replicas = ptr.To(int32(replicas)) }).Machines.Spec.Remediation.MaxInFlight
+		g.Expect(intstr.GetScaledValueFromIntOrPercent(limit, replicas, true)).To(Equal(most), "of %d", replicas)
 	}
 }
 

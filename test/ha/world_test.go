@@ -40,8 +40,14 @@ type cluster struct {
 // start brings the product up, with flags of the fabric.
 func start(t *testing.T, fabric ...string) *cluster {
 	t.Helper()
+	return startWith(t, hosts, map[string][]string{"fabric": fabric})
+}
+
+// startWith brings the product up on as many hosts, with flags of its processes.
+func startWith(t *testing.T, hosts int, args map[string][]string) *cluster {
+	t.Helper()
 	o := *options
-	o.Args = map[string][]string{"fabric": fabric}
+	o.Args = args
 	o.Manifests, o.Hosts, o.Patience = manifests, hosts, patience
 	return &cluster{World: fullstack.Start(t, o), t: t}
 }
@@ -67,10 +73,7 @@ func (c *cluster) stands(g Gomega, members int) {
 	ready := demoenv.ReadyOf(wlc)
 	g.Expect(ready.Status).To(Equal(metav1.ConditionTrue), "%s: %s", ready.Reason, ready.Message)
 	g.Expect(*wlc.Spec.ControlPlane.Replicas).To(BeEquivalentTo(members))
-	kcp := &controlplanev1.KubeadmControlPlane{}
-	g.Expect(c.API.Get(c.Ctx, client.ObjectKey{Namespace: shop.Namespace, Name: shop.Name + "-control-plane"}, kcp)).To(Succeed())
-	g.Expect(meta.IsStatusConditionTrue(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition)).To(BeTrue())
-	g.Expect(c.members(g)).To(HaveLen(members))
+	c.controlPlaneStands(g, members)
 	table, err := c.Env.RunKubectl(c.Ctx, "--kubeconfig", c.Kubeconfig(g, shop), "get", "nodes", "--no-headers")
 	g.Expect(err).NotTo(HaveOccurred())
 	nodes := map[string]int{}
@@ -80,6 +83,15 @@ func (c *cluster) stands(g Gomega, members int) {
 		}
 	}
 	g.Expect(nodes).To(Equal(map[string]int{"Ready control-plane": members, "Ready <none>": 1}))
+}
+
+// controlPlaneStands holds when all members are there and well, whatever else is not.
+func (c *cluster) controlPlaneStands(g Gomega, members int) {
+	kcp := &controlplanev1.KubeadmControlPlane{}
+	g.Expect(c.API.Get(c.Ctx, client.ObjectKey{Namespace: shop.Namespace, Name: shop.Name + "-control-plane"}, kcp)).To(Succeed())
+	g.Expect(meta.IsStatusConditionTrue(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition)).To(BeTrue())
+	g.Expect(kcp.Status.ReadyReplicas).To(HaveValue(BeEquivalentTo(members)))
+	g.Expect(c.members(g)).To(HaveLen(members))
 }
 
 // members are the VMs of the control plane.
