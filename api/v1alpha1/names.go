@@ -40,6 +40,8 @@ const (
 	// for: a Service of type LoadBalancer, or several that share it.
 	ServiceVIPLabel = "capstan.dev/service-vip"
 
+	// PlacedBecauseAnnotation on a VirtualMachine tells how its place was chosen, as of then.
+	PlacedBecauseAnnotation = "capstan.dev/placed-because"
 	// ReplaceAnnotation on a Machine asks for another machine in its place. Its value says
 	// why, to whoever reads it; it may be empty.
 	ReplaceAnnotation = "capstan.dev/replace"

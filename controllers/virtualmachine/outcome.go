@@ -51,6 +51,8 @@ const (
 type wait struct {
 	reason  string
 	message string
+	// detail is told in the phase's own condition alone: others repeat what is in Ready.
+	detail string
 	// requeue is when to look again; zero leaves it to a watch.
 	requeue time.Duration
 	// unknown tells that nothing is known of the VM now.

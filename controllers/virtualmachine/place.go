@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -41,12 +42,15 @@ func (r *Reconciler) place(ctx context.Context, s *scope) (*wait, error) {
 	switch {
 	case errors.As(err, &unplaceable):
 		metrics.Placed(string(unplaceable.Reason))
-		return &wait{reason: reasonOfUnplaceable(unplaceable.Reason), message: unplaceable.Message, requeue: pollPlacing}, nil
+		return &wait{reason: reasonOfUnplaceable(unplaceable.Reason), message: unplaceable.Message, detail: whyNot(unplaceable), requeue: pollPlacing}, nil
 	case err != nil:
 		return nil, err
 	}
 	before := s.vm.DeepCopy()
 	s.vm.Spec.Placement = decision
+	if because := r.placer.because(client.ObjectKeyFromObject(s.vm)); because != "" {
+		metav1.SetMetaDataAnnotation(&s.vm.ObjectMeta, capstanv1.PlacedBecauseAnnotation, because)
+	}
 	if err := r.record(ctx, before, s.vm); err != nil {
 		r.placer.forget(client.ObjectKeyFromObject(s.vm))
 		return nil, fmt.Errorf("recording the place of VirtualMachine %s: %w", s.vm.Name, err)
@@ -56,6 +60,16 @@ func (r *Reconciler) place(ctx context.Context, s *scope) (*wait, error) {
 		r.Events.Eventf(s.vm, nil, corev1.EventTypeWarning, reasonSharesPlace, "Place", "%s", shared)
 	}
 	return nil, nil
+}
+
+// longestWhyNot bounds what is told of hosts and volumes that were not taken.
+const longestWhyNot = 2048
+
+func whyNot(u *placement.Unplaceable) string {
+	if u.Trace == nil {
+		return ""
+	}
+	return u.Trace.WhyNot(longestWhyNot)
 }
 
 func (r *Reconciler) findImage(ctx context.Context, s *scope) (*wait, error) {

@@ -11,6 +11,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
+// longestBecause bounds what is told of a decision.
+const longestBecause = 1024
+
 // placer decides on one VM after the other, in sight of decisions that the cache
 // does not show yet.
 type placer struct {
@@ -28,6 +31,8 @@ type placer struct {
 type assumption struct {
 	vm        *capstanv1.VirtualMachine
 	placement *capstanv1.Placement
+	// because tells why it is there.
+	because string
 }
 
 func newPlacer(observedAt func(string) time.Time) *placer {
@@ -47,7 +52,7 @@ func (p *placer) place(vm *capstanv1.VirtualMachine, req placement.Request, host
 			member.Group = ""
 		}
 	}
-	decision, err := placement.NewPlanner(snapshot).Place(req)
+	decision, err := placement.NewPlanner(snapshot).Explain(req)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +65,15 @@ func (p *placer) place(vm *capstanv1.VirtualMachine, req placement.Request, host
 	for _, d := range decision.Disks {
 		recorded.Disks = append(recorded.Disks, capstanv1.DiskPlacement{Name: d.Name, Volume: d.Volume})
 	}
-	p.assumed[client.ObjectKeyFromObject(vm)] = assumption{vm: vm.DeepCopy(), placement: recorded}
+	p.assumed[client.ObjectKeyFromObject(vm)] = assumption{vm: vm.DeepCopy(), placement: recorded, because: decision.Trace.WhyHere(longestBecause)}
 	return recorded, nil
+}
+
+// because tells why a VM was placed where it was, as long as that is not recorded.
+func (p *placer) because(vm client.ObjectKey) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.assumed[vm].because
 }
 
 // forget drops what is known of a VM that is gone or was not placed after all.

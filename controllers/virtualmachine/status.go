@@ -128,6 +128,8 @@ func setWaiting(s *scope) {
 	switch {
 	case s.wait != nil && s.wait.unknown:
 		conditions.Unknown(s.vm, condition, s.wait.reason, "%s", s.wait.message)
+	case s.wait != nil && s.wait.detail != "":
+		conditions.False(s.vm, condition, s.wait.reason, "%s; %s", s.wait.message, s.wait.detail)
 	case s.wait != nil:
 		conditions.False(s.vm, condition, s.wait.reason, "%s", s.wait.message)
 	case s.err != nil:
@@ -153,9 +155,13 @@ func setReady(s *scope) {
 	if c.Status == metav1.ConditionUnknown && vm.DeletionTimestamp.IsZero() {
 		set = conditions.Unknown
 	}
-	message := fmt.Sprintf("%s, since %s", c.Message, since.UTC().Format(time.RFC3339))
-	if why := vm.Status.Guest.Explain(); why != "" && s.phase == capstanv1.VMStarting {
-		message += "; " + why
+	why := c.Message
+	if s.wait != nil {
+		why = s.wait.message
+	}
+	message := fmt.Sprintf("%s, since %s", why, since.UTC().Format(time.RFC3339))
+	if guest := vm.Status.Guest.Explain(); guest != "" && s.phase == capstanv1.VMStarting {
+		message += "; " + guest
 	}
 	set(vm, capstanv1.ReadyCondition, c.Reason, "%s", message)
 }
