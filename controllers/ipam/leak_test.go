@@ -114,6 +114,7 @@ func settle(t *testing.T, r *ClaimReconciler, request ctrl.Request) {
 func TestAddressesLeaked(t *testing.T) {
 	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "vm-0"}}
 	world := func(t *testing.T) (*store, *ipamv1.IPAddressClaim) {
+		t.Helper()
 		return newStore(t, testenv.NewLogicalNetwork("lan")), waiter("team", "vm-0", 1)
 	}
 	s, claim := world(t)

@@ -36,27 +36,48 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 	if err := r.Client.List(ctx, held, client.MatchingFields{claimIndex: string(claim.UID)}); err != nil {
 		return 0, fmt.Errorf("listing AddressReservations: %w", err)
 	}
-	for i := range held.Items {
-		if id, ok := addresspool.ParseVirtualRouter(held.Items[i].Spec.Address); ok {
-			return id, nil
-		}
+	if id := vridIn(held.Items); id != 0 {
+		return id, nil
 	}
-	if left, err := r.leavesVRID(ctx, lb); err != nil {
+	taken, err := r.takenVRIDs(ctx, lb)
+	if err != nil {
 		return 0, err
-	} else if !left {
-		return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
 	}
 	// What the cache does not show yet is met by its name: the search begins where it
 	// began before.
-	first := firstVRID(claim)
+	first := firstVRID(claim) + 1
+	if taken.left {
+		if mine, err := r.tryVRID(ctx, lb, claim, first); mine || err != nil {
+			return first, err
+		}
+	}
+	// Or it went on, and what came of that stands in the API server.
+	if err := r.Live.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
+		return 0, fmt.Errorf("listing AddressReservations: %w", err)
+	}
+	if id := vridIn(held.Items); id != 0 {
+		return id, nil
+	}
 	for i := range int32(maxVRID) {
 		id := (first+i)%maxVRID + 1
+		if taken.ids[id] || !taken.left {
+			continue
+		}
 		mine, err := r.tryVRID(ctx, lb, claim, id)
 		if mine || err != nil {
 			return id, err
 		}
 	}
 	return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
+}
+
+func vridIn(held []capstanv1.AddressReservation) int32 {
+	for i := range held {
+		if id, ok := addresspool.ParseVirtualRouter(held[i].Spec.Address); ok {
+			return id
+		}
+	}
+	return 0
 }
 
 func (r *Reconciler) tryVRID(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim, id int32) (mine bool, err error) {

@@ -14,25 +14,33 @@ import (
 	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
-// leavesVRID tells whether there is a virtual router ID for a LoadBalancer when all that
-// have waited longer for one in its network have theirs.
-func (r *Reconciler) leavesVRID(ctx context.Context, lb *capstanv1.LoadBalancer) (bool, error) {
+// takenVRIDs are the virtual router IDs of a network that are held, as the cache has
+// them.
+type takenVRIDs struct {
+	ids map[int32]bool
+	// left tells whether there is one for a LoadBalancer when all that have waited longer
+	// have theirs.
+	left bool
+}
+
+func (r *Reconciler) takenVRIDs(ctx context.Context, lb *capstanv1.LoadBalancer) (takenVRIDs, error) {
+	taken := takenVRIDs{ids: map[int32]bool{}}
 	reservations := &capstanv1.AddressReservationList{}
 	if err := r.Client.List(ctx, reservations, &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
-		return false, fmt.Errorf("listing AddressReservations: %w", err)
+		return taken, fmt.Errorf("listing AddressReservations: %w", err)
 	}
 	holders := map[string]bool{}
 	for i := range reservations.Items {
 		spec := &reservations.Items[i].Spec
-		if _, ok := addresspool.ParseVirtualRouter(spec.Address); ok && spec.LogicalNetwork == lb.Spec.LogicalNetwork {
-			holders[spec.ClaimRef.UID] = true
+		if id, ok := addresspool.ParseVirtualRouter(spec.Address); ok && spec.LogicalNetwork == lb.Spec.LogicalNetwork {
+			taken.ids[id], holders[spec.ClaimRef.UID] = true, true
 		}
 	}
 	all := &capstanv1.LoadBalancerList{}
 	if err := r.Client.List(ctx, all, &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
-		return false, fmt.Errorf("listing LoadBalancers: %w", err)
+		return taken, fmt.Errorf("listing LoadBalancers: %w", err)
 	}
-	free := maxVRID - len(holders)
+	free := maxVRID - len(taken.ids)
 	for i := range all.Items {
 		other := &all.Items[i]
 		if other.Spec.LogicalNetwork != lb.Spec.LogicalNetwork || other.Status.VRID != 0 || !isOlder(other, lb) {
@@ -40,13 +48,14 @@ func (r *Reconciler) leavesVRID(ctx context.Context, lb *capstanv1.LoadBalancer)
 		}
 		waits, err := r.waitsForVRID(ctx, other, holders)
 		if err != nil {
-			return false, err
+			return taken, err
 		}
 		if waits {
 			free--
 		}
 	}
-	return free > 0, nil
+	taken.left = free > 0
+	return taken, nil
 }
 
 // waitsForVRID tells whether a LoadBalancer has its VIP, and takes a virtual router ID
