@@ -91,18 +91,19 @@ func missingVM(e *evidence) *cause {
 	if ready == nil || ready.Status != metav1.ConditionFalse || ready.Reason != capstanv1.ReasonVMNotFound {
 		return nil
 	}
-	return &cause{reason: ready.Reason, status: ready.Status, remedy: "make it anew"}
+	since := ready.LastTransitionTime.Time
+	return &cause{reason: ready.Reason, status: ready.Status, since: since, due: e.after(since, e.timeouts.MissingVM), remedy: "make it anew"}
 }
 
 // isDue tells whether there is a cause to replace the machine now.
 func (c *cause) isDue(now time.Time) bool { return c != nil && !c.due.After(now) }
 
 // heldBy is what keeps a machine from being replaced for a cause, or nil.
-func (c *cause) heldBy(h *hold) *hold {
+func (c *cause) heldBy(e *evidence) *hold {
 	if c == nil || c.declared {
 		return nil
 	}
-	return h
+	return holdOf(e)
 }
 
 // waits tells what becomes of a machine that is not replaced yet.

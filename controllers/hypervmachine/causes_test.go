@@ -196,6 +196,20 @@ func TestAVolumeThatIsGoneCountsOnlyForAVMThatIsInTrouble(t *testing.T) {
 	g.Expect(c.message).To(Equal("host hv1 has no volume Volume1, where disk boot is"))
 }
 
+func TestAMachineIsReplacedForAVMThatHasBeenMissingForAWhile(t *testing.T) {
+	g := NewWithT(t)
+	e := ofVM(hostWith("hv1", answering(ago(time.Hour))))
+	e.timeouts.MissingVM = time.Minute
+	conditions.False(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "it is not there")
+	at(e.vm, capstanv1.ReadyCondition, ago(20*time.Second))
+	g.Expect(causeOf(e).isDue(noon)).To(BeFalse(), "it may look so for a moment")
+	g.Expect(causeOf(e).waits()).To(Equal("the machine is replaced at 2026-01-01T12:00:40Z unless that ends before"))
+	at(e.vm, capstanv1.ReadyCondition, ago(2*time.Minute))
+	g.Expect(causeOf(e).isDue(noon)).To(BeTrue())
+	conditions.Unknown(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "nobody can tell")
+	g.Expect(causeOf(e)).To(BeNil())
+}
+
 func TestAVMThatItsFailoverClusterMovedIsJudgedByItsNewHost(t *testing.T) {
 	g := NewWithT(t)
 	e := ofVM(

@@ -38,7 +38,7 @@ var _ = BeforeSuite(func() {
 		return []testenv.Reconciler{
 			&hypervmachine.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{},
-				Timeouts: hypervmachine.Timeouts{HostLoss: time.Millisecond, VolumeFault: time.Millisecond, Hold: time.Hour},
+				Timeouts: hypervmachine.Timeouts{HostLoss: time.Millisecond, VolumeFault: time.Millisecond, MissingVM: time.Millisecond, Hold: time.Hour},
 			},
 		}
 	})

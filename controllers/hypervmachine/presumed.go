@@ -70,7 +70,7 @@ func (r *Reconciler) presumeGoing(ctx context.Context, s *scope) error {
 		return err
 	}
 	c := presumedLost(e)
-	held := c.heldBy(holdOf(e))
+	held := c.heldBy(e)
 	switch {
 	case c == nil:
 	case held != nil:

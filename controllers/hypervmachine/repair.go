@@ -38,7 +38,7 @@ func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
 		return err
 	}
 	c := causeOf(e)
-	held := c.heldBy(holdOf(e))
+	held := c.heldBy(e)
 	if err := r.presume(ctx, s.vm, c.isDue(e.now) && held == nil, c); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (r *Reconciler) repairGone(ctx context.Context, s *scope) error {
 		return err
 	}
 	c := &cause{reason: capstanv1.ReasonVMNotFound, status: metav1.ConditionFalse, remedy: "make it anew"}
-	return r.repairFor(ctx, s, e, c, c.heldBy(holdOf(e)))
+	return r.repairFor(ctx, s, e, c, c.heldBy(e))
 }
 
 // repairFor does what there is to do for a cause, now or later.

@@ -9,6 +9,9 @@ type Timeouts struct {
 	HostLoss time.Duration
 	// VolumeFault is how long a volume may be out of its host's reach.
 	VolumeFault time.Duration
+	// MissingVM is how long a host must say that it has no such VM. It may look so for a
+	// moment while somebody works on it.
+	MissingVM time.Duration
 	// Hold is for how long repair is held back when most hosts or volumes are gone.
 	Hold time.Duration
 }
@@ -19,6 +22,7 @@ type Timeouts struct {
 const (
 	DefaultHostLossTimeout    = 8 * time.Minute
 	DefaultVolumeFaultTimeout = 3 * time.Minute
+	DefaultMissingVMTimeout   = time.Minute
 	DefaultHold               = 30 * time.Minute
 )
 
@@ -26,7 +30,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	for _, of := range []struct {
 		is       *time.Duration
 		fallback time.Duration
-	}{{&t.HostLoss, DefaultHostLossTimeout}, {&t.VolumeFault, DefaultVolumeFaultTimeout}, {&t.Hold, DefaultHold}} {
+	}{{&t.HostLoss, DefaultHostLossTimeout}, {&t.VolumeFault, DefaultVolumeFaultTimeout}, {&t.MissingVM, DefaultMissingVMTimeout}, {&t.Hold, DefaultHold}} {
 		if *of.is == 0 {
 			*of.is = of.fallback
 		}

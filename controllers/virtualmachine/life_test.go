@@ -92,6 +92,22 @@ var _ = Describe("A VirtualMachine", func() {
 		Expect(physics.physical(vm)).To(BeEmpty())
 	})
 
+	It("says that its guest hangs, and leaves it to those who know its node", func(ctx SpecContext) {
+		vm := physics.vm(namespace, "hung")
+		Eventually(physics.settled(vm)).Should(beReady())
+		guid := physics.physical(vm)[0].GUID
+		deaf := func(is bool) {
+			_, err := physics.world.Admin().SetGuest(ctx, fabricapi.SetGuestRequest{GUID: guid, Deaf: is})
+			Expect(err).NotTo(HaveOccurred())
+		}
+		deaf(true)
+		physics.update(vm, func() { vm.Spec.Group = "noticed" })
+		Eventually(physics.settled(vm)).Should(wait(capstanv1.ReasonWaitingForGuest, "heartbeat Lost"))
+		Expect(physics.physical(vm)).To(ConsistOf(And(HaveField("GUID", guid), HaveField("State", fabricapi.Running))), "it runs on")
+		deaf(false)
+		Eventually(physics.settled(vm)).Should(beReady())
+	})
+
 	It("says which resource is lacking, how much is asked and what the best host has, and goes on when there is room", func() {
 		most := func(vm *capstanv1.VirtualMachine) { vm.Spec.Size.Memory = resource.MustParse("900Gi") }
 		first, second := physics.vm(namespace, "first", most), physics.vm(namespace, "second", most)
