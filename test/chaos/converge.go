@@ -99,7 +99,7 @@ func (s *storm) unsettled(ctx context.Context) ([]finding, error) {
 				return nil, fmt.Errorf("reading what the user has: %w", err)
 			}
 			if ready := demoenv.ReadyOf(object); ready.Status != metav1.ConditionTrue {
-				lack("%T %s/%s is not Ready: %s: %s", object, w.namespace, name, ready.Reason, ready.Message)
+				lack("%s %s/%s is not Ready: %s: %s", kindOf(object), w.namespace, name, ready.Reason, ready.Message)
 			}
 		}
 	}
@@ -153,12 +153,18 @@ func (s *storm) remaining(ctx context.Context) ([]finding, error) {
 		}
 		if err := meta.EachListItem(list, func(item runtime.Object) error {
 			object := item.(client.Object)
-			found = append(found, finding{stuck, fmt.Sprintf("%T %s/%s is not gone, held by %s",
-				object, object.GetNamespace(), object.GetName(), strings.Join(object.GetFinalizers(), ", "))})
+			found = append(found, finding{stuck, fmt.Sprintf("%s %s/%s is not gone, held by %s",
+				kindOf(object), object.GetNamespace(), object.GetName(), strings.Join(object.GetFinalizers(), ", "))})
 			return nil
 		}); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// kindOf is the kind of an object, which what the API server answers leaves out.
+func kindOf(object client.Object) string {
+	name := fmt.Sprintf("%T", object)
+	return name[strings.LastIndex(name, ".")+1:]
 }
