@@ -2,6 +2,7 @@ package addon_test
 
 import (
 	"context"
+	"os"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -65,6 +66,17 @@ var _ = Describe("The addons of a cluster", func() {
 		s.rewrite(ctx, "app", settings+"---\n"+account)
 		s.expectAddon(ctx, "app", metav1.ConditionTrue, "Ready", "2 objects")
 		Expect(s.has(ctx, &corev1.ServiceAccount{ObjectMeta: named("kube-system", "web")})()).To(BeTrue())
+	})
+
+	It("can be kube-proxy for Windows nodes, from the manifest that is shipped", func(ctx SpecContext) {
+		manifest, err := os.ReadFile("../../images/windows/kube-proxy.yaml")
+		Expect(err).NotTo(HaveOccurred())
+		s := newSite(ctx, withManifests("kube-proxy-windows"))
+		s.manifests(ctx, "kube-proxy-windows", string(manifest))
+		s.expectAddon(ctx, "kube-proxy-windows", metav1.ConditionTrue, "Ready", "1 object")
+		daemons := &appsv1.DaemonSet{ObjectMeta: named("kube-system", "kube-proxy-windows")}
+		Expect(s.has(ctx, daemons)()).To(BeTrue())
+		Expect(daemons.Spec.Template.Spec.NodeSelector).To(Equal(map[string]string{"kubernetes.io/os": "windows"}))
 	})
 
 	It("are in the namespace that the spec says if they do not say one", func(ctx SpecContext) {

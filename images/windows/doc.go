@@ -7,5 +7,5 @@ import "embed"
 
 // Files are the recipe, by their paths in this folder.
 //
-//go:embed *.xml packages.json files README.md
+//go:embed *.xml packages.json kube-proxy.yaml files README.md
 var Files embed.FS

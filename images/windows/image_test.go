@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/capstan-k8s/capstan/images/windows"
 	"github.com/capstan-k8s/capstan/internal/bootstrap"
@@ -149,6 +151,58 @@ func TestEveryPackageHasVersionSourceAndRoomForItsChecksum(t *testing.T) {
 	g.Expect(string(linux)).To(ContainSubstring(`sandbox = "`+list.SandboxImage+`"`), "both kinds of nodes use one")
 }
 
+func TestKubeProxyRunsWhatItsNodeHas(t *testing.T) {
+	g := NewWithT(t)
+	var list struct{ SandboxImage string }
+	g.Expect(json.Unmarshal([]byte(read(g, "packages.json")), &list)).To(Succeed())
+	var daemons appsv1.DaemonSet
+	g.Expect(yaml.UnmarshalStrict([]byte(read(g, "kube-proxy.yaml")), &daemons)).To(Succeed())
+	pod := daemons.Spec.Template.Spec
+	g.Expect(daemons.Spec.Selector.MatchLabels).To(Equal(daemons.Spec.Template.Labels))
+	g.Expect(pod.NodeSelector).To(Equal(map[string]string{"kubernetes.io/os": "windows"}))
+	g.Expect(pod.HostNetwork && *pod.SecurityContext.WindowsOptions.HostProcess).To(BeTrue())
+	g.Expect(pod.ServiceAccountName).To(Equal("kube-proxy"), "kubeadm has made it, with its rights")
+	g.Expect(pod.Containers).To(HaveLen(1))
+	proxy := pod.Containers[0]
+	g.Expect(proxy.Image).To(Equal(list.SandboxImage), "it is on the node already")
+	program, script, _ := strings.Cut(proxy.Command[len(proxy.Command)-1], `C:\k\`)
+	g.Expect(program).To(BeEmpty())
+	text := read(g, "files/"+script)
+	g.Expect(read(g, "files/Install-Node.ps1")).To(And(ContainSubstring("'"+script+"'"), ContainSubstring(`$programs = 'C:\k'`)))
+	for _, match := range regexp.MustCompile(`\$env:([A-Z_]+)`).FindAllStringSubmatch(text, -1) {
+		g.Expect(proxy.Env).To(ContainElement(HaveField("Name", match[1])))
+	}
+	mount := proxy.VolumeMounts[0]
+	g.Expect(pod.Volumes[0].ConfigMap.Name).To(Equal("kube-proxy"), "kubeadm's settings")
+	g.Expect(text).To(ContainSubstring(`'C:` + strings.ReplaceAll(mount.MountPath, "/", `\`) + `\config.conf'`))
+	// The script sets lines of what kubeadm writes, and each of them once.
+	settings, err := os.ReadFile("testdata/kube-proxy-config.yaml")
+	g.Expect(err).NotTo(HaveOccurred())
+	names := regexp.MustCompile(`-Name '([A-Za-z]+)'`).FindAllStringSubmatch(text, -1)
+	g.Expect(names).To(HaveLen(4))
+	for _, match := range names {
+		g.Expect(regexp.MustCompile(`(?m)^\s*`+match[1]+`:.*$`).FindAllString(string(settings), -1)).To(HaveLen(1), match[1])
+	}
+}
+
+// A checksum that is missing is refused before Windows is changed, and again where its package is used.
+func TestNothingIsInstalledWithoutItsChecksum(t *testing.T) {
+	g := NewWithT(t)
+	installed, checked := read(g, "files/Install-Node.ps1"), read(g, "files/Test-Packages.ps1")
+	steps := installed[strings.LastIndex(installed, "\n}\n"):]
+	first := strings.Index(steps, "Test-Packages.ps1")
+	g.Expect(first).To(BeNumerically(">", 0))
+	for _, step := range regexp.MustCompile(`(?m)^(?:Install|Register)-[A-Za-z]+$`).FindAllStringIndex(steps, -1) {
+		g.Expect(step[0]).To(BeNumerically(">", first))
+	}
+	for _, script := range []string{installed, checked} {
+		g.Expect(script).To(ContainSubstring(`-notmatch '^[0-9a-f]{64}$'`))
+		g.Expect(script).To(ContainSubstring("Get-FileHash -LiteralPath $path -Algorithm SHA256"))
+		g.Expect(script).NotTo(ContainSubstring("| Set-Content"), "no script fills a checksum in")
+	}
+	g.Expect(checked).To(MatchRegexp(`if \(\$faults\.Count -gt 0\) \{ throw `))
+}
+
 // settings reads cloudbase-init's configuration.
 func settings(g Gomega) map[string]string {
 	out, group := map[string]string{}, ""
@@ -240,7 +294,7 @@ func TestScriptsAreASCII(t *testing.T) {
 	g := NewWithT(t)
 	scripts, err := fs.Glob(windows.Files, "files/*.ps1")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(scripts).To(HaveLen(4))
+	g.Expect(scripts).To(HaveLen(6))
 	for _, name := range scripts {
 		g.Expect(strings.IndexFunc(read(g, name), func(r rune) bool { return r > '~' })).To(Equal(-1), name)
 	}

@@ -76,7 +76,7 @@ function Install-Containerd {
 function Install-Kubernetes {
     New-Item -ItemType Directory -Path $programs, 'C:\var\log\kubelet', 'C:\var\lib\kubelet', 'C:\etc\kubernetes\manifests' -Force | Out-Null
     foreach ($name in 'kubeadm', 'kubelet', 'kube-proxy') { Copy-Item -LiteralPath (Get-Package $name) -Destination "$programs\$name.exe" -Force }
-    foreach ($name in 'Start-Kubelet.ps1', 'Report-Failure.ps1') { Copy-Item -LiteralPath (Join-Path $PSScriptRoot $name) -Destination "$programs\$name" -Force }
+    foreach ($name in 'Start-Kubelet.ps1', 'Start-KubeProxy.ps1', 'Report-Failure.ps1') { Copy-Item -LiteralPath (Join-Path $PSScriptRoot $name) -Destination "$programs\$name" -Force }
     Expand-Package -Name nssm -Folder "$env:TEMP\nssm"
     Copy-Item -Path "$env:TEMP\nssm\nssm-*\win64\nssm.exe" -Destination "$programs\nssm.exe" -Force
     # Whoever may write here becomes the system.
@@ -119,6 +119,8 @@ function Register-Report {
     Register-ScheduledTask -TaskName 'Capstan report failure' -Action $action -Trigger (New-ScheduledTaskTrigger -AtStartup) -Principal $principal -Force | Out-Null
 }
 
+# All of it first: a machine with half of its packages is no image, and hard to tell from one.
+& (Join-Path $PSScriptRoot 'Test-Packages.ps1') -Root $Root
 Install-Feature
 Install-Containerd
 Install-Kubernetes

@@ -27,6 +27,12 @@ foreach ($name in 'kubeadm', 'kubelet', 'kube-proxy') {
     $version = (& "C:\k\$name.exe" $(if ($name -eq 'kubeadm') { 'version', '--output=short' } else { '--version' })) -join ' '
     if ($version -notmatch [regex]::Escape($list.kubernetesVersion)) { $faults += "$name is $version, and not $($list.kubernetesVersion)" }
 }
+foreach ($name in 'Start-Kubelet.ps1', 'Start-KubeProxy.ps1', 'Report-Failure.ps1') {
+    if (-not (Test-Path -LiteralPath "C:\k\$name")) { $faults += "there is no C:\k\$name" }
+}
+foreach ($name in 'Get-HnsNetwork', 'Get-HnsEndpoint', 'Get-HnsPolicyList', 'Remove-HnsPolicyList') {
+    if (-not (Get-Command -Name $name -ErrorAction SilentlyContinue)) { $faults += "there is no command $name, which Start-KubeProxy.ps1 needs" }
+}
 if (-not (Get-Command kubeadm.exe -ErrorAction SilentlyContinue)) { $faults += 'kubeadm is not in the path' }
 if (Test-Path -LiteralPath 'C:\run') { $faults += 'C:\run is there: this machine was a node before' }
 if (Test-Path -LiteralPath 'C:\etc\kubernetes\kubelet.conf') { $faults += 'a node''s credentials are in the image' }
