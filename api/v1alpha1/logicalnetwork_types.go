@@ -49,8 +49,10 @@ type LogicalNetworkSpec struct {
 // Subnet is a network of addresses with the ranges that Capstan may give out.
 // +kubebuilder:validation:XValidation:rule="isCIDR(self.cidr) && cidr(self.cidr).ip().family() == 4",message="cidr must be an IPv4 network, such as 10.0.0.0/24: IPv6 is not supported yet"
 // +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || !has(self.gateway) || !isIP(self.gateway) || cidr(self.cidr).containsIP(self.gateway)",message="gateway must be an address in cidr"
-// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || self.nodeRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="nodeRanges must lie in cidr"
-// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || self.vipRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="vipRanges must lie in cidr"
+// +kubebuilder:validation:XValidation:rule="has(self.nodeRanges) != has(self.nodesFrom)",message="set nodeRanges, or nodesFrom for a pool of another provider"
+// +kubebuilder:validation:XValidation:rule="has(self.vipRanges) != has(self.vipsFrom)",message="set vipRanges, or vipsFrom for a pool of another provider"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || !has(self.nodeRanges) || self.nodeRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="nodeRanges must lie in cidr"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.cidr) || !has(self.vipRanges) || self.vipRanges.all(r, !isIP(r.start) || !isIP(r.end) || (cidr(self.cidr).containsIP(r.start) && cidr(self.cidr).containsIP(r.end)))",message="vipRanges must lie in cidr"
 type Subnet struct {
 	// cidr is the network, such as 10.0.0.0/24.
 	// +required
@@ -65,18 +67,53 @@ type Subnet struct {
 	Gateway string `json:"gateway,omitempty"`
 
 	// nodeRanges are the addresses that VMs get.
-	// +required
+	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	NodeRanges []AddressRange `json:"nodeRanges"`
+	NodeRanges []AddressRange `json:"nodeRanges,omitempty"`
 
 	// vipRanges are the virtual addresses of load balancers.
-	// +required
+	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	VIPRanges []AddressRange `json:"vipRanges"`
+	VIPRanges []AddressRange `json:"vipRanges,omitempty"`
+
+	// nodesFrom is a pool of another provider of Cluster API's IPAM contract, from which
+	// VMs get their addresses in place of nodeRanges. It cannot be changed while the
+	// network is used.
+	// +optional
+	NodesFrom *PoolReference `json:"nodesFrom,omitempty"`
+
+	// vipsFrom is such a pool for the virtual addresses of load balancers, in place of
+	// vipRanges. It cannot be changed while the network is used.
+	// +optional
+	VIPsFrom *PoolReference `json:"vipsFrom,omitempty"`
+}
+
+// PoolReference names a pool of another provider of Cluster API's IPAM contract. One
+// that is not of the whole cluster must be there in each namespace with clusters.
+type PoolReference struct {
+	// apiGroup of the pool, such as ipam.cluster.x-k8s.io.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self != 'capstan.dev'",message="capstan.dev has no other pools than LogicalNetworks: set ranges here"
+	APIGroup string `json:"apiGroup"`
+
+	// kind of the pool, such as GlobalInClusterIPPool.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$`
+	Kind string `json:"kind"`
+
+	// name of the pool.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
 }
 
 // AddressRange is a run of addresses, both ends included.
@@ -108,11 +145,11 @@ type LogicalNetworkStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// nodes counts the addresses for VMs.
+	// nodes counts the addresses for VMs, unless another provider does.
 	// +optional
 	Nodes *AddressCounts `json:"nodes,omitempty"`
 
-	// vips counts the virtual addresses.
+	// vips counts the virtual addresses, unless another provider does.
 	// +optional
 	VIPs *AddressCounts `json:"vips,omitempty"`
 }

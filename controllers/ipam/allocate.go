@@ -118,6 +118,9 @@ func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressC
 	if err != nil {
 		return nil, fmt.Errorf("reading LogicalNetwork %s: %w", claim.Spec.PoolRef.Name, err)
 	}
+	if from := addresspool.From(&network.Spec, useOf(claim)); from != nil {
+		return nil, &invalidPoolError{fmt.Errorf("LogicalNetwork %s gives out no %s: %s %s of %s does", network.Name, nounOf(useOf(claim)), from.Kind, from.Name, from.APIGroup)}
+	}
 	pool, err := addresspool.New(&network.Spec, useOf(claim))
 	if err != nil {
 		return nil, &invalidPoolError{fmt.Errorf("LogicalNetwork %s: %w", network.Name, err)}

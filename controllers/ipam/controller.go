@@ -62,7 +62,7 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 		Named("ipaddressclaim").
 		For(&ipamv1.IPAddressClaim{}, builder.WithPredicates(predicate.NewPredicateFuncs(func(obj client.Object) bool {
 			claim, ok := obj.(*ipamv1.IPAddressClaim)
-			return ok && isOurs(claim)
+			return ok && isWatched(claim)
 		}))).
 		// One that appears is the work of whoever looks at its claim just then, and a second
 		// look before the cache shows what the first one wrote would write it in vain.
@@ -97,7 +97,7 @@ func (r *ClaimReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager
 }
 
 func isOurs(claim *ipamv1.IPAddressClaim) bool {
-	return claim.Spec.PoolRef.APIGroup == capstanv1.GroupVersion.Group && claim.Spec.PoolRef.Kind == "LogicalNetwork"
+	return !IsForeign(claim.Spec.PoolRef)
 }
 
 // waiting are the claims of a network that have no address yet.
@@ -120,7 +120,7 @@ func (r *ClaimReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ct
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	// An IPAddress brings the claim that controls it here, whoever's that is.
-	if !isOurs(claim) {
+	if !isWatched(claim) {
 		return ctrl.Result{}, nil
 	}
 	if paused, err := r.paused(ctx, claim); err != nil || paused {
@@ -129,6 +129,9 @@ func (r *ClaimReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ct
 	before := claim.DeepCopy()
 	if !claim.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.release(ctx, claim)
+	}
+	if !isOurs(claim) {
+		return ctrl.Result{}, nil
 	}
 	if controllerutil.AddFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
 		if err := r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {

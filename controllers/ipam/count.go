@@ -60,8 +60,11 @@ func isThere(ctx context.Context, reader client.Reader, ref *capstanv1.ClaimRefe
 }
 
 // count tells of the addresses that the pool may give out now. One that lies in no
-// range any more is nobody's to have.
-func count(pool *addresspool.Pool, held []reserved) *capstanv1.AddressCounts {
+// range any more is nobody's to have, and what another provider gives out is not counted.
+func count(network *capstanv1.LogicalNetwork, use addresspool.Use, pool *addresspool.Pool, held []reserved) *capstanv1.AddressCounts {
+	if addresspool.From(&network.Spec, use) != nil {
+		return nil
+	}
 	counts := &capstanv1.AddressCounts{Total: pool.Count()}
 	for _, h := range held {
 		address, err := netip.ParseAddr(h.Spec.Address)

@@ -118,28 +118,35 @@ func setNetworkStatus(network *capstanv1.LogicalNetwork, reservations []reserved
 		conditions.False(network, capstanv1.ReadyCondition, capstanv1.ReasonInvalidSpec, "%s", err)
 		return
 	}
-	network.Status.Nodes = count(nodes, reservations)
-	network.Status.VIPs = count(vips, reservations)
+	network.Status.Nodes = count(network, addresspool.Nodes, nodes, reservations)
+	network.Status.VIPs = count(network, addresspool.VIPs, vips, reservations)
 	// A network that is used to the last address works as it should.
 	conditions.True(network, capstanv1.ReadyCondition, capstanv1.ReasonReady, "its ranges are valid")
 	setAvailable(network)
 }
 
-// setAvailable tells whether whoever asks next gets an address.
+// setAvailable tells whether whoever asks next gets an address. What another provider
+// gives out is for that to tell.
 func setAvailable(network *capstanv1.LogicalNetwork) {
-	var full []string
+	var full, free []string
 	for _, r := range []struct {
-		field  string
-		counts *capstanv1.AddressCounts
-	}{{"nodeRanges", network.Status.Nodes}, {"vipRanges", network.Status.VIPs}} {
-		if r.counts.Free == 0 {
+		field, noun string
+		counts      *capstanv1.AddressCounts
+	}{{"nodeRanges", "addresses for nodes", network.Status.Nodes}, {"vipRanges", "virtual addresses", network.Status.VIPs}} {
+		switch {
+		case r.counts == nil:
+		case r.counts.Free == 0:
 			full = append(full, fmt.Sprintf("all %d addresses of %s are taken", r.counts.Total, r.field))
+		default:
+			free = append(free, fmt.Sprintf("%d %s", r.counts.Free, r.noun))
 		}
 	}
-	if len(full) > 0 {
+	switch {
+	case len(full) > 0:
 		conditions.False(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonNetworkFull, "%s", strings.Join(full, "; "))
-		return
+	case len(free) == 0:
+		conditions.True(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonAvailable, "another provider gives them out")
+	default:
+		conditions.True(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonAvailable, "%s are free", strings.Join(free, " and "))
 	}
-	conditions.True(network, capstanv1.AddressesAvailableCondition, capstanv1.ReasonAvailable, "%d addresses for nodes and %d virtual addresses are free",
-		network.Status.Nodes.Free, network.Status.VIPs.Free)
 }

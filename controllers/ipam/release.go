@@ -17,7 +17,8 @@ import (
 // be gone, or buried: until then the VM, or the load balancer, holds on to the
 // claim, whoever deleted it.
 // The address of a buried VM stays reserved until its Tombstone is honoured: the
-// VM may still be using it.
+// VM may still be using it. Of another provider's claim only what is held beside the
+// address is freed, a virtual router ID.
 func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
 	if !controllerutil.ContainsFinalizer(claim, capstanv1.IPAddressClaimFinalizer) {
 		return nil
@@ -27,6 +28,24 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 			return nil
 		}
 	}
+	if isOurs(claim) {
+		if err := r.withdraw(ctx, claim); err != nil {
+			return err
+		}
+	}
+	if err := r.free(ctx, claim); err != nil {
+		return err
+	}
+	before := claim.DeepCopy()
+	controllerutil.RemoveFinalizer(claim, capstanv1.IPAddressClaimFinalizer)
+	if err := r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer from IPAddressClaim %s: %w", claim.Name, err)
+	}
+	return nil
+}
+
+// withdraw deletes the IPAddress of a claim.
+func (r *ClaimReconciler) withdraw(ctx context.Context, claim *ipamv1.IPAddressClaim) error {
 	address := &ipamv1.IPAddress{}
 	err := r.Client.Get(ctx, client.ObjectKeyFromObject(claim), address)
 	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(address, claim) {
@@ -40,14 +59,6 @@ func (r *ClaimReconciler) release(ctx context.Context, claim *ipamv1.IPAddressCl
 		if err := r.Client.Delete(ctx, address); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting IPAddress %s: %w", claim.Name, err)
 		}
-	}
-	if err := r.free(ctx, claim); err != nil {
-		return err
-	}
-	before := claim.DeepCopy()
-	controllerutil.RemoveFinalizer(claim, capstanv1.IPAddressClaimFinalizer)
-	if err := r.Client.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("removing the finalizer from IPAddressClaim %s: %w", claim.Name, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package loadbalancer_test
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ var (
 	asked    = &requests{count: map[string]int{}}
 )
 
+// foreignFirst is the first address of another IPAM provider.
+var foreignFirst = netip.MustParsePrefix("198.51.100.10/24")
+
 // timeouts are far apart, so that a leap over one is none over the other.
 var timeouts = loadbalancer.Timeouts{Boot: 1000 * time.Hour, Silence: time.Minute}
 
@@ -63,6 +67,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
 		return []testenv.Reconciler{
 			&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+			&testenv.ForeignProvider{Client: mgr.GetClient(), First: foreignFirst, Gateway: netip.MustParseAddr("198.51.100.1")},
 			&loadbalancer.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
 				Clock: leaping, Random: utilrand.String, Timeouts: timeouts,

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -44,9 +43,21 @@ func (e *vipChangedError) Error() string {
 
 // reconcileVIP claims the virtual address and the virtual router ID.
 func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
-	claim := &ipamv1.IPAddressClaim{}
-	err := r.applier.Object(ctx, s.lb, vipClaim(s.lb), claim)
+	network, err := r.networkOf(ctx, s.lb)
 	if err != nil {
+		return err
+	}
+	claim := &ipamv1.IPAddressClaim{}
+	wanted := vipClaim(s.lb)
+	if wanted.Spec.PoolRef, err = r.poolOfVIP(ctx, s.lb, network); err != nil {
+		return err
+	}
+	if wanted.Spec.PoolRef.Name == "" {
+		s.vip.reason = capstanv1.ReasonLogicalNetworkNotFound
+		s.vip.message = fmt.Sprintf("LogicalNetwork %s does not exist: make it, or name another", s.lb.Spec.LogicalNetwork)
+		return nil
+	}
+	if err := r.applier.Object(ctx, s.lb, wanted, claim); err != nil {
 		return err
 	}
 	// A claim that somebody deletes keeps its address as long as it is held.
@@ -54,8 +65,8 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	if claim.Status.AddressRef.Name == "" || leaving {
 		s.vip.reason, s.vip.message = whyNoAddress(claim)
 		s.vip.full = s.vip.reason == capstanv1.ReasonNetworkFull
-		s.vip.looksFull, err = r.looksFull(ctx, s.lb)
-		return err
+		s.vip.looksFull = network != nil && network.Status.VIPs != nil && network.Status.VIPs.Free == 0
+		return nil
 	}
 	address, err := ipam.AddressOf(ctx, r.Client, r.Live, claim)
 	if err != nil {
@@ -65,12 +76,26 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	if address.Spec.Address == "" {
 		return fmt.Errorf("IPAddress %s, which the claim of the VIP names, was not given to it", key)
 	}
-	prefix, err := netip.ParsePrefix(fmt.Sprintf("%s/%d", address.Spec.Address, ptr.Deref(address.Spec.Prefix, 0)))
+	prefix, err := netip.ParsePrefix(fmt.Sprintf("%s/%d", address.Spec.Address, ptr.Deref(address.Spec.Prefix, prefixOf(network))))
 	if err != nil {
 		return fmt.Errorf("reading the address of IPAddress %s: %w", key, err)
 	}
 	if known := s.lb.Status.VIPs; len(known) > 0 && known[0] != prefix.Addr().String() {
 		return &vipChangedError{was: known[0], is: prefix.Addr().String()}
+	}
+	if ipam.IsForeign(claim.Spec.PoolRef) && len(s.lb.Status.VIPs) == 0 {
+		// Another provider knows nothing of Tombstones.
+		tombstone, err := ipam.Buried(ctx, r.Live, s.lb.Spec.LogicalNetwork, prefix.Addr().String())
+		if err != nil {
+			return err
+		}
+		if tombstone != "" {
+			s.vip.reason = capstanv1.ReasonAddressTaken
+			s.vip.message = fmt.Sprintf("%s %s gave out %s, which a VM may still use that cannot be reached: waiting for Tombstone %s to go",
+				claim.Spec.PoolRef.Kind, claim.Spec.PoolRef.Name, prefix.Addr(), tombstone)
+			s.tryAgainIn(retryBuried)
+			return nil
+		}
 	}
 	s.vip.vrid, err = r.vridOf(ctx, s.lb, claim)
 	var noVRID *noVRIDError
@@ -80,18 +105,6 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	}
 	s.vip.address = prefix
 	return err
-}
-
-// looksFull tells whether the network had no VIP left when they were counted last.
-func (r *Reconciler) looksFull(ctx context.Context, lb *capstanv1.LoadBalancer) (bool, error) {
-	network := &capstanv1.LogicalNetwork{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: lb.Spec.LogicalNetwork}, network); err != nil {
-		if apierrors.IsNotFound(err) {
-			return false, nil
-		}
-		return false, fmt.Errorf("reading LogicalNetwork %s: %w", lb.Spec.LogicalNetwork, err)
-	}
-	return network.Status.VIPs != nil && network.Status.VIPs.Free == 0, nil
 }
 
 // holdsBack tells whether no VM is made, and those that were are given back: there is
@@ -123,7 +136,6 @@ func vipClaim(lb *capstanv1.LoadBalancer) *ipamv1.IPAddressClaim {
 		},
 		Spec: ipamv1.IPAddressClaimSpec{
 			ClusterName: lb.Spec.ClusterName,
-			PoolRef:     ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: lb.Spec.LogicalNetwork},
 		},
 	}
 }

@@ -63,8 +63,12 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Named("loadbalancer").
 		For(&capstanv1.LoadBalancer{}).
 		Owns(&capstanv1.VirtualMachine{}).
-		// The claim tells of the LogicalNetwork too: the ipam controller watches it.
+		// The claim tells of the LogicalNetwork too, once there is one: the ipam controller
+		// watches it.
 		Owns(&ipamv1.IPAddressClaim{}).
+		Watches(&capstanv1.LogicalNetwork{}, handler.EnqueueRequestsFromMapFunc(r.inNewNetwork), builder.WithPredicates(predicate.Funcs{
+			UpdateFunc: func(event.UpdateEvent) bool { return false },
+		})).
 		Watches(&clusterv1.Cluster{}, r.of(func(obj client.Object) string { return obj.GetName() }),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&clusterv1.Machine{}, r.of(clusterOfMachine), builder.WithPredicates(planChanged(memberOfMachine))).

@@ -22,7 +22,7 @@ import (
 
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch
+// +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines;logicalnetworks,verbs=get;list;watch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch
 

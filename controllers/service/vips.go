@@ -75,7 +75,10 @@ func (v *vips) of(ctx context.Context, a ask) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	wanted := v.claimOf(chosen)
+	wanted, err := v.fromPool(ctx, chosen)
+	if err != nil {
+		return "", err
+	}
 	timeout := v.clock.NewTimer(vipPatience)
 	defer timeout.Stop()
 	for apply := true; ; {
@@ -91,11 +94,17 @@ func (v *vips) of(ctx context.Context, a ask) (string, error) {
 			return "", fmt.Errorf("reading IPAddressClaim %s: %w", chosen.name, err)
 		}
 		address, err := v.addressOf(ctx, claim)
+		if ipam.IsForeign(wanted.Spec.PoolRef) {
+			err = isAsGiven(a, wanted, address, err)
+		}
 		if a.address == "" && isNotToBeHad(err) {
 			// It is content with any other.
 			if err = nil; chosen.request != "" {
 				chosen = v.asksForAny(a.entry.Name, chosen)
-				wanted, apply = v.claimOf(chosen), true
+				if wanted, err = v.fromPool(ctx, chosen); err != nil {
+					return "", err
+				}
+				apply = true
 				continue
 			}
 		}

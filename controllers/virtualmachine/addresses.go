@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/apply"
 )
 
@@ -83,19 +85,60 @@ func (r *Reconciler) claimAddress(ctx context.Context, s *scope, i int, network 
 			message: fmt.Sprintf("IPAddressClaim %s exists and was not made for this VM: it is left alone", key.Name),
 		}, nil
 	}
-	address := &ipamv1.IPAddress{}
+	address, err := r.givenTo(ctx, claim)
+	if err != nil {
+		return nil, err
+	}
+	if address == nil {
+		return waitForAddress(claim, network), nil
+	}
+	if waiting, err := r.waitForBuried(ctx, s, claim, network, address); waiting != nil || err != nil {
+		return waiting, err
+	}
+	s.addresses = append(s.addresses, address)
+	return nil, nil
+}
+
+// givenTo returns the address of a claim, or nil as long as it has none.
+func (r *Reconciler) givenTo(ctx context.Context, claim *ipamv1.IPAddressClaim) (*ipamv1.IPAddress, error) {
+	if ipam.IsForeign(claim.Spec.PoolRef) {
+		// Other providers name their IPAddresses as they like.
+		address, err := ipam.AddressOf(ctx, r.Client, r.Live, claim)
+		if err != nil || address.Name == "" {
+			return nil, err
+		}
+		return address, nil
+	}
+	// Ours bear the claim's name, and are there before the claim says so.
+	address, key := &ipamv1.IPAddress{}, client.ObjectKeyFromObject(claim)
 	switch err := r.Client.Get(ctx, key, address); {
 	case apierrors.IsNotFound(err):
-		return waitForAddress(claim, network), nil
+		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading IPAddress %s: %w", key, err)
 	case !apply.OwnedBy(address, claim.UID):
 		// It is of an earlier claim of this name, and somebody else may have the
 		// address by now. The claim's own is on the way.
-		return waitForAddress(claim, network), nil
+		return nil, nil
 	}
-	s.addresses = append(s.addresses, address)
-	return nil, nil
+	return address, nil
+}
+
+// waitForBuried keeps a VM from an address that a buried one may still use: another
+// provider knows nothing of Tombstones.
+func (r *Reconciler) waitForBuried(ctx context.Context, s *scope, claim *ipamv1.IPAddressClaim, network *capstanv1.LogicalNetwork, address *ipamv1.IPAddress) (*wait, error) {
+	if placed(s.was) || !ipam.IsForeign(claim.Spec.PoolRef) {
+		return nil, nil
+	}
+	tombstone, err := ipam.Buried(ctx, r.Live, network.Name, address.Spec.Address)
+	if err != nil || tombstone == "" {
+		return nil, err
+	}
+	return &wait{
+		reason: capstanv1.ReasonAddressTaken, requeue: pollWaiting,
+		message: fmt.Sprintf("%s %s gave out %s, which a VM may still use that cannot be reached: waiting for Tombstone %s to go",
+			claim.Spec.PoolRef.Kind, claim.Spec.PoolRef.Name, address.Spec.Address, tombstone),
+	}, nil
 }
 
 func (r *Reconciler) newClaim(s *scope, key client.ObjectKey, network *capstanv1.LogicalNetwork) (*ipamv1.IPAddressClaim, error) {
@@ -110,7 +153,7 @@ func (r *Reconciler) newClaim(s *scope, key client.ObjectKey, network *capstanv1
 		},
 		Spec: ipamv1.IPAddressClaimSpec{
 			ClusterName: s.vm.Spec.ClusterName,
-			PoolRef:     ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: network.Name},
+			PoolRef:     ipam.PoolOf(network, addresspool.Nodes),
 		},
 	}
 	if err := controllerutil.SetControllerReference(s.vm, claim, r.Client.Scheme()); err != nil {

@@ -8,6 +8,8 @@ import (
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
 func TestTheAddressOfAnEarlierClaimIsNotUsed(t *testing.T) {
@@ -17,6 +19,7 @@ func TestTheAddressOfAnEarlierClaimIsNotUsed(t *testing.T) {
 		Namespace: "team", Name: "a-0", UID: "claim",
 		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(vm, capstanv1.GroupVersion.WithKind("VirtualMachine"))},
 	}}
+	claim.Spec.PoolRef = ipam.PoolOf(network, addresspool.Nodes)
 	for name, test := range map[string]struct {
 		of   *ipamv1.IPAddressClaim
 		used bool

@@ -27,6 +27,8 @@ func (r *Reconciler) virtualAddressesOf(ctx context.Context, vm *capstanv1.Virtu
 	if err := r.Live.List(ctx, claims, client.InNamespace(vm.Namespace), client.MatchingLabels{capstanv1.LoadBalancerLabel: name}); err != nil {
 		return nil, fmt.Errorf("listing the IPAddressClaims of LoadBalancer %s/%s: %w", vm.Namespace, name, err)
 	}
+	// Its VIPs are of its own network, whoever gives them out.
+	network := vm.Spec.Networks[0].LogicalNetwork
 	var virtual []capstanv1.ReservedAddress
 	for i := range claims.Items {
 		claim := &claims.Items[i]
@@ -38,7 +40,7 @@ func (r *Reconciler) virtualAddressesOf(ctx context.Context, vm *capstanv1.Virtu
 			return nil, err
 		}
 		if address != "" {
-			virtual = append(virtual, capstanv1.ReservedAddress{LogicalNetwork: claim.Spec.PoolRef.Name, Address: address})
+			virtual = append(virtual, capstanv1.ReservedAddress{LogicalNetwork: network, Address: address})
 		}
 		if claim.Labels[capstanv1.ServiceVIPLabel] != "" {
 			// All VIPs of a network have one router, which is that of the API server's.
@@ -65,7 +67,7 @@ func (r *Reconciler) reservationsOf(ctx context.Context, claim *ipamv1.IPAddress
 	}
 	var held []capstanv1.AddressReservationSpec
 	for i := range list.Items {
-		if spec := list.Items[i].Spec; spec.ClaimRef.UID == string(claim.UID) && spec.LogicalNetwork == claim.Spec.PoolRef.Name {
+		if spec := list.Items[i].Spec; spec.ClaimRef.UID == string(claim.UID) {
 			held = append(held, spec)
 		}
 	}
@@ -91,6 +93,13 @@ func (r *Reconciler) addressOf(ctx context.Context, key client.ObjectKey) (strin
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("reading IPAddressClaim %s: %w", key, err)
+	}
+	if given := claim.Status.AddressRef.Name; given != "" && given != key.Name {
+		// Another provider names its IPAddresses as it likes.
+		if err := r.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: given}, address); client.IgnoreNotFound(err) != nil {
+			return "", fmt.Errorf("reading IPAddress %s: %w", given, err)
+		}
+		return address.Spec.Address, nil
 	}
 	held, err := r.reservationsOf(ctx, claim)
 	if err != nil {

@@ -64,6 +64,19 @@ func New(spec *capstanv1.LogicalNetworkSpec, use Use) (*Pool, error) {
 	return p, nil
 }
 
+// From returns the pool of another provider that a network's first subnet names for a
+// use, or nil where it has ranges of its own.
+func From(spec *capstanv1.LogicalNetworkSpec, use Use) *capstanv1.PoolReference {
+	switch {
+	case len(spec.Subnets) == 0:
+		return nil
+	case use == VIPs:
+		return spec.Subnets[0].VIPsFrom
+	default:
+		return spec.Subnets[0].NodesFrom
+	}
+}
+
 // Field is the field of a subnet with the ranges for a use.
 func (u Use) Field() string {
 	if u == VIPs {

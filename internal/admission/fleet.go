@@ -40,11 +40,7 @@ func (v *logicalNetworkValidator) ValidateUpdate(ctx context.Context, old, netwo
 
 // ValidateDelete refuses while the network is used.
 func (v *logicalNetworkValidator) ValidateDelete(ctx context.Context, network *capstanv1.LogicalNetwork) (admission.Warnings, error) {
-	users, err := usersOfSpecs(ctx, v.live, network.Name, "")
-	if err != nil {
-		return nil, err
-	}
-	vms, err := usersOfVMs(ctx, v.live, func(vm *capstanv1.VirtualMachine) bool { return usesNetwork(vm.Spec.Networks, network.Name) })
+	users, err := v.usersOf(ctx, network.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +53,17 @@ func (v *logicalNetworkValidator) ValidateDelete(ctx context.Context, network *c
 			users = append(users, "AddressReservation "+held.Items[i].Name)
 		}
 	}
-	return nil, refuseInUse("logicalnetworks", network.Name, "delete them first", append(users, vms...))
+	return nil, refuseInUse("logicalnetworks", network.Name, "delete them first", users)
+}
+
+// usersOf lists what is in a network, or will be.
+func (v *logicalNetworkValidator) usersOf(ctx context.Context, network string) ([]string, error) {
+	users, err := usersOfSpecs(ctx, v.live, network, "")
+	if err != nil {
+		return nil, err
+	}
+	vms, err := usersOfVMs(ctx, v.live, func(vm *capstanv1.VirtualMachine) bool { return usesNetwork(vm.Spec.Networks, network) })
+	return append(users, vms...), err
 }
 
 type vmImageValidator struct{ live client.Reader }

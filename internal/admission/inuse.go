@@ -24,12 +24,17 @@ func refuseInUse(resource, name, fix string, users []string) error {
 	}
 	slices.Sort(users)
 	users = slices.Compact(users)
+	return apierrors.NewForbidden(schema.GroupResource{Group: capstanv1.GroupVersion.Group, Resource: resource}, name,
+		fmt.Errorf("it is used by %s: %s", firstFew(users), fix))
+}
+
+// firstFew names the first few of some users, and how many more there are.
+func firstFew(users []string) string {
 	list := strings.Join(users[:min(named, len(users))], ", ")
 	if more := len(users) - named; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return apierrors.NewForbidden(schema.GroupResource{Group: capstanv1.GroupVersion.Group, Resource: resource}, name,
-		fmt.Errorf("it is used by %s: %s", list, fix))
+	return list
 }
 
 func user(kind string, obj client.Object) string {

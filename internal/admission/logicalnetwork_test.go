@@ -58,6 +58,13 @@ var _ = Describe("Bad input of a LogicalNetwork", func() {
 				VIPRanges:  []capstanv1.AddressRange{{Start: "fd00::100", End: "fd00::1ff"}},
 			}
 		}, refusal{"spec.subnets[0]", "cidr must be an IPv4 network, such as 10.0.0.0/24: IPv6 is not supported yet"}),
+		Entry("neither ranges nor a pool", func(s *capstanv1.Subnet) { s.VIPRanges = nil },
+			refusal{"spec.subnets[0]", "set vipRanges, or vipsFrom for a pool of another provider"}),
+		Entry("ranges and a pool", func(s *capstanv1.Subnet) { s.NodesFrom = testenv.ForeignPool("theirs") },
+			refusal{"spec.subnets[0]", "set nodeRanges, or nodesFrom for a pool of another provider"}),
+		Entry("a pool of Capstan's own", func(s *capstanv1.Subnet) {
+			s.NodeRanges, s.NodesFrom = nil, &capstanv1.PoolReference{APIGroup: "capstan.dev", Kind: "LogicalNetwork", Name: "lan"}
+		}, refusal{"spec.subnets[0].nodesFrom.apiGroup", "set ranges here"}),
 		Entry("ranges of another family", func(s *capstanv1.Subnet) {
 			s.NodeRanges[0] = capstanv1.AddressRange{Start: "fd00::10", End: "fd00::ff"}
 		}, refusal{"spec.subnets[0]", "nodeRanges must lie in cidr"}),
@@ -122,5 +129,31 @@ var _ = Describe("The ranges of a LogicalNetwork in use", func() {
 		env.Create(ctx, network)
 		holds(ctx, network.Name, "10.20.0.200", "team", "vm-0", "shop")
 		testenv.Update(ctx, env, network, nodes("10.20.0.10", "10.20.0.40"))
+	})
+})
+
+var _ = Describe("A LogicalNetwork whose addresses another provider gives out", func() {
+	fromTheirs := func(n *capstanv1.LogicalNetwork) {
+		n.Spec.Subnets[0].NodeRanges, n.Spec.Subnets[0].NodesFrom = nil, testenv.ForeignPool("theirs")
+	}
+
+	It("needs no ranges, and bounds no NodePool", func(ctx SpecContext) {
+		namespace := env.Namespace(ctx, GinkgoT())
+		network := testenv.NewLogicalNetwork("net-"+namespace, apart, fromTheirs)
+		env.Create(ctx, network, testenv.NewWorkloadCluster(namespace, "shop", testenv.WithNetwork(network.Name)))
+		Expect(tryCreate(ctx, testenv.NewNodePool(namespace, "many", "shop", testenv.WithReplicas(500)))).To(Succeed())
+	})
+
+	It("keeps its pool while it is used: a claim cannot be changed", func(ctx SpecContext) {
+		namespace := env.Namespace(ctx, GinkgoT())
+		network := testenv.NewLogicalNetwork("net-"+namespace, apart)
+		vm := virtualMachine(namespace, "user", "linux-136", network.Name)
+		env.Create(ctx, network, vm)
+		to := network.DeepCopy()
+		fromTheirs(to)
+		Expect(env.Client.Update(ctx, to, client.DryRunAll)).To(refuse(refusal{"spec.subnets[0].nodesFrom",
+			"cannot be changed while the network is used by VirtualMachine " + namespace + "/user: make another LogicalNetwork"}))
+		Expect(env.Client.Delete(ctx, vm)).To(Succeed())
+		Expect(env.Client.Update(ctx, to)).To(Succeed())
 	})
 })

@@ -51,6 +51,10 @@ func checkAddresses(ctx context.Context, live client.Reader, old, pool *capstanv
 	if err != nil || network == nil {
 		return nil, nil, err
 	}
+	if addresspool.From(&network.Spec, addresspool.Nodes) != nil {
+		// Only its provider knows how many there are.
+		return nil, nil, nil
+	}
 	addresses, err := addresspool.New(&network.Spec, addresspool.Nodes)
 	if err != nil {
 		// Said where the network is.

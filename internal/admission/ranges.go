@@ -44,6 +44,11 @@ func (v *logicalNetworkValidator) validate(ctx context.Context, old, network *ca
 			return nil, err
 		}
 		errs, warnings = append(errs, taken...), append(warnings, told...)
+		moved, err := v.poolInUse(ctx, old, network)
+		if err != nil {
+			return nil, err
+		}
+		errs = append(errs, moved...)
 	}
 	if len(errs) > 0 {
 		return nil, invalid("LogicalNetwork", network.Name, errs)
@@ -77,10 +82,10 @@ func rangesOf(network *capstanv1.LogicalNetwork) (ranges, field.ErrorList) {
 	if shared, ok := vips.Overlaps(nodes); ok {
 		errs = append(errs, field.Invalid(subnetPath.Child("vipRanges"), shared.String(), "lies in nodeRanges too: an address is for VMs or virtual, not both"))
 	}
-	if nodes.Count() == 0 {
+	if addresspool.From(&network.Spec, addresspool.Nodes) == nil && nodes.Count() == 0 {
 		errs = append(errs, field.Invalid(subnetPath.Child("nodeRanges"), "", "holds no usable address: widen it"))
 	}
-	if vips.Count() == 0 {
+	if addresspool.From(&network.Spec, addresspool.VIPs) == nil && vips.Count() == 0 {
 		errs = append(errs, field.Invalid(subnetPath.Child("vipRanges"), "", "holds no usable address: widen it"))
 	}
 	return ranges{nodes: nodes, vips: vips}, errs

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -56,6 +56,28 @@ func (v *logicalNetworkValidator) inUse(ctx context.Context, old, network *capst
 	return errs, nil, nil
 }
 
+// poolInUse refuses another pool in place of the one that claims name: a claim cannot
+// be changed. Which claims will be made is not known, so that all users count.
+func (v *logicalNetworkValidator) poolInUse(ctx context.Context, old, network *capstanv1.LogicalNetwork) (field.ErrorList, error) {
+	was, is := old.Spec.Subnets[0], network.Spec.Subnets[0]
+	var errs field.ErrorList
+	for _, c := range []struct {
+		field   string
+		was, is *capstanv1.PoolReference
+	}{{"nodesFrom", was.NodesFrom, is.NodesFrom}, {"vipsFrom", was.VIPsFrom, is.VIPsFrom}} {
+		if ptr.Equal(c.was, c.is) {
+			continue
+		}
+		users, err := v.usersOf(ctx, network.Name)
+		if err != nil || len(users) == 0 {
+			return nil, err
+		}
+		errs = append(errs, field.Forbidden(subnetPath.Child(c.field),
+			fmt.Sprintf("cannot be changed while the network is used by %s: make another LogicalNetwork", firstFew(users))))
+	}
+	return errs, nil
+}
+
 // heldIn returns the addresses of a network that are reserved, the lowest first.
 func (v *logicalNetworkValidator) heldIn(ctx context.Context, network string) ([]heldAddress, error) {
 	list := &capstanv1.AddressReservationList{}
@@ -82,12 +104,8 @@ func (v *logicalNetworkValidator) heldIn(ctx context.Context, network string) ([
 // holdersOf names the first few holders, and how many more there are.
 func holdersOf(held []heldAddress) string {
 	var names []string
-	for _, h := range held[:min(named, len(held))] {
+	for _, h := range held {
 		names = append(names, h.holder)
 	}
-	list := strings.Join(names, ", ")
-	if more := len(held) - named; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return list
+	return firstFew(names)
 }
