@@ -25,7 +25,7 @@ var env *testenv.Env
 
 var _ = BeforeSuite(func() {
 	env = testenv.Start(GinkgoT())
-	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 })
 
 var _ = AfterEach(func(ctx SpecContext) {

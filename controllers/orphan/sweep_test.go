@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -264,5 +265,20 @@ var _ = Describe("A failover cluster", func() {
 		s.sweep(ctx)
 		s.sweep(ctx)
 		Eventually(s.remains(ctx, id)).Should(BeEmpty(), "whoever is lost for good is not waited for")
+	})
+})
+
+var _ = Describe("A sweep", func() {
+	It("comes by itself soon after a host has, and as soon as an administrator says something", func(ctx SpecContext) {
+		s := newSite(ctx, func(p *Policy) { p.Removal, p.Grace, p.Interval = RemoveRemnants, 0, time.Hour })
+		id := s.stray(ctx, "hv1")
+		env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
+			s.Client = mgr.GetClient()
+			return []testenv.Reconciler{s.Reconciler}
+		})
+		Eventually(func() *capstanv1.HostOrphan { return s.reported(ctx, "hv1", id) }).ShouldNot(BeNil())
+		s.acknowledge(ctx, "hv1", s.token(ctx, "hv1"))
+		Eventually(s.remains(ctx, id)).Should(BeEmpty())
+		Eventually(func() []string { return s.told(ctx, "hv1") }).Should(Equal([]string{eventFound, eventRemoved}))
 	})
 })
