@@ -75,7 +75,9 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		}},
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
-		{"HyperVMachine", &hypervmachine.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock, Timeouts: options.Healing}},
+		{"HyperVMachine", &hypervmachine.Reconciler{
+			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock, Timeouts: options.Healing, Placement: options.Placement,
+		}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Manager: shared.identity, Pins: shared.pins,
 			Clock: shared.clock, Random: util.RandomString,

@@ -102,6 +102,7 @@ const (
 	ReasonWaitingForKind             = "WaitingForKind"
 	ReasonWaitingForFirstContact     = "WaitingForFirstContact"
 	ReasonWaitingForTurn             = "WaitingForTurn"
+	ReasonWaitingForRoom             = "WaitingForRoom"
 	ReasonDraining                   = "Draining"
 	ReasonDrained                    = "Drained"
 	ReasonHostDraining               = "HostDraining"

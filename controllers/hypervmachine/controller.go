@@ -24,6 +24,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/logs"
+	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=hypervmachines,verbs=get;list;watch;update;patch
@@ -40,6 +41,8 @@ type Reconciler struct {
 	// Patience is how long it may take until something is told that is of no weight.
 	Patience *conditions.Patience
 	Clock    clock.PassiveClock
+	// Placement is how full hosts and volumes may get.
+	Placement placement.Policy
 	// Timeouts are how long something must be wrong before a machine is replaced for it.
 	Timeouts Timeouts
 

@@ -12,6 +12,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
@@ -53,17 +54,37 @@ func (r *Reconciler) reconcileReplacement(ctx context.Context, s *scope) error {
 		return err
 	}
 	if h == nil {
+		h, err = r.hurdleOfRoom(ctx, s)
+	}
+	if h == nil && err == nil {
 		h, err = r.askInTurn(ctx, s, site, why)
 	}
 	if err != nil || h == nil {
 		return err
 	}
 	s.replacement = &replacement{reason: capstanv1.ReasonWaitingForTurn, message: why.message + "; " + h.message}
-	if h.forGood {
+	switch {
+	case h.forGood:
 		s.replacement.reason = capstanv1.ReasonCannotReplace
+		r.tellOnce(s, corev1.EventTypeWarning)
+	case h.noRoom:
+		s.replacement.reason = capstanv1.ReasonWaitingForRoom
 		r.tellOnce(s, corev1.EventTypeWarning)
 	}
 	return nil
+}
+
+// hurdleOfRoom is that no other machine would find a place. It is asked before the one
+// there is goes, since Cluster API makes its successor afterwards.
+func (r *Reconciler) hurdleOfRoom(ctx context.Context, s *scope) (*hurdle, error) {
+	survey, err := virtualmachine.NewSurvey(ctx, r.Client, r.Placement)
+	if err != nil {
+		return nil, err
+	}
+	if why := survey.NoRoom(s.vm); why != "" {
+		return &hurdle{noRoom: true, message: "another one would have no place: " + why}, nil
+	}
+	return nil, nil
 }
 
 // hurdleBefore says what keeps the machine from being replaced as far as the cache knows.

@@ -30,8 +30,11 @@ type crew struct {
 
 // newPool makes a pool of machines of which none may be missing in a roll-out, watched by
 // a MachineHealthCheck.
-func newPool(ctx context.Context, replicas int, host *capstanv1.HyperVHost) *crew {
+func newPool(ctx context.Context, replicas int, host *capstanv1.HyperVHost, with ...func(*infrav1.HyperVMachineSpec)) *crew {
 	first := newTrio(ctx, nil)
+	for _, f := range with {
+		f(&first.infra.Spec)
+	}
 	namespace := first.machine.Namespace
 	labels := map[string]string{
 		clusterv1.ClusterNameLabel: "shop", clusterv1.MachineDeploymentNameLabel: "shop-linux", clusterv1.MachineSetNameLabel: "shop-linux-1",
@@ -200,6 +203,21 @@ var _ = Describe("The machines of a pool on a host that is being drained", func(
 		drain(ctx, host, capstanv1.MaintenanceDrain)
 		c.expectAsked(ctx, 0, capstanv1.ReasonHostDraining, "is being drained")
 		testenv.UpdateStatus(ctx, env, c.vms[0], func(vm *capstanv1.VirtualMachine) { vm.Status.Host = other.Name })
+		c.isLeftAlone(ctx, 0)
+	})
+
+	It("stay as long as others would have no place", func(ctx SpecContext) {
+		host := newHost(ctx)
+		image := testenv.NewVMImage("image-"+host.Name, testenv.Version)
+		network := testenv.NewLogicalNetwork("net-" + host.Name)
+		env.Create(ctx, image, network)
+		c := newPool(ctx, 1, host, func(spec *infrav1.HyperVMachineSpec) {
+			spec.Image, spec.Networks = image.Name, []capstanv1.VMNetwork{{LogicalNetwork: network.Name}}
+		})
+		drain(ctx, host, capstanv1.MaintenanceDrain)
+		c.expectWaits(ctx, 0, capstanv1.ReasonWaitingForRoom, "another one would have no place: all hosts are being drained")
+		Expect(events.Of(c.machines[0].UID)).To(ConsistOf(HaveField("Reason", capstanv1.ReasonWaitingForRoom)))
+		drain(ctx, host, "")
 		c.isLeftAlone(ctx, 0)
 	})
 

@@ -36,6 +36,8 @@ type team struct {
 type hurdle struct {
 	// forGood tells that waiting does not help.
 	forGood bool
+	// noRoom tells that there is no place for another machine.
+	noRoom  bool
 	message string
 }
 

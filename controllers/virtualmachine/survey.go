@@ -69,6 +69,19 @@ func (s *Survey) Skew(vm *capstanv1.VirtualMachine) placement.Skew {
 	return s.planner.Skew(req)
 }
 
+// NoRoom says why a VM would have no place if it were made anew now, with what it has
+// given back; or "" if it would, or nobody can tell.
+func (s *Survey) NoRoom(vm *capstanv1.VirtualMachine) string {
+	req, ok := s.request(vm)
+	if !ok {
+		return ""
+	}
+	if _, err := s.planner.Place(req); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // request is what was asked for the VM; ok tells that all it needs is there still.
 func (s *Survey) request(vm *capstanv1.VirtualMachine) (req placement.Request, ok bool) {
 	known := &scope{vm: vm, image: s.images[vm.Spec.Image]}
