@@ -174,6 +174,12 @@ function Test-Host {
     if (-not (Get-VMSwitch -SwitchType External)) {
         Write-Warning 'There is no external virtual switch. LogicalNetworks name one; make it before clusters are made.'
     }
+    $member = Get-Service -Name ClusSvc -ErrorAction SilentlyContinue
+    if ($member -and $member.Status -ne 'Running' -and "$($member.StartType)" -ne 'Disabled') {
+        # It would be taken for a stand-alone host.
+        $faults += 'this host is a member of a failover cluster whose service ClusSvc does not run: Start-ClusterNode'
+        return $faults
+    }
     if (Test-Clustered) {
         $node = Get-ClusterNode -Name $env:COMPUTERNAME
         if ($node.State -ne 'Up') { $faults += "this host is $($node.State) in its failover cluster: Resume-ClusterNode" }

@@ -72,27 +72,27 @@ func (e *ensuring) conflict(resource, format string, args ...any) error {
 	return hostapi.Errorf(hostapi.Conflict, opEnsure, resource, "VM %s: %s", e.id, fmt.Sprintf(format, args...))
 }
 
-// checkCapacity refuses what Hyper-V would refuse as a wrong parameter, or once the VM is there and cannot be started.
+// checkCapacity refuses what Hyper-V would refuse as a wrong parameter, or once the VM is there and cannot be started. A VM
+// that another host has is that host's to judge: it may have more, and its namespace of Windows' own is closed to the account.
 func (e *ensuring) checkCapacity(ctx context.Context) error {
-	host, err := e.node(ctx, e.Host)
+	if e.m != nil && e.m.node.name != e.Host {
+		return nil
+	}
+	own, err := e.node(ctx, e.Host)
 	if err != nil {
 		return e.typed("", "look at the host", err)
 	}
-	if e.m != nil {
-		// Its host may be another, with more.
-		host = e.m.node
-	}
-	has, err := e.computer(ctx, host)
+	has, err := e.computer(ctx, own)
 	if err != nil {
 		return e.typed("", "look at the host", err)
 	}
 	if int64(e.req.Processors) > has.processors {
 		return hostapi.Errorf(hostapi.OutOfCapacity, opEnsure, hostapi.ResourceProcessors,
-			"VM %s: %d processors are wanted, and host %s has %d", e.id, e.req.Processors, host.name, has.processors)
+			"VM %s: %d processors are wanted, and host %s has %d", e.id, e.req.Processors, e.Host, has.processors)
 	}
 	if e.req.MemoryMiB > has.memoryMiB {
 		return hostapi.Errorf(hostapi.OutOfCapacity, opEnsure, hostapi.ResourceMemory,
-			"VM %s: %d MiB of memory are wanted, and host %s has %d", e.id, e.req.MemoryMiB, host.name, has.memoryMiB)
+			"VM %s: %d MiB of memory are wanted, and host %s has %d", e.id, e.req.MemoryMiB, e.Host, has.memoryMiB)
 	}
 	return nil
 }
