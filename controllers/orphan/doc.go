@@ -15,10 +15,11 @@
 // A host that makes a VM after its object has gone, because a call or its journal was
 // late, is found by the next sweep: whoever listed it first saw nothing.
 //
-// Nothing is judged by a cache. Nothing is removed that has not been reported before, in
-// the status that was written, and that this process has not found in two sweeps; a
-// manager that is killed between report and removal leaves a report from which the next
-// one goes on. The API server is asked once more just before anything is removed.
+// Nothing is judged by a cache. Nothing is removed unless the status that was written says
+// so, and it does not begin to say so before one and the same process has found the orphan
+// in two sweeps; a manager that is killed between report and removal leaves a report from
+// which the next one goes on. The API server is asked once more just before anything is
+// removed.
 //
 // What bears another installation's stamp, or none, is neither counted nor touched. A
 // failover cluster is one place: it is judged as a whole or not at all.
