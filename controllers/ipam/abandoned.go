@@ -17,27 +17,25 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// abandonedGrace is how long a reservation has no claim before it is freed. Whoever
-// takes a claim's finalizers away by hand may be about to do the same to its VM.
+// abandonedGrace is how long a reservation has neither a claim nor a user before it is
+// freed. Whoever takes a claim's finalizers away by hand may be about to do the same to
+// its VM, which hosts are then swept for.
 const abandonedGrace = 10 * time.Minute
 
-// abandoned remembers since when reservations have had no claim. A manager that is
+// abandoned remembers since when reservations have had no claim and no user. A manager that is
 // started anew waits anew. It is safe for concurrent use.
 type abandoned struct {
 	mu    sync.Mutex
 	since map[string]map[types.UID]time.Time
 }
 
-// note returns how long each reservation of a network has had no claim, and forgets the
-// others.
-func (a *abandoned) note(network string, held []reserved, now time.Time) map[types.UID]time.Duration {
+// note returns how long each of some reservations of a network has had neither, and
+// forgets the others.
+func (a *abandoned) note(network string, idle []reserved, now time.Time) map[types.UID]time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	since, ages := map[types.UID]time.Time{}, map[types.UID]time.Duration{}
-	for _, h := range held {
-		if h.claimed {
-			continue
-		}
+	for _, h := range idle {
 		began, known := a.since[network][h.UID]
 		if !known {
 			began = now
@@ -59,28 +57,30 @@ func (a *abandoned) note(network string, held []reserved, now time.Time) map[typ
 // returns when there may be more to free, 0 for never. What a Tombstone holds is freed
 // with that, and what a VM or load balancer may still use is not.
 func (r *NetworkReconciler) freeAbandoned(ctx context.Context, network *capstanv1.LogicalNetwork, held []reserved) (again time.Duration, err error) {
-	ages := r.abandoned.note(network.Name, held, r.Clock.Now())
-	var tombstones *capstanv1.TombstoneList
+	var idle []reserved
 	for _, h := range held {
-		age, isAbandoned := ages[h.UID]
-		if !isAbandoned {
+		if h.claimed {
 			continue
 		}
-		if left := abandonedGrace - age; left > 0 {
+		used, err := r.isUsed(ctx, r.Client, h.AddressReservation)
+		if err != nil {
+			return 0, err
+		}
+		if used {
+			again = soonest(again, abandonedGrace)
+			continue
+		}
+		idle = append(idle, h)
+	}
+	ages := r.abandoned.note(network.Name, idle, r.Clock.Now())
+	for _, h := range idle {
+		if left := abandonedGrace - ages[h.UID]; left > 0 {
 			again = soonest(again, left)
 			continue
 		}
-		if tombstones == nil {
-			tombstones = &capstanv1.TombstoneList{}
-			if err := r.Live.List(ctx, tombstones); err != nil {
-				return 0, fmt.Errorf("listing Tombstones: %w", err)
-			}
-		}
-		used := buried(tombstones.Items, h.AddressReservation)
-		if !used {
-			if used, err = r.isUsed(ctx, &h.Spec.ClaimRef); err != nil {
-				return 0, err
-			}
+		used, err := r.isUsed(ctx, r.Live, h.AddressReservation)
+		if err != nil {
+			return 0, err
 		}
 		if used {
 			again = soonest(again, abandonedGrace)
@@ -114,21 +114,36 @@ func (r *NetworkReconciler) freeOne(ctx context.Context, network *capstanv1.Logi
 	return nil
 }
 
-// isUsed tells whether there may be a user of what is held for a claim, read past the
-// cache: the claim itself, or the VM or load balancer that it is named after.
-func (r *NetworkReconciler) isUsed(ctx context.Context, ref *capstanv1.ClaimReference) (bool, error) {
-	if stands, err := isThere(ctx, r.Live, ref); err != nil || stands {
-		return true, err
+// isUsed tells whether there may be a user of what is held for a claim: the claim itself,
+// the VM or load balancer that it is named after, or a VM that only its host knows of.
+func (r *NetworkReconciler) isUsed(ctx context.Context, reader client.Reader, reservation *capstanv1.AddressReservation) (bool, error) {
+	tombstones := &capstanv1.TombstoneList{}
+	if err := reader.List(ctx, tombstones); err != nil {
+		return true, fmt.Errorf("listing Tombstones: %w", err)
 	}
+	ref := &reservation.Spec.ClaimRef
+	if buried(tombstones.Items, reservation) {
+		return true, nil
+	}
+	for _, mayBe := range []func(context.Context, client.Reader, *capstanv1.ClaimReference) (bool, error){isThere, isNamedAfter, mayRun} {
+		if used, err := mayBe(ctx, reader, ref); err != nil || used {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// isNamedAfter tells whether the VM or load balancer is there that a claim is named after.
+func isNamedAfter(ctx context.Context, reader client.Reader, claim *capstanv1.ClaimReference) (bool, error) {
 	for _, users := range []client.ObjectList{&capstanv1.VirtualMachineList{}, &capstanv1.LoadBalancerList{}} {
-		if err := r.Live.List(ctx, users, client.InNamespace(ref.Namespace)); err != nil {
-			return true, fmt.Errorf("listing %T of namespace %s: %w", users, ref.Namespace, err)
+		if err := reader.List(ctx, users, client.InNamespace(claim.Namespace)); err != nil {
+			return true, fmt.Errorf("listing %T of namespace %s: %w", users, claim.Namespace, err)
 		}
 		named := false
 		// It fails only for what is no list.
 		_ = meta.EachListItem(users, func(user runtime.Object) error {
 			obj, ok := user.(client.Object)
-			named = named || ok && strings.HasPrefix(ref.Name, obj.GetName()+"-")
+			named = named || ok && strings.HasPrefix(claim.Name, obj.GetName()+"-")
 			return nil
 		})
 		if named {

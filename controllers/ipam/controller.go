@@ -160,7 +160,12 @@ func (r *ClaimReconciler) paused(ctx context.Context, claim *ipamv1.IPAddressCla
 	}
 	cluster := &clusterv1.Cluster{}
 	key := client.ObjectKey{Namespace: claim.Namespace, Name: claim.Spec.ClusterName}
-	switch err := r.Client.Get(ctx, key, cluster); {
+	err := r.Client.Get(ctx, key, cluster)
+	if apierrors.IsNotFound(err) {
+		// One that was made together with its claims may not be in the cache yet.
+		err = r.Live.Get(ctx, key, cluster)
+	}
+	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:

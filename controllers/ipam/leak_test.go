@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -197,6 +198,11 @@ func TestAddressesOfClaimsThatWereTakenAwayByForceComeFree(t *testing.T) {
 		"not while the load balancer is there":       {held: reservation("lan-vrid-7", "vrid/7", "shop-vip"), also: []client.Object{&capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}}},
 		"not while a Tombstone says the VM may live": {held: address(), also: []client.Object{tombstone("")}},
 		"though a Tombstone of it is honoured":       {held: address(), also: []client.Object{tombstone("true")}, free: true},
+		"though a host has what is left of the VM":   {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1", Owner: "team/vm", Remnant: true})}, free: true},
+		"though a host has another VM too many":      {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1", Owner: "other/vm"})}, free: true},
+		"not while a host has the VM":                {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1", Owner: "team/vm"})}},
+		"not while a host has whatever VM":           {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1"})}},
+		"not while a host cannot be swept":           {held: address(), also: []client.Object{sweptHost(metav1.ConditionUnknown)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -226,6 +232,14 @@ func TestAddressesOfClaimsThatWereTakenAwayByForceComeFree(t *testing.T) {
 			g.Expect(told.Reasons(network.UID)).To(ConsistOf("AbandonedAddressFreed"))
 		})
 	}
+}
+
+// sweptHost has told of the VMs it has without an object, or could not.
+func sweptHost(free metav1.ConditionStatus, orphans ...capstanv1.HostOrphan) *capstanv1.HyperVHost {
+	h := testenv.NewHyperVHost("hv1")
+	h.Status.Memory, h.Status.Orphans = resource.NewQuantity(64<<30, resource.BinarySI), orphans
+	h.Status.Conditions = []metav1.Condition{{Type: capstanv1.FreeOfOrphansCondition, Status: free, Reason: "Swept"}}
+	return h
 }
 
 func tombstone(honoured string) *capstanv1.Tombstone {
