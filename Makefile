@@ -21,7 +21,7 @@ test-story: build ## Tell the demo's story while manager and agents are killed a
 	hack/story.sh
 
 .PHONY: test-ha
-test-ha: build ## Grow and shrink a control plane, and take the power from its members' hosts
+test-ha: build ## Grow and shrink a control plane, take its hosts and volumes away, and drain a host
 	hack/ha.sh
 
 .PHONY: test-clients

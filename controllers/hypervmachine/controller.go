@@ -101,7 +101,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 			return
 		}
 		setStatus(s, r.Clock.Now())
-		reterr = errors.Join(reterr, r.writer.WriteInTime(ctx, r.Patience, before, infra, &result, reterr))
+		err := r.writer.WriteInTime(ctx, r.Patience, before, infra, &result, reterr)
+		// What is held back for now is told of when it is written.
+		if err == nil && infra.ResourceVersion != before.ResourceVersion {
+			r.tellHurdle(s, conditions.Get(before, capstanv1.ReplacingCondition))
+		}
+		reterr = errors.Join(reterr, err)
 	}()
 
 	if !infra.DeletionTimestamp.IsZero() {

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -46,6 +48,30 @@ func (e *evidence) heldSince(since time.Time, message string) *hold {
 		return nil
 	}
 	return &hold{message: message, until: until}
+}
+
+// backOnlyNow keeps the hold on a machine whose host answers again while its guest still
+// boots: its node has not been ready for as long as its health check waits, and would be
+// replaced at this very moment.
+func backOnlyNow(e *evidence) *hold {
+	host := hostOf(e)
+	if host == nil || e.machine.Annotations[clusterv1.MachineSkipRemediationAnnotation] != capstanv1.ReasonRepairHeld ||
+		meta.IsStatusConditionTrue(e.machine.Status.Conditions, clusterv1.MachineNodeReadyCondition) {
+		return nil
+	}
+	connected := conditions.Get(host, capstanv1.AgentConnectedCondition)
+	if connected == nil || connected.Status != metav1.ConditionTrue {
+		return nil
+	}
+	boot := e.timeouts.HostLoss
+	if boot <= 0 {
+		boot = DefaultHostLossTimeout
+	}
+	until := e.after(connected.LastTransitionTime.Time, boot)
+	if !until.After(e.now) {
+		return nil
+	}
+	return &hold{message: fmt.Sprintf("host %s has come back only now", host.Name), until: until}
 }
 
 func (h *hold) String() string {

@@ -44,6 +44,9 @@ func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
 	}
 	if c == nil {
 		s.repair = unspoken(s.vm, e.hosts)
+		if back := backOnlyNow(e); back != nil {
+			s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: back.String(), due: back.until}
+		}
 		return r.settle(ctx, s, "")
 	}
 	return r.repairFor(ctx, s, e, c, held)

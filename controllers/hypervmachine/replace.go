@@ -66,10 +66,8 @@ func (r *Reconciler) reconcileReplacement(ctx context.Context, s *scope) error {
 	switch {
 	case h.forGood:
 		s.replacement.reason = capstanv1.ReasonCannotReplace
-		r.tellOnce(s, corev1.EventTypeWarning)
 	case h.noRoom:
 		s.replacement.reason = capstanv1.ReasonWaitingForRoom
-		r.tellOnce(s, corev1.EventTypeWarning)
 	}
 	return nil
 }
@@ -114,7 +112,7 @@ func (r *Reconciler) askInTurn(ctx context.Context, s *scope, site *site, why *w
 		return nil, err
 	}
 	s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellAsked(s.machine)}
-	r.tellOnce(s, corev1.EventTypeNormal)
+	r.tell(s, corev1.EventTypeNormal)
 	return nil, nil
 }
 
@@ -128,13 +126,23 @@ func (r *Reconciler) withdrawWish(ctx context.Context, s *scope) error {
 	return r.annotate(ctx, s, func(all map[string]string) { delete(all, clusterv1.RemediateMachineAnnotation) })
 }
 
-// tellOnce tells of a replacement on the Machine, which is where somebody asked for it.
-func (r *Reconciler) tellOnce(s *scope, eventType string) {
-	was := conditions.Get(s.infra, capstanv1.ReplacingCondition)
-	if r.Events == nil || was != nil && was.Reason == s.replacement.reason && (was.Status == metav1.ConditionTrue) == s.replacement.asked {
+// tellHurdle tells of what keeps a machine from being replaced that somebody must know of,
+// once the status says so: before, a conflict would have it told again.
+func (r *Reconciler) tellHurdle(s *scope, was *metav1.Condition) {
+	is := conditions.Get(s.infra, capstanv1.ReplacingCondition)
+	if is == nil || is.Status != metav1.ConditionFalse || was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return
 	}
-	r.Events.Eventf(s.machine, s.infra, eventType, s.replacement.reason, "Replace", "%s", s.replacement.message)
+	if s.replacement != nil && slices.Contains([]string{capstanv1.ReasonCannotReplace, capstanv1.ReasonWaitingForRoom}, is.Reason) {
+		r.tell(s, corev1.EventTypeWarning)
+	}
+}
+
+// tell tells of a replacement on the Machine, which is where somebody asked for it.
+func (r *Reconciler) tell(s *scope, eventType string) {
+	if r.Events != nil {
+		r.Events.Eventf(s.machine, s.infra, eventType, s.replacement.reason, "Replace", "%s", s.replacement.message)
+	}
 }
 
 func tellAsked(machine *clusterv1.Machine) string {

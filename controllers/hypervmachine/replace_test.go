@@ -216,7 +216,7 @@ var _ = Describe("The machines of a pool on a host that is being drained", func(
 		})
 		drain(ctx, host, capstanv1.MaintenanceDrain)
 		c.expectWaits(ctx, 0, capstanv1.ReasonWaitingForRoom, "another one would have no place: all hosts are being drained")
-		Expect(events.Of(c.machines[0].UID)).To(ConsistOf(HaveField("Reason", capstanv1.ReasonWaitingForRoom)))
+		Eventually(func() any { return events.Of(c.machines[0].UID) }).Should(ConsistOf(HaveField("Reason", capstanv1.ReasonWaitingForRoom)))
 		drain(ctx, host, "")
 		c.isLeftAlone(ctx, 0)
 	})
@@ -262,7 +262,7 @@ var _ = Describe("A Machine that somebody wants to be replaced", func() {
 		c.want(ctx, 0, "")
 		c.expectWaits(ctx, 0, capstanv1.ReasonCannotReplace, "the only member of its control plane")
 		env.ExpectReady(ctx, c.infra[0])
-		Expect(events.Of(c.machines[0].UID)).To(ConsistOf(And(
+		Eventually(func() any { return events.Of(c.machines[0].UID) }).Should(ConsistOf(And(
 			HaveField("Type", corev1.EventTypeWarning), HaveField("Reason", capstanv1.ReasonCannotReplace), HaveField("Note", ContainSubstring("the only member of its control plane")))))
 	})
 

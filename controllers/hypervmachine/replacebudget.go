@@ -12,8 +12,9 @@ import (
 type member struct {
 	name    string
 	created time.Time
-	// ready tells that it does its work.
-	ready bool
+	// ready tells that it does its work, and down that it is known not to. Of one that is
+	// neither nobody can tell: its host may be silent, or its cluster.
+	ready, down bool
 	// goes tells that it is being deleted, or that Cluster API is asked to replace it.
 	goes bool
 	// wanted tells that it is to be replaced.
@@ -51,11 +52,11 @@ func (t *team) hurdleOf(name string) *hurdle {
 	free := max(t.unavailable, 1) - max(t.replicas-t.standing(), 0)
 	for _, m := range t.queue() {
 		switch {
-		case m.name == name && (!m.ready || free > 0):
+		case m.name == name && (m.down || free > 0):
 			return nil
 		case m.name == name:
 			return &hurdle{message: t.tellBudget()}
-		case m.ready:
+		case !m.down:
 			free--
 		}
 	}
@@ -107,7 +108,7 @@ func (t *team) standing() (n int) {
 }
 
 // queue is those that are to be replaced and are not asked for yet: first those that do
-// no work, which costs nothing, then the oldest.
+// no work as far as anybody knows, then the oldest.
 func (t *team) queue() []member {
 	queue := slices.DeleteFunc(slices.Clone(t.members), func(m member) bool { return !m.wanted || m.goes })
 	slices.SortFunc(queue, func(a, b member) int {

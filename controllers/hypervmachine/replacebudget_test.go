@@ -19,7 +19,8 @@ func one(name string, with ...func(*member)) member {
 }
 
 func wanted(m *member)   { m.wanted = true }
-func notReady(m *member) { m.ready = false }
+func notReady(m *member) { m.ready, m.down = false, true }
+func unknown(m *member)  { m.ready = false }
 func goes(m *member)     { m.goes = true }
 
 func TestMachinesAreReplacedWithinTheBudgetOfTheirPool(t *testing.T) {
@@ -52,6 +53,10 @@ func TestMachinesAreReplacedWithinTheBudgetOfTheirPool(t *testing.T) {
 		"what does no work costs nothing": {
 			team: team{replicas: 3, members: []member{one("a", wanted), one("b", wanted, notReady), one("c", wanted, notReady)}},
 			turn: []string{"b", "c"}, says: "of its pool 1 of 3 machines may be missing: waiting for b to be ready, c to be ready",
+		},
+		"none of which nobody knows whether they work": {
+			team: team{replicas: 3, members: []member{one("a", wanted, unknown), one("b", wanted, unknown), one("c", unknown)}},
+			says: "of its pool 1 of 3 machines may be missing: waiting for a to be ready, b to be ready, c to be ready",
 		},
 		"another roll-out's surge is no budget": {
 			team: team{replicas: 2, members: []member{one("a", wanted), one("b", wanted), one("c")}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -107,6 +108,7 @@ func (r *Reconciler) addMembers(ctx context.Context, reader client.Reader, t *te
 		t.members = append(t.members, member{
 			name: m.Name, created: m.CreationTimestamp.Time,
 			ready:  conditions.IsTrue(m, clusterv1.MachineAvailableCondition),
+			down:   meta.IsStatusConditionFalse(m.Status.Conditions, clusterv1.MachineReadyCondition),
 			goes:   !m.DeletionTimestamp.IsZero() || annotations.HasRemediateMachine(m),
 			wanted: site.wishFor(m, byName[m.Spec.InfrastructureRef.Name]) != nil,
 		})

@@ -120,6 +120,8 @@ var _ = Describe("Claims never retried after exhaustion", func() {
 		for i := range many {
 			line = append(line, exhausted(ctx, namespace, fmt.Sprintf("w%02d", i), network.Name))
 		}
+		// The API server shows a write before whoever wrote has counted it.
+		Eventually(func() int { return written.in(namespace)["patch status of *v1beta2.IPAddressClaim"] }).Should(Equal(many + 1))
 		before := written.in(namespace, network.Name)
 		for i := range served {
 			newcomer := newClaim(namespace, fmt.Sprintf("x%02d", i), network.Name)

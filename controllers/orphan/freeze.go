@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -47,12 +48,13 @@ func awaitsWord(entry *capstanv1.HostOrphan) bool {
 }
 
 // tokenOf names the orphans of a list that wait for an administrator. Whoever repeats it
-// means these and no others: what is found later gives another token.
+// means these and no others: what is found later gives another token, even if it was there
+// before and had an object meanwhile.
 func tokenOf(entries []capstanv1.HostOrphan) string {
 	var ids []string
 	for i := range entries {
 		if awaitsWord(&entries[i]) {
-			ids = append(ids, entries[i].ID)
+			ids = append(ids, entries[i].ID+" "+entries[i].FirstSeen.UTC().Format(time.RFC3339))
 		}
 	}
 	if len(ids) == 0 {

@@ -71,4 +71,6 @@ func (p Policy) tooMany(orphans, held int) bool {
 	return orphans > p.FreezeAbove && float64(orphans) > p.FreezeShare*float64(held)
 }
 
-func isRemnant(vm *hostapi.VM) bool { return vm.State == hostapi.StatePartial }
+// isRemnant tells whether nothing can run on what there is. A VM that its host knows by a
+// name is none, even if it lacks something: a person may put back what it lacks.
+func isRemnant(vm *hostapi.VM) bool { return vm.State == hostapi.StatePartial && vm.Name == "" }

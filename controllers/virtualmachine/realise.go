@@ -54,10 +54,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 		if !placed(s.was) {
 			s.phase = capstanv1.VMStarting
 		}
-		return &wait{
-			reason: capstanv1.ReasonVMNotFound, requeue: pollRepair,
-			message: fmt.Sprintf("VM %s does not exist any more as a whole, and is not made again: its machine must be replaced", s.vm.Spec.ID),
-		}, nil
+		return goneFor(s.vm, s.seen), nil
 	}
 	return nil, nil
 }
@@ -66,6 +63,22 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 // changes nothing for the guest.
 func running(s *scope) bool {
 	return s.was == capstanv1.VMRunning && s.seen.State == hostapi.StateRunning
+}
+
+// goneFor tells of a VM that is not made again, and of which its host has nothing whole. One
+// that lacks something is not gone: somebody may be at work on it, whose work would be lost
+// with its disks if its machine were replaced for it.
+func goneFor(vm *capstanv1.VirtualMachine, seen *hostapi.VM) *wait {
+	if seen != nil && seen.Name != "" {
+		return &wait{
+			reason: capstanv1.ReasonVMFailed, requeue: pollRepair,
+			message: fmt.Sprintf("VM %s is there, but lacks a disk, or a network adapter on its switch and VLAN, that it was made with, and is not started like that: put back what it lacks, or have its machine replaced", vm.Spec.ID),
+		}
+	}
+	return &wait{
+		reason: capstanv1.ReasonVMNotFound, requeue: pollRepair,
+		message: fmt.Sprintf("VM %s does not exist any more as a whole, and is not made again: its machine must be replaced", vm.Spec.ID),
+	}
 }
 
 // stands tells whether the VM is there with all its parts.

@@ -35,6 +35,7 @@ func TestACallThatArrivesTwiceIsAnsweredByItsSecond(t *testing.T) {
 
 func TestAnAnswerThatIsHeldBackComesLate(t *testing.T) {
 	l, admin := serve(t, standAlone())
+	l.SetDefaultEventuallyTimeout(time.Minute)
 	l.Expect(admin.Inject(ctx, fabricapi.Injection{Op: "DefineVM", Effect: fabricapi.HeldBack, Delay: time.Minute})).To(Succeed())
 	answered := make(chan error, 1)
 	go func() {

@@ -71,10 +71,14 @@ func newLine(t *testing.T, server string) *meddle.Line {
 	return l
 }
 
+// patience is how long a busy machine may take.
+const patience = time.Minute
+
 func TestALineIsGoneOneWayUntilItIsBack(t *testing.T) {
 	for name, trouble := range map[string]meddle.Trouble{"to the server": {Deaf: true}, "from the server": {Mute: true}} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
+			g.SetDefaultEventuallyTimeout(patience)
 			l := newLine(t, echo(t, "right"))
 			c := call(t, l)
 			c.say(g, "one")
@@ -93,6 +97,7 @@ func TestALineIsGoneOneWayUntilItIsBack(t *testing.T) {
 
 func TestAnswersComeLate(t *testing.T) {
 	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
 	l := newLine(t, echo(t, "right"))
 	l.Set(meddle.Trouble{Late: 50 * time.Millisecond})
 	c := call(t, l)
@@ -105,6 +110,7 @@ func TestAnswersComeLate(t *testing.T) {
 
 func TestALineThatLeadsElsewhereCutsWhoWasConnected(t *testing.T) {
 	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
 	l := newLine(t, echo(t, "right"))
 	first := call(t, l)
 	first.say(g, "one")
@@ -121,6 +127,7 @@ func TestALineThatLeadsElsewhereCutsWhoWasConnected(t *testing.T) {
 
 func TestALineIsCutAndCanBeUsedAgain(t *testing.T) {
 	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
 	l := newLine(t, echo(t, "right"))
 	first := call(t, l)
 	first.say(g, "one")

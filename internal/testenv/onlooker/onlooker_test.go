@@ -50,8 +50,12 @@ func TestWhatMustNeverBeIsSeen(t *testing.T) {
 	}
 }
 
+// patience is how long a busy machine may take.
+const patience = time.Minute
+
 func TestWhatWasWrongForAMomentIsRemembered(t *testing.T) {
 	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
 	wrong := fabricapi.World{Sites: []fabricapi.Site{{VMs: []fabricapi.VM{machine("g2", "", "m2", "a2")}}}}
 	right := fabricapi.World{Sites: []fabricapi.Site{{VMs: []fabricapi.VM{machine("g1", "1", "m1", "a1")}}}}
 	looked := 0
@@ -81,6 +85,7 @@ func TestWhatWasWrongForAMomentIsRemembered(t *testing.T) {
 
 func TestWhoWaitsForStepsGoesOnWhenThereAreNone(t *testing.T) {
 	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
 	steps, waited := onlooker.NewTally(), make(chan int, 1)
 	go func() {
 		steps.Wait(t.Context(), 2, time.Hour)
