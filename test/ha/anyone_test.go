@@ -50,16 +50,7 @@ func TestAnyOneHostMayGo(t *testing.T) {
 // where tells, and gives it back when there are three again, none of them on it.
 func (c *cluster) survivesEach(where func(*capstanv1.VirtualMachine) string, set func(g Gomega, site, name string, gone bool)) {
 	t, g := c.t, NewWithT(c.t)
-	auditor, err := c.Env.NewAuditor(c.Ctx)
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.explain()
-		}
-	})
-	c.Kubectl(g, "apply", "-k", c.Manifests)
-	c.settle(1)
-	c.resize(3)
+	auditor := c.threeMembers(g)
 
 	used := map[string]string{}
 	for _, member := range c.members(g) {
@@ -93,7 +84,5 @@ func (c *cluster) survivesEach(where func(*capstanv1.VirtualMachine) string, set
 	}
 	t.Logf("RESULT longest_gap_ms=%d", longest.Milliseconds())
 
-	c.Kubectl(g, "delete", "workloadcluster", shop.Name, "--timeout=3m")
-	c.Kubectl(g, "delete", "--ignore-not-found", "-k", c.Manifests)
-	g.Expect(auditor.WaitClean(c.Ctx, patience)).To(Succeed())
+	c.leavesNothing(g, auditor)
 }

@@ -17,17 +17,8 @@ import (
 // cluster goes on, and some come back when they are asked to.
 func TestAHostIsDrainedAndFilledAgain(t *testing.T) {
 	c := start(t, "--stand-alone")
-	auditor, err := c.Env.NewAuditor(c.Ctx)
 	g := NewWithT(t)
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.explain()
-		}
-	})
-	c.Kubectl(g, "apply", "-k", c.Manifests)
-	c.settle(1)
-	c.resize(3)
+	auditor := c.threeMembers(g)
 
 	host := c.worker(g).Spec.Placement.Host
 	leaving := c.on(g, host)
@@ -67,7 +58,5 @@ func TestAHostIsDrainedAndFilledAgain(t *testing.T) {
 	onHosts, _ := c.spread(g)
 	g.Expect(onHosts).To(Equal([]int{1, 1, 1}))
 
-	c.Kubectl(g, "delete", "workloadcluster", shop.Name, "--timeout=3m")
-	c.Kubectl(g, "delete", "--ignore-not-found", "-k", c.Manifests)
-	g.Expect(auditor.WaitClean(c.Ctx, patience)).To(Succeed())
+	c.leavesNothing(g, auditor)
 }

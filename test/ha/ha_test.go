@@ -42,9 +42,7 @@ func TestAControlPlaneGrowsShrinksAndOutlivesTheLossOfAMinority(t *testing.T) {
 		{"five shrink to three", func(g Gomega) { g.Expect(c.whileAsked(func() { c.resize(3) }).CheckNone()).To(Succeed()) }},
 		{"three shrink to one", func(g Gomega) { g.Expect(c.whileAsked(func() { c.resize(1) }).CheckNone()).To(Succeed()) }},
 		{"nothing is left", func(g Gomega) {
-			c.Kubectl(g, "delete", "workloadcluster", shop.Name, "--timeout=3m")
-			c.Kubectl(g, "delete", "--ignore-not-found", "-k", c.Manifests)
-			g.Expect(auditor.WaitClean(c.Ctx, patience)).To(Succeed())
+			c.leavesNothing(g, auditor)
 		}},
 	} {
 		t.Run(part.title, func(t *testing.T) {

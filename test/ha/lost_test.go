@@ -20,17 +20,8 @@ import (
 // but Capstan brings up elsewhere what lay on one of them.
 func TestWhatLayOnALostHostIsReplaced(t *testing.T) {
 	c := start(t, "--stand-alone")
-	auditor, err := c.Env.NewAuditor(c.Ctx)
 	g := NewWithT(t)
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.explain()
-		}
-	})
-	c.Kubectl(g, "apply", "-k", c.Manifests)
-	c.settle(1)
-	c.resize(3)
+	auditor := c.threeMembers(g)
 
 	host := c.worker(g).Spec.Placement.Host
 	buried := c.on(g, host)
@@ -66,9 +57,7 @@ func TestWhatLayOnALostHostIsReplaced(t *testing.T) {
 	c.resize(1)
 	c.loseTheOnlyMember(g)
 
-	c.Kubectl(g, "delete", "workloadcluster", shop.Name, "--timeout=3m")
-	c.Kubectl(g, "delete", "--ignore-not-found", "-k", c.Manifests)
-	g.Expect(auditor.WaitClean(c.Ctx, patience)).To(Succeed())
+	c.leavesNothing(g, auditor)
 }
 
 // loseTheOnlyMember takes away what Cluster API never replaces, and brings it back.

@@ -52,6 +52,30 @@ func startWith(t *testing.T, hosts int, args map[string][]string) *cluster {
 	return &cluster{World: fullstack.Start(t, o), t: t}
 }
 
+// threeMembers makes the cluster with a control plane of three, and tells how it is if the
+// test fails. The auditor has seen the hosts before.
+func (c *cluster) threeMembers(g Gomega) *demoenv.Auditor {
+	auditor, err := c.Env.NewAuditor(c.Ctx)
+	g.Expect(err).NotTo(HaveOccurred())
+	t := c.t
+	t.Cleanup(func() {
+		if t.Failed() {
+			c.explain()
+		}
+	})
+	c.Kubectl(g, "apply", "-k", c.Manifests)
+	c.settle(1)
+	c.resize(3)
+	return auditor
+}
+
+// leavesNothing deletes everything, and waits until the hosts are as they were.
+func (c *cluster) leavesNothing(g Gomega, auditor *demoenv.Auditor) {
+	c.Kubectl(g, "delete", "workloadcluster", shop.Name, "--timeout=3m")
+	c.Kubectl(g, "delete", "--ignore-not-found", "-k", c.Manifests)
+	g.Expect(auditor.WaitClean(c.Ctx, patience)).To(Succeed())
+}
+
 // resize is what a person does, and follows it to its end.
 func (c *cluster) resize(members int) {
 	c.Kubectl(NewWithT(c.t), "patch", "workloadcluster", shop.Name, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"controlPlane":{"replicas":%d}}}`, members))
