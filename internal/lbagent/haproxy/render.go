@@ -165,6 +165,9 @@ func writeDefaults(p *page) {
 		p.line(side+"tcpka-cnt", "3")
 	}
 	p.line("option", "dontlognull")
+	// Of connections only those are logged that ended badly: others are less than a notice.
+	p.line("option", "tcplog")
+	p.line("option", "log-separate-errors")
 	// A connect that fails is tried at another server at once.
 	p.line("option", "redispatch", "1")
 	p.line("retries", "3")
