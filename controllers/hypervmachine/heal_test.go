@@ -160,8 +160,8 @@ var _ = Describe("A HyperVMachine on a host that is silent", func() {
 	})
 })
 
-var _ = Describe("Repair while most hosts are silent", func() {
-	It("is held, and goes on when they are back", func(ctx SpecContext) {
+var _ = Describe("Everything fails at once", func() {
+	It("has repair held, which goes on when the hosts are back", func(ctx SpecContext) {
 		t, vm, host := isRun(ctx, inPool)
 		t.watch(ctx, "shop", inPool)
 		more := others(ctx)
