@@ -9,6 +9,7 @@ type candidates struct {
 	// hostsOf and volumesOf count by scope.
 	hostsOf, volumesOf []int32
 	values             []float64
+	filters            filters
 }
 
 func (c *candidates) prepare(p *Planner) {
@@ -24,14 +25,15 @@ func (c *candidates) filter(p *Planner, a *ask) {
 	c.hosts, c.volumes = c.hosts[:0], c.volumes[:0]
 	clear(c.hostsOf)
 	clear(c.volumesOf)
+	c.filters.prepare(a)
 	for i := range p.hosts {
-		if h := &p.hosts[i]; p.hostFits(a, h) {
+		if h := &p.hosts[i]; c.filters.hostFits(p, a, h) {
 			c.hosts = append(c.hosts, int32(i))
 			c.hostsOf[h.scope]++
 		}
 	}
 	for i := range p.volumes {
-		if v := &p.volumes[i]; c.hostsOf[v.scope] > 0 && p.volumeFits(&a.lead, v) {
+		if v := &p.volumes[i]; c.hostsOf[v.scope] > 0 && c.filters.volumeFits(p, &a.lead, v) {
 			c.volumes = append(c.volumes, int32(i))
 			c.volumesOf[v.scope]++
 		}

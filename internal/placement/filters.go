@@ -7,6 +7,8 @@ type hostFilter struct {
 	name   string
 	reason Reason
 	fits   func(*Planner, *ask, *host) bool
+	// idle tells that every host passes; nil for a filter that is always asked.
+	idle func(*ask) bool
 	// asked and has are set for filters by amount: what is asked of the host, and
 	// what it has.
 	asked func(*ask) int64
@@ -19,7 +21,9 @@ type volumeFilter struct {
 	name   string
 	reason Reason
 	fits   func(*Planner, *need, *volume) bool
-	has    func(*Planner, *need, *volume) int64
+	// idle tells that every volume passes; nil for a filter that is always asked.
+	idle func(*need) bool
+	has  func(*Planner, *need, *volume) int64
 }
 
 // hostState is set apart from hostFilters, since a host that does not answer is
@@ -37,6 +41,7 @@ var hostFilters = []hostFilter{
 	{
 		name:   "failure domain",
 		reason: NoFailureDomain,
+		idle:   func(a *ask) bool { return a.FailureDomain == "" },
 		fits: func(_ *Planner, a *ask, h *host) bool {
 			return a.FailureDomain == "" || h.domain == a.domain
 		},
@@ -44,6 +49,7 @@ var hostFilters = []hostFilter{
 	{
 		name:   "host selector",
 		reason: HostNotSelected,
+		idle:   func(a *ask) bool { return len(a.HostLabels) == 0 },
 		fits: func(_ *Planner, a *ask, h *host) bool {
 			for i := range a.HostLabels {
 				if !a.HostLabels[i].holds(h.labels) {
@@ -100,6 +106,7 @@ var hostFilters = []hostFilter{
 	{
 		name:   "host apart",
 		reason: NotApart,
+		idle:   func(a *ask) bool { return !a.Apart },
 		fits:   func(p *Planner, a *ask, h *host) bool { return !a.Apart || p.onHost[h.index] == 0 },
 	},
 }
@@ -115,6 +122,7 @@ const staticFilters = 3
 var volumeAskedFor = volumeFilter{
 	name:   "volumes asked for",
 	reason: VolumeNotSelected,
+	idle:   func(n *need) bool { return len(n.only) == 0 && len(n.except) == 0 },
 	fits: func(_ *Planner, n *need, v *volume) bool {
 		return (len(n.only) == 0 || slices.Contains(n.only, v.name)) && !slices.Contains(n.except, v.name)
 	},
@@ -133,11 +141,13 @@ var volumeFilters = []volumeFilter{
 	{
 		name:   "volume apart",
 		reason: NotApart,
+		idle:   func(n *need) bool { return !n.apart },
 		fits:   func(p *Planner, n *need, v *volume) bool { return !n.apart || p.onVolume[v.index] == 0 },
 	},
 	{
 		name:   "image",
 		reason: NoImage,
+		idle:   func(n *need) bool { return n.image == nil || n.image.Stageable },
 		fits: func(_ *Planner, n *need, v *volume) bool {
 			return n.image == nil || n.image.Stageable || n.staged(v)
 		},
@@ -163,12 +173,43 @@ func freeProcessors(_ *Planner, h *host) int64 {
 	return max(min(h.processors, h.maxProcessors-h.usedProcessors), 0)
 }
 
-func (p *Planner) hostFits(a *ask, h *host) bool {
+// filters are those that may take something away, so that only they are asked of
+// thousands of hosts and volumes.
+type filters struct {
+	ofHosts   []*hostFilter
+	ofVolumes []*volumeFilter
+}
+
+// prepare keeps the filters that are not idle.
+func (f *filters) prepare(a *ask) {
+	f.ofHosts, f.ofVolumes = f.ofHosts[:0], f.ofVolumes[:0]
+	for i := range hostFilters {
+		if filter := &hostFilters[i]; filter.idle == nil || !filter.idle(a) {
+			f.ofHosts = append(f.ofHosts, filter)
+		}
+	}
+	for i := range volumeFilters {
+		if filter := &volumeFilters[i]; filter.idle == nil || !filter.idle(&a.lead) {
+			f.ofVolumes = append(f.ofVolumes, filter)
+		}
+	}
+}
+
+func (f *filters) hostFits(p *Planner, a *ask, h *host) bool {
 	if !hostState.fits(p, a, h) || slices.Contains(a.excluded, h.scope) {
 		return false
 	}
-	for i := range hostFilters {
-		if !hostFilters[i].fits(p, a, h) {
+	for _, filter := range f.ofHosts {
+		if !filter.fits(p, a, h) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *filters) volumeFits(p *Planner, n *need, v *volume) bool {
+	for _, filter := range f.ofVolumes {
+		if !filter.fits(p, n, v) {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package placement_test
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/capstan-k8s/capstan/internal/placement"
@@ -102,7 +103,7 @@ func (o oracle) survivesAHost(h placement.Host) bool {
 func (o oracle) left(h placement.Host) (memory, processors int64) {
 	left := h.MemoryMiB - h.ReservedMiB
 	reported := h.FreeMiB - h.ReservedMiB
-	processors = int64(h.Processors) * placement.DefaultProcessorOvercommit
+	processors = int64(float64(h.Processors) * cmp.Or(o.snap.Policy.ProcessorOvercommit, placement.DefaultProcessorOvercommit))
 	for _, p := range o.others() {
 		if p.Host == h.Name {
 			left -= p.MemoryMiB
@@ -131,14 +132,7 @@ func (o oracle) volumeTakes(v placement.Volume, disks ...placement.Disk) bool {
 	}) {
 		return false
 	}
-	used, free := v.ProvisionedBytes, v.FreeBytes
-	for _, p := range o.others() {
-		for _, d := range p.Disks {
-			if p.InFlight && o.onVolume(p, d, v) {
-				used += d.Bytes
-			}
-		}
-	}
+	used, free := v.ProvisionedBytes+o.inFlight(v), v.FreeBytes
 	for _, d := range disks {
 		used += d.Bytes
 		if d.Image == nil || slices.Contains(v.Images, d.Image.SHA256) {
@@ -150,8 +144,29 @@ func (o oracle) volumeTakes(v placement.Volume, disks ...placement.Disk) bool {
 		used += d.Image.Bytes
 		free -= d.Image.Bytes
 	}
-	// A volume must have five percent free.
-	return used <= v.Bytes && free*20 >= v.Bytes
+	return float64(used) <= o.limit(v) && float64(free) >= o.reserve(v)
+}
+
+// limit is how many bytes of virtual disks a volume takes.
+func (o oracle) limit(v placement.Volume) float64 {
+	return float64(v.Bytes) * cmp.Or(o.snap.Policy.StorageOvercommit, placement.DefaultStorageOvercommit)
+}
+
+// reserve is what must be free of a volume whatever is provisioned.
+func (o oracle) reserve(v placement.Volume) float64 {
+	return float64(v.Bytes) * cmp.Or(o.snap.Policy.FreeReserve, placement.DefaultFreeReserve)
+}
+
+// inFlight are the bytes of disks that were decided and that nobody reports yet.
+func (o oracle) inFlight(v placement.Volume) (bytes int64) {
+	for _, p := range o.others() {
+		for _, d := range p.Disks {
+			if p.InFlight && o.onVolume(p, d, v) {
+				bytes += d.Bytes
+			}
+		}
+	}
+	return bytes
 }
 
 // layouts are all ways to put the disks on volumes that the host reaches.

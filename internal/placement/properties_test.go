@@ -24,7 +24,12 @@ func init() {
 // drawSnapshot draws small worlds, in which things get tight often.
 func drawSnapshot(t *rapid.T) placement.Snapshot {
 	var snap placement.Snapshot
-	snap.Policy.NoSpareHost = rapid.Bool().Draw(t, "no spare host")
+	snap.Policy = placement.Policy{
+		NoSpareHost:         rapid.Bool().Draw(t, "no spare host"),
+		StorageOvercommit:   rapid.SampledFrom([]float64{0, 0, 0.5, 1.5, 2}).Draw(t, "storage overcommit"),
+		FreeReserve:         rapid.SampledFrom([]float64{0, 0, 0.25}).Draw(t, "free reserve"),
+		ProcessorOvercommit: rapid.SampledFrom([]float64{0, 0, 1, 2}).Draw(t, "processor overcommit"),
+	}
 	cluster := rapid.SampledFrom([]string{"", "fc1", "fc1", "fc1", "fc2"})
 	for i := range rapid.SampledFrom([]int{0, 1, 2, 3, 3, 4, 4, 5, 5}).Draw(t, "hosts") {
 		snap.Hosts = append(snap.Hosts, placement.Host{
