@@ -22,6 +22,7 @@ type Applier interface {
 // Observation is how the plan in force is doing.
 type Observation struct {
 	VIPs     []lbapi.VIPStatus
+	Peers    []lbapi.PeerStatus
 	Backends []lbapi.BackendStatus
 	Versions map[string]string
 	// Messages say what is not as it should be, one line each.

@@ -41,7 +41,7 @@ func (a *Agent) observe() (status lbapi.Status, agent, applier <-chan struct{}) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	status = lbapi.Status{
-		Name: a.opts.Name, VIPs: seen.VIPs, Backends: seen.Backends, Messages: seen.Messages,
+		Name: a.opts.Name, VIPs: seen.VIPs, Peers: seen.Peers, Backends: seen.Backends, Messages: seen.Messages,
 		Versions: map[string]string{"capstan-lb": a.opts.Version},
 	}
 	for name, version := range seen.Versions {

@@ -38,6 +38,8 @@ type Status struct {
 	// Applied is since when the plan is in force.
 	Applied time.Time   `json:"applied,omitzero"`
 	VIPs    []VIPStatus `json:"vips,omitempty"`
+	// Peers are the other VMs of the plan that this one has listened for.
+	Peers []PeerStatus `json:"peers,omitempty"`
 	// Backends are the plan's, or the worst of them: see WithFewBackends.
 	Backends []BackendStatus `json:"backends,omitempty"`
 	// BackendsLeftOut is how many more there are, none of them worse.
@@ -92,6 +94,14 @@ type VIPStatus struct {
 	Address string    `json:"address"`
 	Role    Role      `json:"role"`
 	Since   time.Time `json:"since"`
+}
+
+// PeerStatus is whether another VM of the load balancer is there, as this VM sees it.
+type PeerStatus struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	// Silent tells that nobody answers at its address, not even by a refusal.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // BackendStatus is the health of one backend as this VM sees it.

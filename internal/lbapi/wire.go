@@ -79,6 +79,9 @@ func StatusToProto(s Status) *lbpb.Status {
 		Vips: each(s.VIPs, func(v VIPStatus) *lbpb.VIPStatus {
 			return &lbpb.VIPStatus{Address: v.Address, Role: string(v.Role), Since: timeToProto(v.Since)}
 		}),
+		Peers: each(s.Peers, func(p PeerStatus) *lbpb.PeerStatus {
+			return &lbpb.PeerStatus{Name: p.Name, Address: p.Address, Silent: p.Silent}
+		}),
 		Backends: each(s.Backends, func(b BackendStatus) *lbpb.BackendStatus {
 			return &lbpb.BackendStatus{
 				Frontend: b.Frontend, Backend: b.Backend, Health: string(b.Health), Since: timeToProto(b.Since),
@@ -98,6 +101,9 @@ func StatusFromProto(s *lbpb.Status) Status {
 		Name: s.GetName(), Generation: s.GetGeneration(), Hash: s.GetHash(), Applied: timeFromProto(s.GetApplied()),
 		VIPs: each(s.GetVips(), func(v *lbpb.VIPStatus) VIPStatus {
 			return VIPStatus{Address: v.GetAddress(), Role: Role(v.GetRole()), Since: timeFromProto(v.GetSince())}
+		}),
+		Peers: each(s.GetPeers(), func(p *lbpb.PeerStatus) PeerStatus {
+			return PeerStatus{Name: p.GetName(), Address: p.GetAddress(), Silent: p.GetSilent()}
 		}),
 		Backends: each(s.GetBackends(), func(b *lbpb.BackendStatus) BackendStatus {
 			return BackendStatus{

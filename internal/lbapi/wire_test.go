@@ -49,6 +49,7 @@ func TestStatusSurvivesTheWire(t *testing.T) {
 	s := lbapi.Status{
 		Name: "lb-0", Generation: 3, Hash: "abc", Applied: at,
 		VIPs:            []lbapi.VIPStatus{{Address: "192.0.2.10", Role: lbapi.RoleActive, Since: at}},
+		Peers:           []lbapi.PeerStatus{{Name: "lb-1", Address: "192.0.2.3", Silent: true}},
 		Backends:        []lbapi.BackendStatus{{Frontend: "f", Backend: "b", Health: lbapi.HealthDown, Since: at, Draining: true, Sessions: 4, Message: "refused"}},
 		BackendsLeftOut: 5,
 		Versions:        map[string]string{"capstan-lb": "v1"}, Messages: []string{"one"},

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/capstan-k8s/capstan/internal/lbagent/engine"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
@@ -29,6 +30,8 @@ type Balancer struct {
 	stop    context.CancelFunc
 	stopped chan struct{}
 	changed *signal
+	ears    *engine.Ears
+	hearing sync.WaitGroup
 
 	mu        sync.Mutex
 	halted    bool
@@ -50,10 +53,18 @@ func NewBalancer(c clock.Clock, segment *Segment) *Balancer {
 		clock: c, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{}),
 		frontends: map[endpoint]*frontend{}, servers: map[backendID]*server{},
 		roles: map[string]lbapi.VIPStatus{}, unbound: map[endpoint]error{}, changed: newSignal(),
+		ears: engine.NewEars(segment.hears, c),
 	}
 	b.routers = newRouters(segment, b.nudge)
 	go b.run(ctx)
+	b.hearing.Go(func() { b.ears.Run(ctx, b.inForce, b.changed.fire) })
 	return b
+}
+
+func (b *Balancer) inForce() lbapi.Plan {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.plan
 }
 
 // run follows the election, and tries again what could not be bound.
@@ -240,6 +251,7 @@ func (b *Balancer) forgetRetired(roles map[string]lbapi.VIPStatus) {
 func (b *Balancer) Halt() {
 	b.stop()
 	<-b.stopped
+	b.hearing.Wait()
 	b.mu.Lock()
 	b.halted = true
 	frontends := slices.Clone(b.retired)

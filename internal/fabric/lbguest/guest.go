@@ -51,8 +51,10 @@ type Guest struct {
 	agent    *lbagent.Agent
 	balancer applier
 	address  string
-	cut      context.CancelFunc
-	served   chan struct{}
+	// depart takes the guest off the segment.
+	depart func()
+	cut    context.CancelFunc
+	served chan struct{}
 }
 
 // Start boots a guest: it puts the last good plan in force and listens for the
@@ -93,6 +95,7 @@ func Start(opts Options) (_ *Guest, err error) {
 		g.balancer.Halt()
 		return nil, errors.Join(err, listener.Close())
 	}
+	g.depart = opts.Segment.arrive(opts.Config.Listen)
 	go func() {
 		defer close(g.served)
 		if err := g.agent.Serve(ctx, listener); err != nil {
@@ -134,6 +137,7 @@ func (g *Guest) KillAgent() {
 // by silence. When it returns, nothing of it is left and its addresses are free.
 // It must be called once.
 func (g *Guest) Stop() {
+	g.depart()
 	g.balancer.Halt()
 	g.cut()
 	<-g.served

@@ -29,6 +29,7 @@ func (b *Balancer) Observe() (lbagent.Observation, <-chan struct{}) {
 		}
 		seen.VIPs = append(seen.VIPs, status)
 	}
+	seen.Peers = b.ears.Of(b.plan)
 	for _, f := range b.plan.Frontends {
 		for _, backend := range f.Backends {
 			s, ok := b.servers[idOf(f, backend)]

@@ -38,11 +38,13 @@ type Segment struct {
 
 	mu      sync.Mutex
 	routers map[LinkID][]*Member
+	// present counts the guests that have power, by their addresses.
+	present map[string]int
 }
 
 // NewSegment returns a segment without guests.
 func NewSegment(c clock.WithDelayedExecution) *Segment {
-	return &Segment{clock: c, routers: map[LinkID][]*Member{}}
+	return &Segment{clock: c, routers: map[LinkID][]*Member{}, present: map[string]int{}}
 }
 
 // Member is a guest's part in one virtual router.

@@ -20,6 +20,8 @@ type Balancer interface {
 	Prepare(ctx context.Context, plan lbapi.Plan) (daemon.Change, error)
 	Version(ctx context.Context) (string, error)
 	Stat(ctx context.Context) (map[haproxy.ID]haproxy.ServerStat, error)
+	// Cut ends all connections to servers.
+	Cut(ctx context.Context, servers []haproxy.ID) error
 	// Young returns how many connections clients began less than some time ago.
 	Young(ctx context.Context, within time.Duration) (int, error)
 }
@@ -37,6 +39,8 @@ type Options struct {
 	Router   Router
 	// Gate holds connections back while VIPs are handed over. Without one nothing is.
 	Gate Gate
+	// Hears listens for the other VMs. Without it nothing is told of them.
+	Hears Hearing
 	// Held returns the addresses that this machine has now.
 	Held  func() (map[netip.Addr]string, error)
 	Clock lbagent.Clock
@@ -46,6 +50,7 @@ type Options struct {
 // Engine implements lbagent.Applier.
 type Engine struct {
 	opts Options
+	ears *Ears
 
 	mu   sync.Mutex
 	plan lbapi.Plan
@@ -62,7 +67,11 @@ var _ lbagent.Applier = (*Engine)(nil)
 
 // New returns an Engine that has seen nothing yet.
 func New(opts Options) *Engine {
-	return &Engine{opts: opts, balancer: errSlow, changed: make(chan struct{})}
+	e := &Engine{opts: opts, balancer: errSlow, changed: make(chan struct{})}
+	if opts.Hears != nil {
+		e.ears = NewEars(opts.Hears, opts.Clock)
+	}
+	return e
 }
 
 // Apply implements lbagent.Applier. A frontend answers before its VIP comes here,
@@ -102,6 +111,27 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	return nil
 }
 
+// known is what is known of the servers.
+func (e *Engine) known() map[haproxy.ID]haproxy.ServerStat {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stats
+}
+
+func (e *Engine) tellCut(servers []haproxy.ID, err error) {
+	if err != nil {
+		e.opts.Log.Warn("connections to silent servers are not ended yet", "servers", servers, "error", err)
+		return
+	}
+	e.opts.Log.Info("connections to silent servers ended", "servers", servers)
+}
+
+func (e *Engine) inForce() lbapi.Plan {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.plan
+}
+
 type step struct {
 	of     string
 	change daemon.Change
@@ -135,8 +165,18 @@ const lookInterval = 250 * time.Millisecond
 func (e *Engine) Run(ctx context.Context) {
 	asker := &asker{stat: e.opts.Balancer.Stat}
 	defer asker.wait()
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	if e.ears != nil {
+		// What is heard is told with the next look.
+		listening.Go(func() { e.ears.Run(ctx, e.inForce, func() {}) })
+	}
+	cutter := &cutter{cut: e.opts.Balancer.Cut, done: e.tellCut}
+	defer cutter.cutting.Wait()
+	var silent forsaken
 	for {
 		e.look(ctx, asker.ask)
+		cutter.begin(ctx, silent.overdue(e.known(), e.opts.Clock.Now()))
 		select {
 		case <-ctx.Done():
 			return

@@ -139,6 +139,10 @@ func (b balancer) Young(context.Context, time.Duration) (int, error) {
 	return young, nil
 }
 
+func (b balancer) Cut(_ context.Context, servers []haproxy.ID) error {
+	return b.do(fmt.Sprint("cut ", servers))
+}
+
 // gate is that of a world.
 type gate struct{ *world }
 

@@ -19,7 +19,8 @@ func (e *Engine) Observe() (lbagent.Observation, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	seen := e.seen
-	seen.VIPs, seen.Backends, seen.Messages = slices.Clone(seen.VIPs), slices.Clone(seen.Backends), slices.Clone(seen.Messages)
+	seen.VIPs, seen.Peers, seen.Backends = slices.Clone(seen.VIPs), slices.Clone(seen.Peers), slices.Clone(seen.Backends)
+	seen.Messages = slices.Clone(seen.Messages)
 	seen.Versions = maps.Clone(seen.Versions)
 	return seen, e.changed
 }
@@ -47,6 +48,9 @@ func (e *Engine) look(ctx context.Context, ask asking) {
 	defer e.mu.Unlock()
 	now.VIPs = e.vips(held, balancer == nil && router == nil)
 	now.Backends = e.backends(e.stats)
+	if e.ears != nil {
+		now.Peers = e.ears.Of(e.plan)
+	}
 	news := !reflect.DeepEqual(withoutSessions(now), withoutSessions(e.seen))
 	e.seen = now
 	if news {

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/lbapi"
@@ -72,6 +74,11 @@ type ID struct{ Backend, Name string }
 
 // String returns the ID as commands take it.
 func (id ID) String() string { return id.Backend + "/" + id.Name }
+
+// Compare orders IDs.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(strings.Compare(id.Backend, other.Backend), strings.Compare(id.Name, other.Name))
+}
 
 // IDOf derives names that no keyword and no name of HAProxy's own is like. A backend
 // with another address is another server: a machine that was replaced must not keep the

@@ -135,6 +135,15 @@ func (h *HAProxy) sessions(ctx context.Context, of []ID) (int64, error) {
 	return sessions, nil
 }
 
+// Cut ends all connections to servers, in every worker that may have some.
+func (h *HAProxy) Cut(ctx context.Context, servers []ID) error {
+	defer h.old.forget()
+	if err := h.cut(ctx, servers); err != nil {
+		return fmt.Errorf("end connections to servers: %w", err)
+	}
+	return nil
+}
+
 // cut ends the connections that are left.
 func (h *HAProxy) cut(ctx context.Context, leaving []ID) error {
 	for _, id := range leaving {

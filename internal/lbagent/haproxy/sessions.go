@@ -58,6 +58,13 @@ type oldSessions struct {
 	sessions map[ID]int64
 }
 
+// forget has the workers asked anew the next time.
+func (o *oldSessions) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked = time.Time{}
+}
+
 // of returns the sessions of all these workers together.
 func (o *oldSessions) of(workers []int, ask func(pid int) (map[ID]ServerStat, error)) map[ID]int64 {
 	o.mu.Lock()

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/cmdline"
+	"github.com/capstan-k8s/capstan/internal/lbagent/engine"
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
-	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
 // patience is how long a probe waits for an HAProxy that does not answer. Where it was
@@ -20,9 +17,6 @@ import (
 // where it is slow because of its load, the load would follow the VIPs. keepalived ends
 // probes that take a second longer.
 var patience = haproxy.Patience{Absent: 2500 * time.Millisecond, Still: 800 * time.Millisecond, Slow: 15 * time.Second}
-
-// hearing is how long a peer may take to answer, who is on the same network.
-const hearing = 500 * time.Millisecond
 
 // probe succeeds if this VM may hold VIPs: HAProxy answers, and the network can be
 // heard.
@@ -59,16 +53,13 @@ func hear(ctx context.Context, socket string, peers []string) error {
 
 // heard tells whether any of the peers answers, be it by a refusal.
 func heard(ctx context.Context, peers []string) bool {
-	ctx, cancel := context.WithTimeout(ctx, hearing)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan bool, len(peers))
 	for _, peer := range peers {
 		go func() {
-			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(peer, strconv.Itoa(lbapi.Port)))
-			if err == nil {
-				_ = conn.Close()
-			}
-			answers <- err == nil || errors.Is(err, syscall.ECONNREFUSED)
+			heard, _ := engine.Answers(ctx, peer)
+			answers <- heard
 		}()
 	}
 	for range peers {

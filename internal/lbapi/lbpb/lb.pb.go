@@ -797,6 +797,7 @@ type Status struct {
 	Versions        map[string]string      `protobuf:"bytes,7,rep,name=versions,proto3" json:"versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Messages        []string               `protobuf:"bytes,8,rep,name=messages,proto3" json:"messages,omitempty"`
 	BackendsLeftOut int32                  `protobuf:"varint,9,opt,name=backends_left_out,json=backendsLeftOut,proto3" json:"backends_left_out,omitempty"`
+	Peers           []*PeerStatus          `protobuf:"bytes,10,rep,name=peers,proto3" json:"peers,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -894,6 +895,13 @@ func (x *Status) GetBackendsLeftOut() int32 {
 	return 0
 }
 
+func (x *Status) GetPeers() []*PeerStatus {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
 type VIPStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -954,6 +962,66 @@ func (x *VIPStatus) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+type PeerStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Silent        bool                   `protobuf:"varint,3,opt,name=silent,proto3" json:"silent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerStatus) Reset() {
+	*x = PeerStatus{}
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerStatus) ProtoMessage() {}
+
+func (x *PeerStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerStatus.ProtoReflect.Descriptor instead.
+func (*PeerStatus) Descriptor() ([]byte, []int) {
+	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PeerStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PeerStatus) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *PeerStatus) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
 type BackendStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Frontend      string                 `protobuf:"bytes,1,opt,name=frontend,proto3" json:"frontend,omitempty"`
@@ -969,7 +1037,7 @@ type BackendStatus struct {
 
 func (x *BackendStatus) Reset() {
 	*x = BackendStatus{}
-	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[14]
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1049,7 @@ func (x *BackendStatus) String() string {
 func (*BackendStatus) ProtoMessage() {}
 
 func (x *BackendStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[14]
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1062,7 @@ func (x *BackendStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendStatus.ProtoReflect.Descriptor instead.
 func (*BackendStatus) Descriptor() ([]byte, []int) {
-	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{14}
+	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackendStatus) GetFrontend() string {
@@ -1058,7 +1126,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[15]
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1138,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[15]
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1151,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{15}
+	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ErrorDetail) GetClass() string {
@@ -1117,7 +1185,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[16]
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1197,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[16]
+	mi := &file_internal_lbapi_lbpb_lb_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1210,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{16}
+	return file_internal_lbapi_lbpb_lb_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Fault) GetField() string {
@@ -1219,7 +1287,7 @@ const file_internal_lbapi_lbpb_lb_proto_rawDesc = "" +
 	"\atimeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x12\n" +
 	"\x04rise\x18\a \x01(\x05R\x04rise\x12\x12\n" +
 	"\x04fall\x18\b \x01(\x05R\x04fall\x12\x12\n" +
-	"\x04port\x18\t \x01(\x05R\x04port\"\xb4\x03\n" +
+	"\x04port\x18\t \x01(\x05R\x04port\"\xe5\x03\n" +
 	"\x06Status\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -1231,14 +1299,21 @@ const file_internal_lbapi_lbpb_lb_proto_rawDesc = "" +
 	"\bbackends\x18\x06 \x03(\v2\x1c.capstan.lb.v1.BackendStatusR\bbackends\x12?\n" +
 	"\bversions\x18\a \x03(\v2#.capstan.lb.v1.Status.VersionsEntryR\bversions\x12\x1a\n" +
 	"\bmessages\x18\b \x03(\tR\bmessages\x12*\n" +
-	"\x11backends_left_out\x18\t \x01(\x05R\x0fbackendsLeftOut\x1a;\n" +
+	"\x11backends_left_out\x18\t \x01(\x05R\x0fbackendsLeftOut\x12/\n" +
+	"\x05peers\x18\n" +
+	" \x03(\v2\x19.capstan.lb.v1.PeerStatusR\x05peers\x1a;\n" +
 	"\rVersionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"k\n" +
 	"\tVIPStatus\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xe1\x01\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"R\n" +
+	"\n" +
+	"PeerStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06silent\x18\x03 \x01(\bR\x06silent\"\xe1\x01\n" +
 	"\rBackendStatus\x12\x1a\n" +
 	"\bfrontend\x18\x01 \x01(\tR\bfrontend\x12\x18\n" +
 	"\abackend\x18\x02 \x01(\tR\abackend\x12\x16\n" +
@@ -1271,7 +1346,7 @@ func file_internal_lbapi_lbpb_lb_proto_rawDescGZIP() []byte {
 	return file_internal_lbapi_lbpb_lb_proto_rawDescData
 }
 
-var file_internal_lbapi_lbpb_lb_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_internal_lbapi_lbpb_lb_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_internal_lbapi_lbpb_lb_proto_goTypes = []any{
 	(*HelloRequest)(nil),          // 0: capstan.lb.v1.HelloRequest
 	(*HelloResponse)(nil),         // 1: capstan.lb.v1.HelloResponse
@@ -1287,12 +1362,13 @@ var file_internal_lbapi_lbpb_lb_proto_goTypes = []any{
 	(*Check)(nil),                 // 11: capstan.lb.v1.Check
 	(*Status)(nil),                // 12: capstan.lb.v1.Status
 	(*VIPStatus)(nil),             // 13: capstan.lb.v1.VIPStatus
-	(*BackendStatus)(nil),         // 14: capstan.lb.v1.BackendStatus
-	(*ErrorDetail)(nil),           // 15: capstan.lb.v1.ErrorDetail
-	(*Fault)(nil),                 // 16: capstan.lb.v1.Fault
-	nil,                           // 17: capstan.lb.v1.Status.VersionsEntry
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*PeerStatus)(nil),            // 14: capstan.lb.v1.PeerStatus
+	(*BackendStatus)(nil),         // 15: capstan.lb.v1.BackendStatus
+	(*ErrorDetail)(nil),           // 16: capstan.lb.v1.ErrorDetail
+	(*Fault)(nil),                 // 17: capstan.lb.v1.Fault
+	nil,                           // 18: capstan.lb.v1.Status.VersionsEntry
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
 }
 var file_internal_lbapi_lbpb_lb_proto_depIdxs = []int32{
 	6,  // 0: capstan.lb.v1.ApplyRequest.plan:type_name -> capstan.lb.v1.Plan
@@ -1303,26 +1379,27 @@ var file_internal_lbapi_lbpb_lb_proto_depIdxs = []int32{
 	9,  // 5: capstan.lb.v1.Plan.frontends:type_name -> capstan.lb.v1.Frontend
 	10, // 6: capstan.lb.v1.Frontend.backends:type_name -> capstan.lb.v1.Backend
 	11, // 7: capstan.lb.v1.Frontend.check:type_name -> capstan.lb.v1.Check
-	18, // 8: capstan.lb.v1.Check.interval:type_name -> google.protobuf.Duration
-	18, // 9: capstan.lb.v1.Check.timeout:type_name -> google.protobuf.Duration
-	19, // 10: capstan.lb.v1.Status.applied:type_name -> google.protobuf.Timestamp
+	19, // 8: capstan.lb.v1.Check.interval:type_name -> google.protobuf.Duration
+	19, // 9: capstan.lb.v1.Check.timeout:type_name -> google.protobuf.Duration
+	20, // 10: capstan.lb.v1.Status.applied:type_name -> google.protobuf.Timestamp
 	13, // 11: capstan.lb.v1.Status.vips:type_name -> capstan.lb.v1.VIPStatus
-	14, // 12: capstan.lb.v1.Status.backends:type_name -> capstan.lb.v1.BackendStatus
-	17, // 13: capstan.lb.v1.Status.versions:type_name -> capstan.lb.v1.Status.VersionsEntry
-	19, // 14: capstan.lb.v1.VIPStatus.since:type_name -> google.protobuf.Timestamp
-	19, // 15: capstan.lb.v1.BackendStatus.since:type_name -> google.protobuf.Timestamp
-	16, // 16: capstan.lb.v1.ErrorDetail.faults:type_name -> capstan.lb.v1.Fault
-	0,  // 17: capstan.lb.v1.LoadBalancerAgent.Hello:input_type -> capstan.lb.v1.HelloRequest
-	2,  // 18: capstan.lb.v1.LoadBalancerAgent.Apply:input_type -> capstan.lb.v1.ApplyRequest
-	4,  // 19: capstan.lb.v1.LoadBalancerAgent.WatchStatus:input_type -> capstan.lb.v1.WatchStatusRequest
-	1,  // 20: capstan.lb.v1.LoadBalancerAgent.Hello:output_type -> capstan.lb.v1.HelloResponse
-	3,  // 21: capstan.lb.v1.LoadBalancerAgent.Apply:output_type -> capstan.lb.v1.ApplyResponse
-	5,  // 22: capstan.lb.v1.LoadBalancerAgent.WatchStatus:output_type -> capstan.lb.v1.WatchStatusResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	15, // 12: capstan.lb.v1.Status.backends:type_name -> capstan.lb.v1.BackendStatus
+	18, // 13: capstan.lb.v1.Status.versions:type_name -> capstan.lb.v1.Status.VersionsEntry
+	14, // 14: capstan.lb.v1.Status.peers:type_name -> capstan.lb.v1.PeerStatus
+	20, // 15: capstan.lb.v1.VIPStatus.since:type_name -> google.protobuf.Timestamp
+	20, // 16: capstan.lb.v1.BackendStatus.since:type_name -> google.protobuf.Timestamp
+	17, // 17: capstan.lb.v1.ErrorDetail.faults:type_name -> capstan.lb.v1.Fault
+	0,  // 18: capstan.lb.v1.LoadBalancerAgent.Hello:input_type -> capstan.lb.v1.HelloRequest
+	2,  // 19: capstan.lb.v1.LoadBalancerAgent.Apply:input_type -> capstan.lb.v1.ApplyRequest
+	4,  // 20: capstan.lb.v1.LoadBalancerAgent.WatchStatus:input_type -> capstan.lb.v1.WatchStatusRequest
+	1,  // 21: capstan.lb.v1.LoadBalancerAgent.Hello:output_type -> capstan.lb.v1.HelloResponse
+	3,  // 22: capstan.lb.v1.LoadBalancerAgent.Apply:output_type -> capstan.lb.v1.ApplyResponse
+	5,  // 23: capstan.lb.v1.LoadBalancerAgent.WatchStatus:output_type -> capstan.lb.v1.WatchStatusResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_internal_lbapi_lbpb_lb_proto_init() }
@@ -1336,7 +1413,7 @@ func file_internal_lbapi_lbpb_lb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_lbapi_lbpb_lb_proto_rawDesc), len(file_internal_lbapi_lbpb_lb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
