@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -31,22 +30,10 @@ func main() {
 	log := options.Logger()
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+	if err := controllers.Run(ctrl.SetupSignalHandler(), options); err != nil {
 		log.Error(err, "the manager stops")
 		os.Exit(1)
 	}
-}
-
-func run(ctx context.Context, options *controllers.Options) error {
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return fmt.Errorf("finding the management cluster: %w", err)
-	}
-	mgr, err := controllers.NewManager(ctx, config, options)
-	if err != nil {
-		return err
-	}
-	return mgr.Start(ctx)
 }
 
 func usage() {

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
@@ -42,6 +41,20 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
+// Run runs the manager of the options against the management cluster of --kubeconfig, or
+// of the pod that it is in, until the context ends.
+func Run(ctx context.Context, options *Options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the management cluster: %w", err)
+	}
+	mgr, err := NewManager(ctx, config, options)
+	if err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
 // +kubebuilder:rbac:namespace=capstan-system,groups=coordination.k8s.io,resources=leases,verbs=get;create;update
 
 // NewManager returns a manager with everything set up, ready to be started. What
@@ -68,7 +81,7 @@ func NewManager(ctx context.Context, config *rest.Config, options *Options) (ctr
 		return nil, err
 	}
 	certificates, err := servingcert.New(servingcert.Options{
-		Client: live, Clock: clock.RealClock{}, BaseURL: options.WebhookBaseURL,
+		Client: live, Clock: options.Clock, BaseURL: options.WebhookBaseURL,
 		Secret:  client.ObjectKey{Namespace: options.Namespace, Name: "capstan-webhook-cert"},
 		Service: client.ObjectKey{Namespace: options.Namespace, Name: "capstan-webhook"},
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
@@ -67,6 +68,10 @@ type Options struct {
 	// Pace is how long objects rest after they were worked on.
 	Pace pacing.Pace
 
+	// Clock is the time that Capstan goes by, the machine's by default. Cluster API and
+	// the libraries that speak with API servers read that themselves. No flag sets it.
+	Clock clock.WithTicker
+
 	log zap.Options
 }
 
@@ -91,6 +96,7 @@ func DefaultOptions() *Options {
 		RolloutQuietPeriod: 3 * time.Second,
 		RolloutLongestHold: 2 * time.Minute,
 		Orphans:            orphan.DefaultPolicy(),
+		Clock:              clock.RealClock{},
 	}
 }
 

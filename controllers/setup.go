@@ -73,7 +73,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock,
 			RolloutQuietPeriod: options.RolloutQuietPeriod, RolloutLongestHold: options.RolloutLongestHold,
 		}},
-		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience}},
+		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
 		{"HyperVMachine", &hypervmachine.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock, Timeouts: options.Healing, Placement: options.Placement,
@@ -118,7 +118,7 @@ type setup interface {
 // shared is what several controllers use.
 type shared struct {
 	events       events.EventRecorder
-	clock        clock.RealClock
+	clock        clock.WithTicker
 	patience     *conditions.Patience
 	installation string
 	identity     *pki.ManagerIdentity
@@ -127,7 +127,7 @@ type shared struct {
 }
 
 func newShared(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) (*shared, error) {
-	s := &shared{events: mgr.GetEventRecorder("capstan")}
+	s := &shared{events: mgr.GetEventRecorder("capstan"), clock: options.Clock}
 	s.patience = &conditions.Patience{Clock: s.clock, Young: young, Words: options.WaitMessageHold}
 	var err error
 	if s.installation, err = trust.Installation(ctx, live); err != nil {

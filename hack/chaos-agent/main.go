@@ -15,30 +15,41 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/capstan-k8s/capstan/internal/agent/agentcmd"
 	"github.com/capstan-k8s/capstan/internal/driver/simulated"
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
+	"github.com/capstan-k8s/capstan/internal/testenv/wallclock"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	var time wallClock
-	agent := agentcmd.Command{Program: "chaos-agent", Drivers: []agentcmd.Driver{driver(&time)}, Clock: &time}
+	clock := &wallclock.Clock{}
+	agent := agentcmd.Command{Program: "chaos-agent", Drivers: []agentcmd.Driver{driver(clock)}, Clock: agentClock{clock}}
 	code := agent.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func driver(time *wallClock) agentcmd.Driver {
+// agentClock is such a clock as an agent asks for it.
+type agentClock struct{ *wallclock.Clock }
+
+// After implements agent.Clock.
+func (agentClock) After(d time.Duration) (<-chan time.Time, func()) {
+	timer := time.NewTimer(d)
+	return timer.C, func() { timer.Stop() }
+}
+
+func driver(clock *wallclock.Clock) agentcmd.Driver {
 	var socket, planted string
 	return agentcmd.Driver{
 		Name:    simulated.Name,
 		Summary: "a host of the fabric on this machine, for chaos",
 		Flags: func(flags *flag.FlagSet) {
 			flags.StringVar(&socket, "fabric-socket", "", "`socket` of the host in the fabric")
-			flags.StringVar(&time.file, "clock-offset-file", "", "`file` with an offset such as -26h, which the agent's clock takes over and then removes")
+			flags.StringVar(&clock.File, "clock-offset-file", "", "`file` with an offset such as -26h, which the agent's clock takes over and then removes")
 			flags.StringVar(&planted, "plant", "", "`error` that is planted: "+strings.Join(slices.Sorted(maps.Keys(plants)), ", "))
 		},
 		Open: func(context.Context, *slog.Logger) (hostapi.Driver, error) {
