@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -19,52 +22,94 @@ import (
 const patience = time.Minute
 
 // act has the user do what they want next.
-func (s *storm) act(ctx context.Context) error {
-	doing, w := s.user.next()
+func (s *storm) act(ctx context.Context, m moment) error {
+	next := s.user.next()
 	s.tally.acts++
-	line := fmt.Sprintf("the user %s %s: %d members, %d workers, %s", doing, w.key(), w.members, w.workers, w.version)
+	line := next.String()
 	s.screen.Step("           " + line)
-	if err := s.do(ctx, doing, w); err != nil {
+	if err := s.do(ctx, next, rand.New(rand.NewPCG(s.seed, m.chance))); err != nil {
 		return fmt.Errorf("%s: %w", line, err)
 	}
 	return nil
 }
 
-func (s *storm) do(ctx context.Context, doing act, w wish) error {
-	cluster, pool := w.objects()
-	switch doing {
+func (s *storm) do(ctx context.Context, d doing, r *rand.Rand) error {
+	w := d.of
+	cluster, pools := w.objects()
+	switch d.act {
 	case creates:
 		return s.each(ctx, func(ctx context.Context, object client.Object) error {
 			return ignoreExists(s.api.Create(ctx, object))
-		}, cluster, pool)
+		}, append(pools, cluster)...)
 	case deletes:
 		return s.each(ctx, func(ctx context.Context, object client.Object) error {
 			return client.IgnoreNotFound(s.api.Delete(ctx, object))
 		}, cluster)
 	case scales:
-		return s.patch(ctx, pool, `{"spec":{"replicas":%d}}`, w.workers)
+		return s.patch(ctx, pools[0], `{"spec":{"replicas":%d}}`, w.workers)
 	case resizes:
 		return s.patch(ctx, cluster, `{"spec":{"controlPlane":{"replicas":%d}}}`, w.members)
 	case upgrades:
 		return s.patch(ctx, cluster, `{"spec":{"version":%q}}`, w.version)
+	case publishes:
+		return s.publish(ctx, w)
+	case replaces:
+		return s.replace(ctx, w, r)
+	case drains:
+		return s.patch(ctx, host(d.host), `{"spec":{"maintenance":%q}}`, capstanv1.MaintenanceDrain)
+	case takesBack:
+		return s.patch(ctx, host(d.host), `{"spec":{"maintenance":null}}`)
 	}
-	return fmt.Errorf("nobody knows how a user %s", doing)
+	return fmt.Errorf("nobody knows how a user %s", d.act)
 }
 
-func (w wish) objects() (*capstanv1.WorkloadCluster, *capstanv1.NodePool) {
+// objects are the cluster and its pools, the one for Linux first.
+func (w wish) objects() (cluster client.Object, pools []client.Object) {
+	pool := func(name string, os capstanv1.OS, replicas int32) {
+		pools = append(pools, &capstanv1.NodePool{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+			Spec:       capstanv1.NodePoolSpec{ClusterName: w.name, OS: os, Replicas: ptr.To(replicas)},
+		})
+	}
+	pool(w.pool(), capstanv1.OSLinux, w.workers)
+	if w.windows > 0 {
+		pool(w.windowsPool(), capstanv1.OSWindows, w.windows)
+	}
 	return &capstanv1.WorkloadCluster{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: w.name},
-			Spec: capstanv1.WorkloadClusterSpec{
-				Version: w.version, LogicalNetwork: networkName, ControlPlane: capstanv1.ControlPlaneSpec{Replicas: ptr.To(w.members)},
-			},
-		}, &capstanv1.NodePool{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: w.pool()},
-			Spec:       capstanv1.NodePoolSpec{ClusterName: w.name, Replicas: ptr.To(w.workers)},
-		}
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: w.name},
+		Spec: capstanv1.WorkloadClusterSpec{
+			Version: w.version, LogicalNetwork: networkName, ControlPlane: capstanv1.ControlPlaneSpec{Replicas: ptr.To(w.members)},
+		},
+	}, pools
 }
+
+func host(name string) *capstanv1.HyperVHost {
+	return &capstanv1.HyperVHost{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// replace asks for another machine in the place of one that the cluster has by now, if it
+// has any.
+func (s *storm) replace(ctx context.Context, of wish, r *rand.Rand) error {
+	return s.persist(ctx, func(ctx context.Context) error {
+		machines := &clusterv1.MachineList{}
+		if err := s.api.List(ctx, machines, client.InNamespace(of.namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: of.name}); err != nil {
+			return fmt.Errorf("listing the machines of %s: %w", of.key(), err)
+		}
+		machine, ok := choose(r, slices.DeleteFunc(machines.Items, func(m clusterv1.Machine) bool {
+			return leaves(&m)
+		}))
+		if !ok {
+			return nil
+		}
+		wanted := client.RawPatch(mergePatch, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"chaos"}}}`, capstanv1.ReplaceAnnotation))
+		return client.IgnoreNotFound(s.api.Patch(ctx, &machine, wanted))
+	})
+}
+
+const mergePatch = "application/merge-patch+json"
 
 func (s *storm) patch(ctx context.Context, object client.Object, format string, args ...any) error {
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, format, args...))
+	patch := client.RawPatch(mergePatch, fmt.Appendf(nil, format, args...))
 	return s.each(ctx, func(ctx context.Context, object client.Object) error { return s.api.Patch(ctx, object, patch) }, object)
 }
 

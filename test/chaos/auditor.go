@@ -29,7 +29,10 @@ type auditor struct {
 	others *bystanders
 
 	// judged is the number of the last deed that was judged.
-	judged  int
+	judged int
+	began  time.Time
+	seen   sight
+
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -39,7 +42,7 @@ func startAuditor(ctx context.Context, w *site, f *findings, others *bystanders)
 	ctx, stop := context.WithCancel(ctx)
 	a := &auditor{
 		site: w, book: newBook(w.api), listener: newListener(), findings: f, steps: onlooker.NewTally(),
-		others: others, stop: stop, stopped: make(chan struct{}),
+		others: others, began: time.Now(), stop: stop, stopped: make(chan struct{}),
 	}
 	a.onlooker = onlooker.Start(ctx, onlooker.Options{
 		World: func(ctx context.Context) (fabricapi.World, error) { return w.World(ctx) },
@@ -53,8 +56,8 @@ func startAuditor(ctx context.Context, w *site, f *findings, others *bystanders)
 	return a
 }
 
-// finish ends the looking, judges what is left to judge and returns what was seen.
-func (a *auditor) finish(ctx context.Context) (onlooker.Report, error) {
+// finish ends the looking, and judges what is left to judge, the looking itself included.
+func (a *auditor) finish(ctx context.Context) error {
 	a.stop()
 	<-a.stopped
 	report := a.onlooker.Stop()
@@ -62,10 +65,12 @@ func (a *auditor) finish(ctx context.Context) (onlooker.Report, error) {
 		a.findings.add(finding{stuck, "looking at the hosts: " + line})
 	}
 	if err := a.read(ctx); err != nil {
-		return report, err
+		return err
 	}
 	a.findings.add(a.book.rules(a.ours).neverKnown(report.Identities, a.others)...)
-	return report, nil
+	a.seen.lasted, a.seen.looks, a.seen.longest, a.seen.heard = time.Since(a.began), report.Looks, report.Longest, a.listener.heard
+	a.findings.add(a.seen.lacks()...)
+	return nil
 }
 
 func (a *auditor) run(ctx context.Context) {
@@ -101,8 +106,10 @@ func (a *auditor) read(ctx context.Context) error {
 	if err := a.book.read(ctx); err != nil {
 		return err
 	}
+	a.seen.readings++
 	rules := a.book.rules(a.ours)
 	for _, deed := range deeds {
+		a.seen.judge(a.judged, deed)
 		a.findings.add(rules.judge(deed)...)
 		a.judged = deed.Number
 	}

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
@@ -19,7 +20,7 @@ import (
 var talkers = []schema.GroupVersionKind{
 	capstanv1.GroupVersion.WithKind("WorkloadCluster"), capstanv1.GroupVersion.WithKind("NodePool"),
 	capstanv1.GroupVersion.WithKind("LoadBalancer"), capstanv1.GroupVersion.WithKind("VirtualMachine"),
-	capstanv1.GroupVersion.WithKind("HyperVHost"), capstanv1.GroupVersion.WithKind("LogicalNetwork"),
+	capstanv1.GroupVersion.WithKind("HyperVHost"), capstanv1.GroupVersion.WithKind("LogicalNetwork"), capstanv1.GroupVersion.WithKind("VMImage"),
 	infrav1.GroupVersion.WithKind("HyperVCluster"), infrav1.GroupVersion.WithKind("HyperVMachine"),
 }
 
@@ -29,7 +30,7 @@ type book struct {
 
 	mu    sync.Mutex
 	known map[string]subject
-	// whole are the clusters all of whose members are ready.
+	// whole are the clusters all of whose members are ready, and shall stay.
 	whole map[string]bool
 }
 
@@ -39,11 +40,17 @@ func newBook(api client.Client) *book {
 
 // read brings the book up to date.
 func (b *book) read(ctx context.Context) error {
-	clusters, vms := &capstanv1.WorkloadClusterList{}, &capstanv1.VirtualMachineList{}
+	clusters, vms, machines := &capstanv1.WorkloadClusterList{}, &capstanv1.VirtualMachineList{}, &clusterv1.MachineList{}
 	// VMs first: a cluster that is wanted after its VM was seen was so before.
-	for _, list := range []client.ObjectList{vms, clusters} {
+	for _, list := range []client.ObjectList{vms, clusters, machines} {
 		if err := b.api.List(ctx, list); err != nil {
 			return fmt.Errorf("reading what VMs there are: %w", err)
+		}
+	}
+	leaving := map[string]bool{}
+	for i := range machines.Items {
+		if m := &machines.Items[i]; leaves(m) {
+			leaving[m.Namespace+"/"+m.Spec.ClusterName] = true
 		}
 	}
 	wanted, whole := map[string]bool{}, map[string]bool{}
@@ -52,7 +59,7 @@ func (b *book) read(ctx context.Context) error {
 		key := c.Namespace + "/" + c.Name
 		wanted[key] = c.DeletionTimestamp.IsZero()
 		members := c.Status.ControlPlane
-		whole[key] = wanted[key] && members != nil && members.Wanted == 3 && members.Ready == 3 && demoenv.ReadyOf(c).Status == "True"
+		whole[key] = wanted[key] && !leaving[key] && members != nil && members.Wanted == 3 && members.Ready == 3 && demoenv.ReadyOf(c).Status == "True"
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,6 +80,13 @@ func (b *book) read(ctx context.Context) error {
 	}
 	b.whole = whole
 	return nil
+}
+
+// leaves tells whether a machine gives way to another, or is about to.
+func leaves(m *clusterv1.Machine) bool {
+	_, asked := m.Annotations[capstanv1.ReplaceAnnotation]
+	_, begun := m.Annotations[clusterv1.RemediateMachineAnnotation]
+	return asked || begun || !m.DeletionTimestamp.IsZero()
 }
 
 // vm is what is known of a VM.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,16 +30,14 @@ func (s *storm) converge(ctx context.Context, nothing *demoenv.Auditor) (bool, e
 	if well {
 		s.screen.Step("everything is as the user wants it, and nothing else is on the hosts")
 	}
-	for _, w := range s.user.wishes {
-		if err := s.do(ctx, deletes, w); err != nil {
-			return false, err
-		}
+	if err := s.goHome(ctx); err != nil {
+		return false, err
 	}
 	gone, err := s.until(ctx, s.remaining)
 	if err != nil {
 		return false, err
 	}
-	if _, err := s.auditor.finish(ctx); err != nil {
+	if err := s.auditor.finish(ctx); err != nil {
 		return false, err
 	}
 	for _, guid := range s.strangers {
@@ -67,6 +66,23 @@ func (s *storm) converge(ctx context.Context, nothing *demoenv.Auditor) (bool, e
 	return well, nil
 }
 
+// goHome has the user give up all that they have asked for.
+func (s *storm) goHome(ctx context.Context) error {
+	var last []doing
+	if s.user.drained != "" {
+		last = append(last, s.user.maintain())
+	}
+	for _, w := range s.user.wishes {
+		last = append(last, doing{act: deletes, of: w})
+	}
+	for _, d := range last {
+		if err := s.do(ctx, d, nil); err != nil {
+			return fmt.Errorf("%s: %w", d, err)
+		}
+	}
+	return nil
+}
+
 // until waits until nothing is lacking, and otherwise has found what is.
 func (s *storm) until(ctx context.Context, lacking func(context.Context) ([]finding, error)) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
@@ -93,8 +109,11 @@ func (s *storm) unsettled(ctx context.Context) ([]finding, error) {
 	var found []finding
 	lack := func(format string, args ...any) { found = append(found, finding{stuck, fmt.Sprintf(format, args...)}) }
 	for _, w := range s.user.wishes {
-		cluster, pool := &capstanv1.WorkloadCluster{}, &capstanv1.NodePool{}
-		for name, object := range map[string]demoenv.Conditioned{w.name: cluster, w.pool(): pool} {
+		objects := map[string]demoenv.Conditioned{w.name: &capstanv1.WorkloadCluster{}}
+		for _, pool := range w.pools() {
+			objects[pool] = &capstanv1.NodePool{}
+		}
+		for name, object := range objects {
 			if err := s.api.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object); err != nil {
 				return nil, fmt.Errorf("reading what the user has: %w", err)
 			}
@@ -112,7 +131,15 @@ func (s *storm) unsettled(ctx context.Context) ([]finding, error) {
 			lack("HyperVHost %s is not Ready: %s: %s", hosts.Items[i].Name, ready.Reason, ready.Message)
 		}
 	}
-	return s.physical(ctx, found)
+	ungranted, err := s.ungranted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unpublished, err := s.unpublished(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.physical(ctx, slices.Concat(found, ungranted, unpublished))
 }
 
 // physical adds what is on hosts and should not be, or is not and should.

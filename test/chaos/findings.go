@@ -23,6 +23,8 @@ const (
 	silent class = "silent"
 	// stuck: something did not come to where the user wants it.
 	stuck class = "stuck"
+	// blind: too little was seen, or happened, for the absence of findings to mean much.
+	blind class = "blind"
 )
 
 // finding is what the auditor has found.

@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// hostKinds are what befalls hosts, one at a time.
+// hostKinds are what befalls hosts, one at a time or all at once.
 func hostKinds() []kind {
 	return []kind{
 		{name: "host-lost", share: 1, slot: hostSlot, strike: func(ctx context.Context, s *storm, r *rand.Rand) (*blow, error) {
@@ -32,6 +28,7 @@ func hostKinds() []kind {
 			host := s.hostIn(r, true)
 			return s.lever(ctx, r, host, func(ctx context.Context, on bool) error { return s.Admin.IsolateHost(ctx, host, on) })
 		}},
+		{name: "everything-loses-power", share: 1, slot: hostSlot, strike: loseAllPower},
 	}
 }
 
@@ -65,11 +62,7 @@ func (s *storm) hostDown(ctx context.Context, r *rand.Rand, host string, declare
 }
 
 func (s *storm) declareLost(ctx context.Context, name string, gone bool) error {
-	host := &capstanv1.HyperVHost{}
-	host.Name = name
-	return s.persist(ctx, func(ctx context.Context) error {
-		return s.api.Patch(ctx, host, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"lost":%t}}`, gone)))
-	})
+	return s.patch(ctx, host(name), `{"spec":{"lost":%t}}`, gone)
 }
 
 func (s *storm) anyHost(r *rand.Rand) string { return hostName(r.IntN(clustered + standAlone)) }

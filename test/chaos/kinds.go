@@ -38,6 +38,7 @@ const (
 	lineSlot    = "line"
 	gatewaySlot = "gateway"
 	serverSlot  = "server"
+	clockSlot   = "clock"
 )
 
 // kinds are all kinds of faults.

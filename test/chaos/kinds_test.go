@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -22,9 +24,17 @@ func TestKindsOfFaultsAreDocumented(t *testing.T) {
 	g := NewWithT(t)
 	text, err := os.ReadFile("../../docs/chaos.md")
 	g.Expect(err).NotTo(HaveOccurred())
-	for _, k := range kinds() {
-		g.Expect(string(text)).To(ContainSubstring("`"+k.name+"`"), "docs/chaos.md")
+	_, table, found := strings.Cut(string(text), "\n| Kind |")
+	g.Expect(found).To(BeTrue(), "docs/chaos.md has a table of kinds")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var documented, known []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1) {
+		documented = append(documented, row[1])
 	}
+	for _, k := range kinds() {
+		known = append(known, k.name)
+	}
+	g.Expect(documented).To(ConsistOf(known), "docs/chaos.md has each kind that there is, and no other")
 }
 
 func TestKindsAreChosenByName(t *testing.T) {
@@ -46,4 +56,16 @@ func TestOnlyWhatChangedSomethingIsCounted(t *testing.T) {
 	tally.took("a")
 	g.Expect(tally.counted).To(Equal(1))
 	g.Expect(tally.table()).To(Equal("KIND OF FAULT  TRIED  CHANGED SOMETHING\na              2      1\nb              0      0\n"))
+}
+
+func TestAKindThatNeverChangedAnythingIsAFinding(t *testing.T) {
+	g := NewWithT(t)
+	tally := newTally([]kind{{name: "works"}, {name: "idle"}, {name: "unlucky"}})
+	for range enoughTries {
+		tally.tried("works")
+		tally.tried("idle")
+	}
+	tally.took("works")
+	tally.tried("unlucky")
+	g.Expect(tally.idle()).To(ConsistOf(finding{blind, "idle was tried 3 times and never changed anything"}))
 }

@@ -41,10 +41,7 @@ func TestASeedMeansTheSameUser(t *testing.T) {
 	g := NewWithT(t)
 	one, other := newUser(7), newUser(7)
 	for range 200 {
-		doing, of := one.next()
-		again, as := other.next()
-		g.Expect(doing).To(Equal(again))
-		g.Expect(of).To(Equal(as))
+		g.Expect(one.next()).To(Equal(other.next()))
 	}
 }
 
@@ -52,20 +49,42 @@ func TestAUserWantsWhatAMachineCanBear(t *testing.T) {
 	g := NewWithT(t)
 	u, done, names := newUser(3), map[act]int{}, map[string]bool{}
 	for range 500 {
-		doing, w := u.next()
-		done[doing]++
+		d := u.next()
+		done[d.act]++
 		g.Expect(len(u.wishes)).To(And(BeNumerically(">=", 1), BeNumerically("<=", mostClusters)))
+		if d.host != "" {
+			continue
+		}
+		w := d.of
 		g.Expect(w.members).To(BeElementOf(int32(1), int32(3)))
 		g.Expect(w.workers).To(And(BeNumerically(">=", 0), BeNumerically("<=", mostWorkers)))
+		g.Expect(w.windows).To(BeElementOf(int32(0), int32(1)))
+		g.Expect(w.services).To(And(BeNumerically(">=", 0), BeNumerically("<=", mostServices)))
 		g.Expect(w.version).To(BeElementOf(firstVersion, nextVersion))
-		if doing == creates {
+		if d.act == creates {
 			g.Expect(names).NotTo(HaveKey(w.key()), "a name is not used again")
 			names[w.key()] = true
 		}
 		alive := slices.ContainsFunc(u.wishes, func(other wish) bool { return other == w })
-		g.Expect(alive).To(Equal(doing != deletes))
+		g.Expect(alive).To(Equal(d.act != deletes))
 	}
-	for _, doing := range []act{creates, scales, resizes, upgrades, deletes} {
-		g.Expect(done[doing]).To(BeNumerically(">", 10), string(doing))
+	for _, act := range []act{creates, scales, resizes, upgrades, publishes, replaces, deletes, drains, takesBack} {
+		g.Expect(done[act]).To(BeNumerically(">", 10), string(act))
+	}
+}
+
+func TestOneHostAtATimeIsDrained(t *testing.T) {
+	g := NewWithT(t)
+	u, drained := newUser(3), ""
+	for range 500 {
+		switch d := u.next(); d.act {
+		case drains:
+			g.Expect(drained).To(BeEmpty(), "the last one was taken back")
+			drained = d.host
+		case takesBack:
+			g.Expect(d.host).To(Equal(drained))
+			drained = ""
+		}
+		g.Expect(u.drained).To(Equal(drained))
 	}
 }

@@ -34,6 +34,22 @@ func (t *tally) took(kind string) {
 	t.counted++
 }
 
+// enoughTries is how often a kind of fault must have been tried to be expected to have
+// changed something: it may have had bad luck once or twice.
+const enoughTries = 3
+
+// idle tells which kinds were tried and never changed anything, so that nothing is known
+// of what they do.
+func (t *tally) idle() []finding {
+	var found []finding
+	for _, name := range t.names {
+		if n := t.byKind[name]; n.tried >= enoughTries && n.took == 0 {
+			found = append(found, finding{blind, fmt.Sprintf("%s was tried %d times and never changed anything", name, n.tried)})
+		}
+	}
+	return found
+}
+
 // table is what there was of each kind.
 func (t *tally) table() string {
 	var b strings.Builder
@@ -51,7 +67,9 @@ func (s *storm) report(converged bool) error {
 	f := s.auditor.findings
 	s.screen.Begin("What befell whom")
 	s.screen.Text(s.tally.table())
-	s.screen.Step(fmt.Sprintf("the user did %d things; %d times something that waited was asked why", s.tally.acts, s.auditor.listener.heard))
+	s.screen.Step(fmt.Sprintf("the user did %d things", s.tally.acts))
+	s.screen.Step(s.auditor.seen.String())
+	f.add(s.tally.idle()...)
 	lines := f.lines()
 	if len(lines) > 0 {
 		s.screen.Begin(fmt.Sprintf("%d findings; to repeat: %s", len(lines), s.command()))

@@ -7,6 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
 // longestSilence is how long an object may be without a word, since a manager that was
@@ -48,27 +50,44 @@ func (l *listener) hear(objects []unstructured.Unstructured, now time.Time) []fi
 	return found
 }
 
-// lackOfWords tells whether an object waits, and what it does not say of that.
+// lackOfWords tells whether an object waits, and what it does not say of that. A host
+// that is drained waits for that, whatever else it is.
 func lackOfWords(object *unstructured.Unstructured) (waits bool, lack string) {
+	if waits, lack = lackOfWord(object, capstanv1.ReadyCondition); lack != "" {
+		return waits, lack
+	}
+	if maintenance, _, _ := unstructured.NestedString(object.Object, "spec", "maintenance"); maintenance == string(capstanv1.MaintenanceDrain) {
+		drains, lack := lackOfWord(object, capstanv1.DrainedCondition)
+		return waits || drains, lack
+	}
+	return waits, ""
+}
+
+// lackOfWord tells whether an object waits for a condition, and what it does not say of
+// that.
+func lackOfWord(object *unstructured.Unstructured, kind string) (waits bool, lack string) {
 	conditions, _, err := unstructured.NestedSlice(object.Object, "status", "conditions")
 	if err != nil {
 		return true, "has conditions that cannot be read"
 	}
 	for _, c := range conditions {
 		condition, ok := c.(map[string]any)
-		if !ok || condition["type"] != "Ready" {
+		if !ok || condition["type"] != kind {
 			continue
 		}
+		observed, _, _ := unstructured.NestedInt64(condition, "observedGeneration")
 		switch {
+		case observed < object.GetGeneration():
+			return true, fmt.Sprintf("says of an older spec whether it is %s", kind)
 		case condition["status"] == string(metav1.ConditionTrue):
 			return false, ""
 		case condition["reason"] == nil || condition["reason"] == "":
-			return true, "is not Ready for no reason"
+			return true, fmt.Sprintf("is not %s for no reason", kind)
 		case condition["message"] == nil || condition["message"] == "":
-			return true, fmt.Sprintf("is not Ready (%s) without a message", condition["reason"])
+			return true, fmt.Sprintf("is not %s (%s) without a message", kind, condition["reason"])
 		default:
 			return true, ""
 		}
 	}
-	return true, "has no condition Ready"
+	return true, "has no condition " + kind
 }

@@ -10,13 +10,24 @@ import (
 
 func objectWith(conditions ...any) unstructured.Unstructured {
 	return unstructured.Unstructured{Object: map[string]any{
-		"kind": "NodePool", "metadata": map[string]any{"namespace": "red", "name": "c1-linux", "uid": "u"},
+		"kind": "NodePool", "metadata": map[string]any{"namespace": "red", "name": "c1-linux", "uid": "u", "generation": int64(1)},
 		"status": map[string]any{"conditions": conditions},
 	}}
 }
 
 func condition(kind, status, reason, message string) map[string]any {
-	return map[string]any{"type": kind, "status": status, "reason": reason, "message": message}
+	return map[string]any{"type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": int64(1)}
+}
+
+// changed has the spec of an object be another since its conditions were written.
+func changed(object unstructured.Unstructured) unstructured.Unstructured {
+	object.SetGeneration(2)
+	return object
+}
+
+func drained(object unstructured.Unstructured) unstructured.Unstructured {
+	object.Object["spec"] = map[string]any{"maintenance": "Drain"}
+	return object
 }
 
 func TestWhateverWaitsMustSayWhy(t *testing.T) {
@@ -29,6 +40,10 @@ func TestWhateverWaitsMustSayWhy(t *testing.T) {
 		"waits for an unknown reason": {objectWith(condition("Ready", "Unknown", "", "")), "is not Ready for no reason"},
 		"waits without a message":     {objectWith(condition("Ready", "False", "Placing", "")), "is not Ready (Placing) without a message"},
 		"has not been looked at":      {objectWith(), "has no condition Ready"},
+		"was Ready before it changed": {changed(objectWith(condition("Ready", "True", "Ready", ""))), "says of an older spec whether it is Ready"},
+		"a host that does not drain":  {drained(objectWith(condition("Ready", "True", "Ready", ""))), "has no condition Drained"},
+		"a host that drains":          {drained(objectWith(condition("Ready", "True", "Ready", ""), condition("Drained", "False", "Draining", "2 VMs are left"))), ""},
+		"a host that drains, mutely":  {drained(objectWith(condition("Ready", "True", "Ready", ""), condition("Drained", "False", "Draining", ""))), "is not Drained (Draining) without a message"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)

@@ -75,7 +75,7 @@ func prepare(ctx context.Context, s *settings, network string) (*site, error) {
 		"fabric":        {"--topology=" + topology, "--failover-delay=" + failoverDelay},
 		demoenv.Manager: {"--kubeconfig=" + kubeconfig},
 	}
-	return w, useAgents(s)
+	return w, usePrograms(s)
 }
 
 func (w *site) close() {
@@ -173,12 +173,14 @@ func (w *site) provisions() ([]client.Object, error) {
 		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	}
 	objects = append(objects, demoenv.Network(networkName, w.network))
-	for _, version := range []string{firstVersion, nextVersion} {
-		image, err := demoenv.NodeImage(version)
-		if err != nil {
-			return nil, err
+	for _, os := range []capstanv1.OS{capstanv1.OSLinux, capstanv1.OSWindows} {
+		for _, version := range []string{firstVersion, nextVersion} {
+			image, err := demoenv.NodeImage(os, version)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, image)
 		}
-		objects = append(objects, image)
 	}
 	return objects, nil
 }

@@ -100,7 +100,7 @@ func (s *storm) strike(ctx context.Context) error {
 			return err
 		}
 		if m.kind == "" {
-			if err := s.act(ctx); err != nil {
+			if err := s.act(ctx, m); err != nil {
 				return err
 			}
 			continue
@@ -116,10 +116,8 @@ func (s *storm) strike(ctx context.Context) error {
 func (s *storm) await(ctx context.Context, m moment) error {
 	steps := s.auditor.steps
 	steps.Wait(ctx, steps.Count()+m.steps, noSteps)
-	select {
-	case <-time.After(m.later):
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := pause(ctx, m.later); err != nil {
+		return err
 	}
 	for len(s.blows) > 0 && time.Now().After(s.blows[0].due) {
 		if err := s.endFirst(ctx); err != nil {
@@ -169,12 +167,19 @@ func (s *storm) count(k kind, line string) {
 func (s *storm) endFirst(ctx context.Context) error { return s.endAt(ctx, 0, s.blows[0].due) }
 
 func (s *storm) endAt(ctx context.Context, index int, at time.Time) error {
+	if err := pause(ctx, time.Until(at)); err != nil {
+		return err
+	}
+	return s.end(ctx, index)
+}
+
+func pause(ctx context.Context, howLong time.Duration) error {
 	select {
-	case <-time.After(time.Until(at)):
+	case <-time.After(howLong):
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	return s.end(ctx, index)
 }
 
 func (s *storm) end(ctx context.Context, index int) error {

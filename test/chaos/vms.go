@@ -56,10 +56,11 @@ func vmKinds() []kind {
 func running(vm *fabricapi.VM) bool { return vm.State == fabricapi.Running }
 
 // expendable tells whether the user's cluster can do without a VM for ever: one whose
-// only member is gone is brought back by restoring it alone.
+// only member is gone is brought back by restoring it alone. While a host is drained, any
+// member may be about to leave.
 func (s *storm) expendable(vm *fabricapi.VM) bool {
 	of := s.auditor.book.vm(vm.Stamp.ID)
-	return of.role != string(capstanv1.RoleControlPlane) || s.auditor.book.isWhole(of.cluster)
+	return of.role != string(capstanv1.RoleControlPlane) || s.user.drained == "" && s.auditor.book.isWhole(of.cluster)
 }
 
 // anyVM returns one of ours that fits, or none.

@@ -60,8 +60,9 @@ func (s *storm) anyVolume(ctx context.Context, r *rand.Rand) (site, volume strin
 // withdrawImage takes an image away from where hosts copy it from, for a while.
 func withdrawImage(ctx context.Context, s *storm, r *rand.Rand) (*blow, error) {
 	version, _ := choose(r, []string{firstVersion, nextVersion})
+	os, _ := choose(r, []capstanv1.OS{capstanv1.OSLinux, capstanv1.OSWindows})
 	for _, image := range fabric.DefaultImages() {
-		if image.OS == string(capstanv1.OSLinux) && image.KubernetesVersion == version && image.Fault == "" {
+		if image.OS == string(os) && image.KubernetesVersion == version && image.Fault == "" {
 			return s.lever(ctx, r, image.Source, func(ctx context.Context, on bool) error {
 				if on {
 					return s.Admin.Withdraw(ctx, image.Source)

@@ -1,7 +1,8 @@
 package demoenv
 
 import (
-	"errors"
+	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,20 +11,21 @@ import (
 	"github.com/capstan-k8s/capstan/internal/fabric"
 )
 
-// NodeImage is the simulated image of Linux nodes of a version of Kubernetes.
-func NodeImage(version string) (*capstanv1.VMImage, error) {
+// NodeImage is the simulated image of nodes of an operating system and a version of
+// Kubernetes.
+func NodeImage(os capstanv1.OS, version string) (*capstanv1.VMImage, error) {
 	for _, image := range fabric.DefaultImages() {
-		if image.OS == string(capstanv1.OSLinux) && image.KubernetesVersion == version {
+		if image.OS == string(os) && image.KubernetesVersion == version {
 			return &capstanv1.VMImage{
-				ObjectMeta: metav1.ObjectMeta{Name: "linux-" + version},
+				ObjectMeta: metav1.ObjectMeta{Name: strings.ToLower(string(os)) + "-" + version},
 				Spec: capstanv1.VMImageSpec{
-					OS: capstanv1.OSLinux, KubernetesVersion: version,
+					OS: os, KubernetesVersion: version,
 					Source: image.Source, SHA256: image.SHA256, Size: *resource.NewQuantity(image.VirtualBytes, resource.BinarySI),
 				},
 			}, nil
 		}
 	}
-	return nil, errors.New("the fabric publishes no Linux image of Kubernetes " + version)
+	return nil, fmt.Errorf("the fabric publishes no %s image of Kubernetes %s", os, version)
 }
 
 // Network is a network of simulated hosts, on a /16 whose addresses begin as told, such

@@ -70,7 +70,7 @@ func claimNetworks(ctx context.Context, clusters int) (release func(), err error
 
 // site returns what an administrator provides before there are clusters.
 func site(clusters, namespaces int) ([]client.Object, error) {
-	image, err := demoenv.NodeImage(kubernetesVersion)
+	image, err := demoenv.NodeImage(capstanv1.OSLinux, kubernetesVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -17,10 +17,10 @@ var plantedErrors = map[string]class{"double": duplicate, "leak": orphan, "unown
 
 func planted() []string { return slices.Sorted(maps.Keys(plantedErrors)) }
 
-// useAgents has the hosts' agents be those of chaos: the environment takes its programs
-// from a folder in which they are in the place of the usual ones. They err on purpose
-// where that is asked for.
-func useAgents(s *settings) error {
+// usePrograms has manager and agents be those of chaos, whose clocks can be set: the
+// environment takes its programs from a folder in which they are in the place of the
+// usual ones. Agents err on purpose where that is asked for.
+func usePrograms(s *settings) error {
 	if _, ok := plantedErrors[s.plant]; !ok && s.plant != "" {
 		return fmt.Errorf("nobody knows how to plant %q: there are %v", s.plant, planted())
 	}
@@ -31,21 +31,26 @@ func useAgents(s *settings) error {
 	s.Binaries = filepath.Join(s.Dir, "programs")
 	for _, dir := range []string{s.Binaries, clockDir(s.Dir)} {
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
-			return fmt.Errorf("making the folder of the agents: %w", err)
+			return fmt.Errorf("making the folder of the programs: %w", err)
 		}
 	}
-	for name, program := range map[string]string{"capstan": "capstan", "fabric": "fabric", "dev-agent": "chaos-agent"} {
+	for name, program := range map[string]string{"capstan": "chaos-manager", "fabric": "fabric", "dev-agent": "chaos-agent"} {
 		if err := os.Symlink(filepath.Join(usual, program), filepath.Join(s.Binaries, name)); err != nil {
-			return fmt.Errorf("providing the program of agents: %w", err)
+			return fmt.Errorf("providing the program %s: %w", program, err)
 		}
 	}
+	processes := []string{demoenv.Manager}
 	for i := range clustered + standAlone {
-		host := hostName(i)
-		offset, err := filepath.Abs(clockFile(s.Dir, host))
+		agent := demoenv.AgentName(hostName(i))
+		processes = append(processes, agent)
+		s.Args[agent] = append(s.Args[agent], "--plant="+s.plant)
+	}
+	for _, process := range processes {
+		offset, err := filepath.Abs(clockFile(s.Dir, process))
 		if err != nil {
-			return fmt.Errorf("finding the clock of %s: %w", host, err)
+			return fmt.Errorf("finding the clock of %s: %w", process, err)
 		}
-		s.Args[demoenv.AgentName(host)] = []string{"--plant=" + s.plant, "--clock-offset-file=" + offset}
+		s.Args[process] = append(s.Args[process], "--clock-offset-file="+offset)
 	}
 	return nil
 }
