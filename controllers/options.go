@@ -89,7 +89,8 @@ func DefaultOptions() *Options {
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
 		Healing: hypervmachine.Timeouts{
-			HostLoss: hypervmachine.DefaultHostLossTimeout, VolumeFault: hypervmachine.DefaultVolumeFaultTimeout, Hold: hypervmachine.DefaultHold,
+			HostLoss: hypervmachine.DefaultHostLossTimeout, VolumeFault: hypervmachine.DefaultVolumeFaultTimeout,
+			MissingVM: hypervmachine.DefaultMissingVMTimeout, Hold: hypervmachine.DefaultHold,
 		},
 		Pace:               pacing.Pace{PerObject: 50 * time.Millisecond, Longest: 5 * time.Second},
 		WaitMessageHold:    10 * time.Second,
@@ -119,12 +120,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) (printVersion *bool) {
 	flags.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "objects of a kind that are worked on at a time, Cluster API's kinds included")
 	flags.DurationVar(&o.ConnectionRetryInterval, "cluster-connection-retry", o.ConnectionRetryInterval, "how soon a workload cluster that did not answer is tried again")
 	flags.DurationVar(&o.HostPollInterval, "host-poll-interval", o.HostPollInterval, "how often the inventory of a healthy host is read")
-	flags.DurationVar(&o.Healing.HostLoss, "host-loss-timeout", o.Healing.HostLoss,
-		"how long neither a host nor the node of a machine on it may be heard of before the machine is replaced; longer than a failover cluster takes to restart VMs elsewhere (4 minutes, and their boot), and than a host takes to boot; negative for never, so that only spec.lost declares a loss")
-	flags.DurationVar(&o.Healing.VolumeFault, "volume-fault-timeout", o.Healing.VolumeFault,
-		"how long a host may report that it cannot read a volume before the machines with a disk on it are replaced")
-	flags.DurationVar(&o.Healing.Hold, "repair-hold", o.Healing.Hold,
-		"for how long no machine is replaced when more than half of all hosts, or of all volumes, are gone at once")
+	o.addHealingFlags(flags)
 	flags.DurationVar(&o.RolloutQuietPeriod, "rollout-quiet-period", o.RolloutQuietPeriod,
 		"how long a NodePool must have been left alone before its nodes are replaced, so that of many edits only the last is rolled out")
 	flags.DurationVar(&o.RolloutLongestHold, "rollout-longest-hold", o.RolloutLongestHold,

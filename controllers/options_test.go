@@ -3,11 +3,13 @@ package controllers
 import (
 	"flag"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 
+	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/controllers/orphan"
 )
 
@@ -61,5 +63,60 @@ func TestWhatBecomesOfOrphansIsAskedForInKnownWords(t *testing.T) {
 			}
 			g.Expect(options.Orphans).To(Equal(want))
 		})
+	}
+}
+
+func TestTimeoutsOfHealingAreAboveNothing(t *testing.T) {
+	defaults := hypervmachine.Timeouts{
+		HostLoss: hypervmachine.DefaultHostLossTimeout, VolumeFault: hypervmachine.DefaultVolumeFaultTimeout,
+		MissingVM: hypervmachine.DefaultMissingVMTimeout, Hold: hypervmachine.DefaultHold,
+	}
+	for _, tc := range []struct {
+		flag, refused string
+		want          func(*hypervmachine.Timeouts)
+	}{
+		{flag: "--leader-elect"},
+		{flag: "--host-loss-timeout=20s", want: func(t *hypervmachine.Timeouts) { t.HostLoss = 20 * time.Second }},
+		{flag: "--host-loss-timeout=-1s", want: func(t *hypervmachine.Timeouts) { t.HostLoss = -time.Second }},
+		{flag: "--host-loss-timeout=0", refused: "must be above 0, or negative for never"},
+		{flag: "--volume-fault-timeout=5s", want: func(t *hypervmachine.Timeouts) { t.VolumeFault = 5 * time.Second }},
+		{flag: "--volume-fault-timeout=-5s", refused: "must be above 0"},
+		{flag: "--missing-vm-timeout=2m", want: func(t *hypervmachine.Timeouts) { t.MissingVM = 2 * time.Minute }},
+		{flag: "--missing-vm-timeout=-1m", refused: "must be above 0"},
+		{flag: "--missing-vm-timeout=0s", refused: "must be above 0"},
+		{flag: "--missing-vm-timeout=soon", refused: "must be a duration such as 90s or 8m"},
+		{flag: "--repair-hold=1h", want: func(t *hypervmachine.Timeouts) { t.Hold = time.Hour }},
+		{flag: "--repair-hold=0", refused: "must be above 0"},
+	} {
+		t.Run(tc.flag, func(t *testing.T) {
+			g := NewWithT(t)
+			options, want := DefaultOptions(), defaults
+			flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+			flags.SetOutput(io.Discard)
+			options.AddFlags(flags)
+			err := flags.Parse([]string{tc.flag})
+			if tc.refused != "" {
+				g.Expect(err).To(MatchError(ContainSubstring(tc.refused)))
+				g.Expect(options.Healing).To(Equal(defaults))
+				return
+			}
+			g.Expect(err).NotTo(HaveOccurred())
+			if tc.want != nil {
+				tc.want(&want)
+			}
+			g.Expect(options.Healing).To(Equal(want))
+		})
+	}
+}
+
+func TestHelpTellsAfterHowLongMachinesAreReplaced(t *testing.T) {
+	g := NewWithT(t)
+	var help strings.Builder
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	flags.SetOutput(&help)
+	DefaultOptions().AddFlags(flags)
+	g.Expect(flags.Parse([]string{"--help"})).To(MatchError(flag.ErrHelp))
+	for name, fallback := range map[string]string{"host-loss-timeout": "8m0s", "volume-fault-timeout": "3m0s", "missing-vm-timeout": "1m0s", "repair-hold": "30m0s"} {
+		g.Expect(help.String()).To(MatchRegexp(`(?m)^  -%s value\n.*\(default %s\)$`, name, fallback))
 	}
 }
