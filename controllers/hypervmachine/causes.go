@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
@@ -24,6 +25,12 @@ type evidence struct {
 	// it acts.
 	watched  time.Time
 	timeouts Timeouts
+	// hold is what keeps all machines from being replaced, or nil. If that is over, over is
+	// since when.
+	hold *hold
+	over time.Time
+	// fault is what was found the last time.
+	fault *infrav1.MachineFault
 }
 
 // cause is why a machine must be replaced.
@@ -41,6 +48,8 @@ type cause struct {
 	// declared tells that a person has said so, who knows what else there is to know:
 	// nothing holds that back. presumed tells that nobody knows what became of the VM.
 	declared, presumed bool
+	// lingers tells that the guest may go on for a while, as far as the cause goes.
+	lingers bool
 	// remedy is what else would help where Cluster API cannot.
 	remedy string
 }
@@ -91,7 +100,7 @@ func missingVM(e *evidence) *cause {
 	if ready == nil || ready.Status != metav1.ConditionFalse || ready.Reason != capstanv1.ReasonVMNotFound {
 		return nil
 	}
-	since := ready.LastTransitionTime.Time
+	since := e.foundSince(ready.Reason)
 	return &cause{reason: ready.Reason, status: ready.Status, since: since, due: e.after(since, e.timeouts.MissingVM), remedy: "make it anew"}
 }
 
@@ -103,7 +112,7 @@ func (c *cause) heldBy(e *evidence) *hold {
 	if c == nil || c.declared {
 		return nil
 	}
-	return holdOf(e)
+	return e.hold
 }
 
 // waits tells what becomes of a machine that is not replaced yet.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/testenv"
@@ -201,13 +202,53 @@ func TestAMachineIsReplacedForAVMThatHasBeenMissingForAWhile(t *testing.T) {
 	e := ofVM(hostWith("hv1", answering(ago(time.Hour))))
 	e.timeouts.MissingVM = time.Minute
 	conditions.False(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "it is not there")
-	at(e.vm, capstanv1.ReadyCondition, ago(20*time.Second))
+	e.found(capstanv1.ReasonVMNotFound, ago(20*time.Second))
 	g.Expect(causeOf(e).isDue(noon)).To(BeFalse(), "it may look so for a moment")
 	g.Expect(causeOf(e).waits()).To(Equal("the machine is replaced at 2026-01-01T12:00:40Z unless that ends before"))
-	at(e.vm, capstanv1.ReadyCondition, ago(2*time.Minute))
+	e.found(capstanv1.ReasonVMNotFound, ago(2*time.Minute))
 	g.Expect(causeOf(e).isDue(noon)).To(BeTrue())
 	conditions.Unknown(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "nobody can tell")
 	g.Expect(causeOf(e)).To(BeNil())
+}
+
+// found is what was found of the machine before.
+func (e *evidence) found(reason string, since time.Time) {
+	e.fault = &infrav1.MachineFault{Reason: reason, Since: metav1.NewTime(since)}
+}
+
+func TestWhatWasWrongBeforeForAnotherReasonDoesNotCount(t *testing.T) {
+	gone := func(h *capstanv1.HyperVHost) { h.Status.Volumes[0].Name = "Volume2" }
+	for name, tc := range map[string]struct {
+		host   func(*capstanv1.HyperVHost)
+		is     string
+		before func(*evidence)
+		due    time.Duration
+	}{
+		"a VM that was off for an hour is not there": {host: answering(ago(time.Hour)), is: capstanv1.ReasonVMNotFound, due: time.Minute},
+		"a VM that had a faulted volume is not there": {
+			host: answering(ago(time.Hour)), is: capstanv1.ReasonVMNotFound, due: time.Minute,
+			before: func(e *evidence) { e.found(capstanv1.ReasonVolumeFault, ago(time.Hour)) },
+		},
+		"a VM that has failed for an hour has no volume": {host: gone, is: capstanv1.ReasonVMFailed, due: 3 * time.Minute},
+		"a volume has had a fault before it was gone": {
+			host: gone, is: capstanv1.ReasonVMFailed, due: time.Minute,
+			before: func(e *evidence) { e.found(capstanv1.ReasonVolumeFault, ago(2*time.Minute)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			e := ofVM(hostWith("hv1", answering(ago(time.Hour)), tc.host))
+			e.timeouts.MissingVM = time.Minute
+			conditions.False(e.vm, capstanv1.ReadyCondition, tc.is, "")
+			at(e.vm, capstanv1.ReadyCondition, ago(time.Hour))
+			if tc.before != nil {
+				tc.before(e)
+			}
+			c := causeOf(e)
+			g.Expect(c).NotTo(BeNil())
+			g.Expect(c.due).To(Equal(noon.Add(tc.due)))
+		})
+	}
 }
 
 func TestAVMThatItsFailoverClusterMovedIsJudgedByItsNewHost(t *testing.T) {

@@ -50,6 +50,7 @@ type Reconciler struct {
 	writer  *conditions.Writer
 	// asking is held while it is decided whose turn it is to be replaced.
 	asking  sync.Mutex
+	outages outages
 	began   sync.Once
 	watched time.Time
 }
@@ -62,13 +63,22 @@ type scope struct {
 	vm      *capstanv1.VirtualMachine
 	// wait is what the machine waits for before it can have a VM.
 	wait *wait
+	// evidence is by what it is judged, once that is put together.
+	evidence *evidence
+	// judged tells whether it is known if the machine must be replaced, which it must for
+	// the cause if there is one.
+	judged bool
+	cause  *cause
+	// held is what keeps the machine from being replaced, whoever finds that it must be.
+	held *hold
 	// repair is how it stands with the replacement of the machine, if it has a cause.
 	repair *repair
 	// replacement is how it stands with a replacement that somebody wants.
 	replacement *replacement
-	// left says what a deletion still waits for.
-	left string
-	// again is when to look at a machine again that is being deleted.
+	// left says what a deletion still waits for, and silence that it waits for hosts that do
+	// not answer.
+	left, silence string
+	// again is when to look at the machine again, whatever else is due.
 	again time.Duration
 	// err is why a phase could not be finished.
 	err error

@@ -66,6 +66,31 @@ func (t *trio) expectCause(ctx context.Context, status metav1.ConditionStatus, r
 	env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, status, reason, ContainSubstring(says))
 }
 
+// sees waits until the controller has seen all that was told of a host before: it tells of
+// what is told of it last.
+func (t *trio) sees(ctx context.Context, host *capstanv1.HyperVHost) {
+	GinkgoHelper()
+	drain(ctx, host, capstanv1.MaintenanceDrain)
+	env.ExpectCondition(ctx, t.infra, capstanv1.ReplacingCondition, metav1.ConditionFalse, capstanv1.ReasonCannotReplace, ContainSubstring(host.Name+" is being drained"))
+	drain(ctx, host, "")
+	Eventually(func() *metav1.Condition {
+		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(t.infra), t.infra)).To(Succeed())
+		return conditions.Get(t.infra, capstanv1.ReplacingCondition)
+	}).Should(BeNil())
+}
+
+// seesMachine waits likewise for what was told of the Machine.
+func (t *trio) seesMachine(ctx context.Context) {
+	GinkgoHelper()
+	t.annotations(ctx)()
+	look := "look at " + t.machine.ResourceVersion
+	testenv.Update(ctx, env, t.machine, func(m *clusterv1.Machine) {
+		metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, look)
+	})
+	Eventually(testenv.Get(ctx, env, t.infra)).Should(HaveField("Status.Conditions", ContainElement(And(
+		HaveField("Type", capstanv1.ReplacingCondition), HaveField("Message", ContainSubstring(look))))))
+}
+
 // heals reads the metric of that name.
 func heals(cause string) float64 {
 	GinkgoHelper()
@@ -129,9 +154,12 @@ var _ = Describe("A HyperVMachine on a host that is silent", func() {
 		others(ctx)
 		t.watch(ctx, "shop", inPool)
 		tell(ctx, host, isSilent)
+		t.sees(ctx, host)
 		t.tellNode(ctx, metav1.ConditionTrue, clusterv1.MachineNodeReadyReason)
+		t.seesMachine(ctx)
 		Consistently(t.annotations(ctx), "500ms").ShouldNot(HaveKey(clusterv1.RemediateMachineAnnotation))
 		t.tellNode(ctx, metav1.ConditionUnknown, clusterv1.MachineNodeConnectionDownReason)
+		t.seesMachine(ctx)
 		Consistently(t.annotations(ctx), "500ms").ShouldNot(HaveKey(clusterv1.RemediateMachineAnnotation))
 
 		t.tellNode(ctx, metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason)
@@ -154,9 +182,13 @@ var _ = Describe("A HyperVMachine on a host that is silent", func() {
 		tell(ctx, host, isSilent)
 		t.tellNode(ctx, metav1.ConditionTrue, clusterv1.MachineNodeReadyReason)
 		Expect(env.Client.Delete(ctx, t.infra)).To(Succeed())
+		env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonDeleting, And(
+			HavePrefix("waiting for the virtual machine to go: host "+host.Name+" does not answer, since "),
+			HaveSuffix("set spec.lost to true on HyperVHost "+host.Name)))
 		Consistently(presumption(ctx, vm), "500ms").ShouldNot(HaveKey(capstanv1.PresumedLostAnnotation))
 		t.tellNode(ctx, metav1.ConditionFalse, clusterv1.MachineNodeNotReadyReason)
 		Eventually(presumption(ctx, vm)).Should(HaveKey(capstanv1.PresumedLostAnnotation))
+		env.ExpectCondition(ctx, t.infra, capstanv1.ReadyCondition, metav1.ConditionFalse, capstanv1.ReasonDeleting, HaveSuffix("; it is presumed lost"))
 	})
 })
 
@@ -190,6 +222,40 @@ var _ = Describe("Everything fails at once", func() {
 		Eventually(t.annotations(ctx)).ShouldNot(HaveKey(clusterv1.MachineSkipRemediationAnnotation))
 	})
 
+	It("keeps Cluster API from what it finds itself, where nothing else is known of a machine", func(ctx SpecContext) {
+		t, _, host := isRun(ctx, inPool)
+		t.watch(ctx, "shop", inPool)
+		tell(ctx, host, answers)
+		more := others(ctx)
+		t.tellNode(ctx, metav1.ConditionTrue, clusterv1.MachineNodeReadyReason)
+		for _, away := range more {
+			tell(ctx, away, isSilent)
+		}
+		t.seesMachine(ctx)
+		env.ExpectReady(ctx, t.infra)
+		Expect(t.annotations(ctx)()).NotTo(HaveKey(clusterv1.MachineSkipRemediationAnnotation), "its node is ready")
+
+		t.tellNode(ctx, metav1.ConditionFalse, clusterv1.MachineNodeNotReadyReason)
+		t.expectCause(ctx, metav1.ConditionUnknown, capstanv1.ReasonRepairHeld, "repair is held: 2 of 3 hosts do not answer")
+		Eventually(t.annotations(ctx)).Should(HaveKeyWithValue(clusterv1.MachineSkipRemediationAnnotation, capstanv1.ReasonRepairHeld))
+
+		t.tellNode(ctx, metav1.ConditionTrue, clusterv1.MachineNodeReadyReason)
+		env.ExpectReady(ctx, t.infra)
+		Eventually(t.annotations(ctx)).ShouldNot(HaveKey(clusterv1.MachineSkipRemediationAnnotation))
+	})
+
+	It("keeps Cluster API from a machine that is not a node yet, which goes on telling its way", func(ctx SpecContext) {
+		t, vm := begin(ctx, inPool)
+		host := newHost(ctx)
+		tell(ctx, host, answers)
+		for _, away := range others(ctx) {
+			tell(ctx, away, isSilent)
+		}
+		runsOn(ctx, vm, host)
+		Eventually(t.annotations(ctx)).Should(HaveKeyWithValue(clusterv1.MachineSkipRemediationAnnotation, capstanv1.ReasonRepairHeld))
+		env.ExpectReady(ctx, t.infra)
+	})
+
 	It("leaves alone what somebody else has excluded", func(ctx SpecContext) {
 		t, _, host := isRun(ctx, inPool)
 		t.watch(ctx, "shop", inPool)
@@ -212,10 +278,12 @@ var _ = Describe("A HyperVMachine whose VM somebody has removed from its host", 
 		testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) {
 			conditions.False(vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "it is not there")
 		})
-		t.expectCause(ctx, metav1.ConditionFalse, capstanv1.ReasonVMNotFound, "it is not there; Cluster API is asked to replace the machine")
+		t.expectCause(ctx, metav1.ConditionFalse, capstanv1.ReasonVMNotFound, "Cluster API is asked to replace the machine")
+		Expect(t.infra.Status.Fault).To(HaveValue(HaveField("Reason", capstanv1.ReasonVMNotFound)))
 		Expect(t.annotations(ctx)()).To(HaveKeyWithValue(clusterv1.RemediateMachineAnnotation, capstanv1.ReasonVMNotFound))
 		runs(ctx, vm)
 		env.ExpectReady(ctx, t.infra)
+		Expect(t.infra.Status.Fault).To(BeNil())
 		Eventually(t.annotations(ctx)).ShouldNot(HaveKey(clusterv1.RemediateMachineAnnotation))
 	})
 

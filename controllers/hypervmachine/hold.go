@@ -19,59 +19,68 @@ type hold struct {
 	until   time.Time
 }
 
-// holdOf returns why all repair is held, or nil. Where most of what there is has gone at
-// once, something else has happened than that hosts were lost: what is left would be
-// overrun, and all of it was in vain once the power is back. It is not held for ever,
-// because what is gone may stay away.
-func holdOf(e *evidence) *hold {
+// alarm is that most of what there is has gone at once.
+type alarm struct {
+	message string
+	// since is when most was gone, and over when that is over by itself, if it is known.
+	since, over time.Time
+}
+
+// hostsGone returns that most hosts are gone, or nil. Where most of what there is has gone
+// at once, something else has happened than that hosts were lost: what is left would be
+// overrun, and all of it was in vain once the power is back.
+func hostsGone(e *evidence) *alarm {
 	silent, returned, known := census(e)
-	if 2*len(silent) > known {
-		return e.heldSince(majority(silent, known), fmt.Sprintf("%d of %d hosts do not answer", len(silent), known))
-	}
-	if len(silent) > 0 && 2*(len(silent)+len(returned)) > known {
+	switch {
+	case 2*len(silent) > known:
+		return &alarm{message: fmt.Sprintf("%d of %d hosts do not answer", len(silent), known), since: majority(silent, known)}
+	case len(silent) > 0 && 2*(len(silent)+len(returned)) > known:
 		// Those that are still away may be about to follow.
-		return &hold{
+		return &alarm{
 			message: fmt.Sprintf("%d of %d hosts do not answer, and %d have come back only now", len(silent), known, len(returned)),
-			until:   latest(returned).Add(e.timeouts.HostLoss),
+			since:   majority(slices.Concat(silent, returned), known), over: latest(returned).Add(e.timeouts.restart()),
 		}
-	}
-	if faults, volumes := faultyVolumes(e.hosts); 2*len(faults) > volumes {
-		return e.heldSince(majority(faults, volumes), fmt.Sprintf("%d of %d volumes cannot be read", len(faults), volumes))
 	}
 	return nil
 }
 
-// heldSince holds repair until its time-out is over.
-func (e *evidence) heldSince(since time.Time, message string) *hold {
-	until := e.after(since, e.timeouts.Hold)
-	if !until.After(e.now) {
+// volumesGone returns that most volumes are gone, or nil.
+func volumesGone(e *evidence) *alarm {
+	faults, volumes := faultyVolumes(e.hosts)
+	if 2*len(faults) <= volumes {
 		return nil
 	}
-	return &hold{message: message, until: until}
+	return &alarm{message: fmt.Sprintf("%d of %d volumes cannot be read", len(faults), volumes), since: majority(faults, volumes)}
 }
 
-// backOnlyNow keeps the hold on a machine whose host answers again while its guest still
-// boots: its node has not been ready for as long as its health check waits, and would be
-// replaced at this very moment.
+// backOnlyNow keeps the hold on a machine whose host answers again, or whose cluster can do
+// without those that do not, while its guest still boots or has not been heard of: its node has
+// not been ready for as long as its health check waits, and would be replaced at this very
+// moment.
 func backOnlyNow(e *evidence) *hold {
 	host := hostOf(e)
-	if host == nil || e.machine.Annotations[clusterv1.MachineSkipRemediationAnnotation] != capstanv1.ReasonRepairHeld ||
-		meta.IsStatusConditionTrue(e.machine.Status.Conditions, clusterv1.MachineNodeReadyCondition) {
+	if host == nil || e.machine.Annotations[clusterv1.MachineSkipRemediationAnnotation] != capstanv1.ReasonRepairHeld || !isAtRisk(e.machine) {
 		return nil
 	}
 	connected := conditions.Get(host, capstanv1.AgentConnectedCondition)
 	if connected == nil || connected.Status != metav1.ConditionTrue {
 		return nil
 	}
-	boot := e.timeouts.HostLoss
-	if boot <= 0 {
-		boot = DefaultHostLossTimeout
+	since, message := connected.LastTransitionTime.Time, fmt.Sprintf("host %s has come back only now", host.Name)
+	if e.over.After(since) {
+		since, message = e.over, "most hosts and volumes are there again only now"
 	}
-	until := e.after(connected.LastTransitionTime.Time, boot)
+	until := e.after(since, e.timeouts.restart())
 	if !until.After(e.now) {
 		return nil
 	}
-	return &hold{message: fmt.Sprintf("host %s has come back only now", host.Name), until: until}
+	return &hold{message: message, until: until}
+}
+
+// isAtRisk tells whether Cluster API may find by itself that a machine must be replaced: it
+// looks at nodes, which are not ready in an outage whatever is wrong.
+func isAtRisk(machine *clusterv1.Machine) bool {
+	return !meta.IsStatusConditionTrue(machine.Status.Conditions, clusterv1.MachineNodeReadyCondition)
 }
 
 func (h *hold) String() string {
@@ -91,7 +100,7 @@ func census(e *evidence) (silent, returned []time.Time, known int) {
 		switch since := connected.LastTransitionTime.Time; {
 		case connected.Status == metav1.ConditionFalse && connected.Reason == capstanv1.ReasonHostUnreachable:
 			silent = append(silent, since)
-		case connected.Status == metav1.ConditionTrue && since.Add(e.timeouts.HostLoss).After(e.now):
+		case connected.Status == metav1.ConditionTrue && since.Add(e.timeouts.restart()).After(e.now):
 			returned = append(returned, since)
 		}
 	}

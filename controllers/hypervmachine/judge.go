@@ -29,7 +29,7 @@ type repair struct {
 }
 
 // membership counts the machines of a control plane that have become nodes, and so
-// members of etcd, and those of them that have a VM which stays and that have no cause to be replaced.
+// members of etcd, and those of them that have a VM which stays and that may be reckoned with.
 type membership struct{ all, left int }
 
 // membersLeft counts for a control-plane machine, and is nothing for a worker.
@@ -37,22 +37,21 @@ func (r *Reconciler) membersLeft(ctx context.Context, e *evidence) (membership, 
 	if !util.IsControlPlaneMachine(e.machine) {
 		return membership{}, nil
 	}
-	inCluster := []client.ListOption{client.InNamespace(e.machine.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: e.cluster.Name}}
 	vms := &capstanv1.VirtualMachineList{}
-	if err := r.Client.List(ctx, vms, inCluster...); err != nil {
+	if err := r.Client.List(ctx, vms, client.InNamespace(e.machine.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: e.cluster.Name}); err != nil {
 		return membership{}, fmt.Errorf("listing VirtualMachines: %w", err)
 	}
 	byName := map[string]*capstanv1.VirtualMachine{}
 	for i := range vms.Items {
 		byName[vms.Items[i].Name] = &vms.Items[i]
 	}
-	machines := &clusterv1.MachineList{}
-	if err := r.Client.List(ctx, machines, append(inCluster, client.HasLabels{clusterv1.MachineControlPlaneLabel})...); err != nil {
-		return membership{}, fmt.Errorf("listing Machines: %w", err)
+	machines, err := r.controlPlaneOf(ctx, e)
+	if err != nil {
+		return membership{}, err
 	}
 	var members membership
-	for i := range machines.Items {
-		m := &machines.Items[i]
+	for i := range machines {
+		m := &machines[i]
 		vm := byName[m.Spec.InfrastructureRef.Name]
 		goes := vm == nil || !vm.DeletionTimestamp.IsZero()
 		if !m.Status.NodeRef.IsDefined() || goes && !m.DeletionTimestamp.IsZero() {
@@ -60,17 +59,24 @@ func (r *Reconciler) membersLeft(ctx context.Context, e *evidence) (membership, 
 			continue
 		}
 		members.all++
-		if !goes && causeOf(e.of(m, vm)) == nil {
+		if !goes && e.stays(m, vm) {
 			members.left++
 		}
 	}
 	return members, nil
 }
 
+// stays tells whether a member may be reckoned with: nothing is wrong with it, or it works
+// until its own turn comes.
+func (e *evidence) stays(m *clusterv1.Machine, vm *capstanv1.VirtualMachine) bool {
+	c := causeOf(e.of(m, vm))
+	return c == nil || c.lingers && m.Name != e.machine.Name && isServing(m)
+}
+
 // of is what is known of another machine of the cluster.
 func (e *evidence) of(machine *clusterv1.Machine, vm *capstanv1.VirtualMachine) *evidence {
 	other := *e
-	other.machine, other.vm = machine, vm
+	other.machine, other.vm, other.fault = machine, vm, nil
 	return &other
 }
 

@@ -8,8 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
@@ -41,7 +39,7 @@ func presumedLost(e *evidence) *cause {
 // own word, or because its cluster has not heard of it. What could not be asked of the
 // cluster counts for nothing.
 func nodeDownSince(machine *clusterv1.Machine, cluster *clusterv1.Cluster) (time.Time, bool) {
-	if cluster == nil || !meta.IsStatusConditionTrue(cluster.Status.Conditions, clusterv1.ClusterRemoteConnectionProbeCondition) {
+	if machine == nil || cluster == nil || !meta.IsStatusConditionTrue(cluster.Status.Conditions, clusterv1.ClusterRemoteConnectionProbeCondition) {
 		return time.Time{}, false
 	}
 	node := meta.FindStatusCondition(machine.Status.Conditions, clusterv1.MachineNodeReadyCondition)
@@ -62,15 +60,13 @@ func placeName(place capstanv1.Placement) string {
 // presumeGoing is for a machine that is being deleted, whoever deletes it: what is
 // presumed lost is not waited for.
 func (r *Reconciler) presumeGoing(ctx context.Context, s *scope) error {
-	if s.machine == nil {
-		return nil
-	}
 	e, err := r.gather(ctx, s)
 	if err != nil {
 		return err
 	}
 	c := presumedLost(e)
 	held := c.heldBy(e)
+	s.silence = tellSilence(e, c, held)
 	switch {
 	case c == nil:
 	case held != nil:
@@ -78,29 +74,42 @@ func (r *Reconciler) presumeGoing(ctx context.Context, s *scope) error {
 	case c.due.After(e.now):
 		s.again = c.due.Sub(e.now)
 	}
+	if s.machine == nil {
+		return nil
+	}
 	return r.presume(ctx, s.vm, c.isDue(e.now) && held == nil, c)
 }
 
-// presume says on the VirtualMachine whether it is presumed lost, so that its deletion
-// does not wait for a host that is not expected back.
+// tellSilence tells which hosts a deletion waits for that do not answer, and what a person
+// can do who knows more of them; or nothing if one of them answers.
+func tellSilence(e *evidence, c *cause, held *hold) string {
+	since, is := e.vm.SilentSince(e.hosts)
+	if !is {
+		return ""
+	}
+	place := e.vm.Place()
+	var names []string
+	for i := range e.hosts {
+		if host := &e.hosts[i]; !host.Spec.Lost && host.SpeaksFor(place.FailoverCluster, place.Host) {
+			names = append(names, host.Name)
+		}
+	}
+	message := fmt.Sprintf("%s does not answer, since %s; if it will not come back, set spec.lost to true on HyperVHost %s", placeName(place), clockTime(since), listed(names))
+	switch {
+	case c == nil:
+		return message
+	case held != nil:
+		return message + "; " + held.String()
+	case c.due.After(e.now):
+		return fmt.Sprintf("%s, or wait until %s, when it is presumed lost unless it or the node is heard of before", message, clockTime(c.due))
+	}
+	return message + "; it is presumed lost"
+}
+
+// presume says on the VirtualMachine whether it is presumed lost.
 func (r *Reconciler) presume(ctx context.Context, vm *capstanv1.VirtualMachine, lost bool, c *cause) error {
-	want := ""
 	if lost && c.presumed {
-		want = clockTime(c.since)
+		return Presume(ctx, r.Client, vm, c.since)
 	}
-	if vm.Annotations[capstanv1.PresumedLostAnnotation] == want {
-		return nil
-	}
-	before := vm.DeepCopy()
-	if want == "" {
-		delete(vm.Annotations, capstanv1.PresumedLostAnnotation)
-	} else {
-		metav1.SetMetaDataAnnotation(&vm.ObjectMeta, capstanv1.PresumedLostAnnotation, want)
-	}
-	ctrllog.FromContext(ctx).Info("Whether the VM is presumed lost has changed", "lost", want != "", "host", vm.Place().Host)
-	if err := r.Client.Patch(ctx, vm, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
-		client.FieldOwner(capstanv1.FieldOwner)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("changing the annotation %s of VirtualMachine %s: %w", capstanv1.PresumedLostAnnotation, vm.Name, err)
-	}
-	return nil
+	return Presume(ctx, r.Client, vm, time.Time{})
 }

@@ -38,18 +38,33 @@ func (r *Reconciler) reconcileRepair(ctx context.Context, s *scope) error {
 		return err
 	}
 	c := causeOf(e)
+	s.judged, s.cause = true, c
 	held := c.heldBy(e)
 	if err := r.presume(ctx, s.vm, c.isDue(e.now) && held == nil, c); err != nil {
 		return err
 	}
 	if c == nil {
-		s.repair = unspoken(s.vm, e.hosts)
-		if back := backOnlyNow(e); back != nil {
-			s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: back.String(), due: back.until}
-		}
+		withoutCause(s, e)
 		return r.settle(ctx, s, "")
 	}
 	return r.repairFor(ctx, s, e, c, held)
+}
+
+// withoutCause is for a machine of which nothing is known for which it would be replaced
+// from here. Cluster API may still find that its node is not ready: in an outage it is kept
+// from that, and one may begin at any time.
+func withoutCause(s *scope, e *evidence) {
+	if s.repair = unspoken(s.vm, e.hosts); !isAtRisk(s.machine) {
+		return
+	}
+	s.again = pollRepair
+	if s.held = e.hold; s.held == nil {
+		s.held = backOnlyNow(e)
+	}
+	// One that has never been a node tells itself what it waits for.
+	if s.held != nil && s.machine.Status.NodeRef.IsDefined() {
+		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: s.held.String(), due: s.held.until}
+	}
 }
 
 // repairGone is for a machine whose VirtualMachine somebody has deleted.
@@ -62,6 +77,7 @@ func (r *Reconciler) repairGone(ctx context.Context, s *scope) error {
 		return err
 	}
 	c := &cause{reason: capstanv1.ReasonVMNotFound, status: metav1.ConditionFalse, remedy: "make it anew"}
+	s.judged, s.cause = true, c
 	return r.repairFor(ctx, s, e, c, c.heldBy(e))
 }
 
@@ -69,6 +85,7 @@ func (r *Reconciler) repairGone(ctx context.Context, s *scope) error {
 func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *cause, held *hold) error {
 	switch {
 	case held != nil:
+		s.held = held
 		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: c.status, message: c.says(held.String()), due: held.until}
 		return r.settle(ctx, s, "")
 	case !c.isDue(e.now):
@@ -83,6 +100,14 @@ func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *ca
 		s.repair = unwatched(s.machine, c)
 		return r.settle(ctx, s, "")
 	}
+	first, err := r.othersFirst(ctx, e, c)
+	if err != nil {
+		return err
+	}
+	if first != "" {
+		s.repair = &repair{reason: c.reason, status: c.status, message: c.says(first)}
+		return r.settle(ctx, s, "")
+	}
 	left, err := r.membersLeft(ctx, e)
 	if err != nil {
 		return err
@@ -91,13 +116,21 @@ func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *ca
 	return r.settle(ctx, s, c.reason)
 }
 
-// gather puts together what is known. The hosts are the cache's own, and not changed.
+// gather puts together what is known, once. The hosts are the cache's own, and not changed.
 func (r *Reconciler) gather(ctx context.Context, s *scope) (*evidence, error) {
+	if s.evidence != nil {
+		return s.evidence, nil
+	}
 	hosts := &capstanv1.HyperVHostList{}
 	if err := r.Client.List(ctx, hosts, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing HyperVHosts: %w", err)
 	}
-	return &evidence{machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: r.Clock.Now(), watched: r.watchedSince(), timeouts: r.Timeouts.withDefaults()}, nil
+	s.evidence = &evidence{
+		machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: r.Clock.Now(),
+		watched: r.watchedSince(), timeouts: r.Timeouts.withDefaults(), fault: s.infra.Status.Fault,
+	}
+	r.outages.look(s.evidence)
+	return s.evidence, nil
 }
 
 // isWatched tells whether a MachineHealthCheck selects the machine: nobody else heeds
@@ -126,8 +159,9 @@ func isExcluded(machine *clusterv1.Machine) bool {
 }
 
 // settle has the Machine ask for a replacement under a reason, or not ask under any of
-// ours. What anybody else wrote stays. While repair is held Cluster API is kept from
-// replacing it for what it finds itself, because that is found in an outage, too.
+// ours. What anybody else wrote stays; what was asked because somebody wanted it is
+// outweighed by a cause. While repair is held Cluster API is kept from replacing it for
+// what it finds itself, because that is found in an outage, too.
 func (r *Reconciler) settle(ctx context.Context, s *scope, ask string) error {
 	wanted := maps.Clone(s.machine.Annotations)
 	if wanted == nil {
@@ -135,14 +169,14 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, ask string) error {
 	}
 	value, asked := wanted[clusterv1.RemediateMachineAnnotation]
 	switch {
-	case ask != "" && (!asked || isOwnAsk(value)):
+	case ask != "" && (!asked || isOwnAsk(value) || isWish(value)):
 		wanted[clusterv1.RemediateMachineAnnotation] = ask
 	case ask == "" && isOwnAsk(value):
 		delete(wanted, clusterv1.RemediateMachineAnnotation)
 	}
-	held := s.repair != nil && s.repair.reason == capstanv1.ReasonRepairHeld
+	held := s.held != nil
 	switch _, skipped := wanted[clusterv1.MachineSkipRemediationAnnotation]; {
-	case held && !skipped:
+	case held && !skipped && !isToBeCleared(s.machine):
 		wanted[clusterv1.MachineSkipRemediationAnnotation] = capstanv1.ReasonRepairHeld
 	case !held && !isExcluded(s.machine):
 		delete(wanted, clusterv1.MachineSkipRemediationAnnotation)
@@ -165,6 +199,14 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, ask string) error {
 		metrics.Healed(ask)
 	}
 	return nil
+}
+
+// isToBeCleared tells whether a health check is about to take back that the machine is to
+// be replaced, which was asked before: its node is ready. A machine that it must skip it
+// leaves as it found it, and its owner would go on.
+func isToBeCleared(machine *clusterv1.Machine) bool {
+	check := conditions.Get(machine, clusterv1.MachineHealthCheckSucceededCondition)
+	return check != nil && check.Status == metav1.ConditionFalse && check.Reason == clusterv1.MachineHealthCheckHasRemediateAnnotationReason && !isAtRisk(machine)
 }
 
 // annotate changes the Machine that was looked at: one that was made again, or that

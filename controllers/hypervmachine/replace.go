@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/cluster-api/util/annotations"
+	"sigs.k8s.io/cluster-api/util"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -29,47 +29,95 @@ type replacement struct {
 }
 
 // reconcileReplacement asks Cluster API to replace a machine that somebody wants to be
-// replaced, when its turn comes, and takes that back where nobody wants it any more. What
-// must be replaced because something is wrong with it goes first, and does not wait.
+// replaced, when its turn comes, and takes that back where nobody wants it any more or
+// others have come before it. What must be replaced because something is wrong with it goes
+// first, and does not wait.
 func (r *Reconciler) reconcileReplacement(ctx context.Context, s *scope) error {
-	site, err := r.siteOf(ctx)
+	e, err := r.gather(ctx, s)
 	if err != nil {
 		return err
 	}
+	site := siteOf(e.hosts)
 	why := site.wishFor(s.machine, s.vm)
+	value, asked := s.machine.Annotations[clusterv1.RemediateMachineAnnotation]
 	switch {
 	case why == nil:
-		return r.withdrawWish(ctx, s)
+		return r.withdrawWish(ctx, s, "nobody wants it any more")
 	case !s.machine.DeletionTimestamp.IsZero():
 		s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellGoing(s.machine)}
 		return nil
-	case annotations.HasRemediateMachine(s.machine):
+	case asked && !isWish(value):
 		s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellAsked(s.machine)}
 		return nil
-	case s.repair != nil:
+	case !asked && e.hold == nil && s.repair != nil:
 		return nil
 	}
-	h, err := r.hurdleBefore(ctx, s, site)
+	h, err := r.hurdleFor(ctx, s, e, site, asked)
 	if err != nil {
 		return err
 	}
-	if h == nil {
-		h, err = r.hurdleOfRoom(ctx, s)
+	switch {
+	case h == nil && asked:
+		s.replacement = &replacement{asked: true, reason: why.reason, message: why.message + "; " + tellAsked(s.machine)}
+		return nil
+	case h == nil:
+		if h, err = r.askInTurn(ctx, s, site, why); err != nil || h == nil {
+			return err
+		}
+	case asked:
+		if err := r.withdrawWish(ctx, s, h.message); err != nil {
+			return err
+		}
 	}
-	if h == nil && err == nil {
-		h, err = r.askInTurn(ctx, s, site, why)
+	s.replacement = h.replacementFor(why)
+	return nil
+}
+
+// hurdleFor says what keeps the machine from being replaced, as far as is known without
+// asking anybody, or nil.
+func (r *Reconciler) hurdleFor(ctx context.Context, s *scope, e *evidence, site *site, asked bool) (*hurdle, error) {
+	switch {
+	case e.hold != nil:
+		return &hurdle{held: true, message: e.hold.String()}, nil
+	case asked:
+		return r.hurdleSince(ctx, s, site)
 	}
+	h, err := r.hurdleBefore(ctx, s, site)
+	if err != nil || h != nil {
+		return h, err
+	}
+	return r.hurdleOfRoom(ctx, s)
+}
+
+// hurdleSince says what has come up since Cluster API was asked for which it would not be
+// asked any more, or nil. Of a pool it takes who it is asked for at once. Of a control
+// plane it takes that one before any other, and if it must not, nobody: a member that has
+// died meanwhile would wait for ever. What is taken back too late does no harm: a Machine
+// that is going stays as it is, and without a majority Cluster API takes none.
+func (r *Reconciler) hurdleSince(ctx context.Context, s *scope, site *site) (*hurdle, error) {
+	if !util.IsControlPlaneMachine(s.machine) {
+		return nil, nil
+	}
+	h, err := r.hurdleAmong(ctx, r.Client, s, site)
 	if err != nil || h == nil {
-		return err
+		return nil, err
 	}
-	s.replacement = &replacement{reason: capstanv1.ReasonWaitingForTurn, message: why.message + "; " + h.message}
+	// The cache may be behind what was read past it when Cluster API was asked.
+	return r.hurdleAmong(ctx, r.Live, s, site)
+}
+
+// replacementFor tells of a wish what it waits for.
+func (h *hurdle) replacementFor(why *wish) *replacement {
+	re := &replacement{reason: capstanv1.ReasonWaitingForTurn, message: why.message + "; " + h.message}
 	switch {
 	case h.forGood:
-		s.replacement.reason = capstanv1.ReasonCannotReplace
+		re.reason = capstanv1.ReasonCannotReplace
 	case h.noRoom:
-		s.replacement.reason = capstanv1.ReasonWaitingForRoom
+		re.reason = capstanv1.ReasonWaitingForRoom
+	case h.held:
+		re.reason = capstanv1.ReasonRepairHeld
 	}
-	return nil
+	return re
 }
 
 // hurdleOfRoom is that no other machine would find a place. It is asked before the one
@@ -91,7 +139,7 @@ func (r *Reconciler) hurdleBefore(ctx context.Context, s *scope, site *site) (*h
 	if err != nil {
 		return nil, err
 	}
-	if !watched || annotations.HasSkipRemediation(s.machine) {
+	if !watched || isExcluded(s.machine) {
 		return &hurdle{forGood: true, message: unwatched(s.machine, &cause{}).message}, nil
 	}
 	return r.hurdleAmong(ctx, r.Client, s, site)
@@ -117,12 +165,12 @@ func (r *Reconciler) askInTurn(ctx context.Context, s *scope, site *site, why *w
 }
 
 // withdrawWish takes back what was asked for because somebody wanted it.
-func (r *Reconciler) withdrawWish(ctx context.Context, s *scope) error {
+func (r *Reconciler) withdrawWish(ctx context.Context, s *scope, because string) error {
 	value := s.machine.Annotations[clusterv1.RemediateMachineAnnotation]
-	if !slices.Contains(wishes, value) || !s.machine.DeletionTimestamp.IsZero() {
+	if !isWish(value) || !s.machine.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	ctrllog.FromContext(ctx).Info("Nobody wants the machine to be replaced any more", "cause", value)
+	ctrllog.FromContext(ctx).Info("Cluster API is asked no more to replace the machine", "cause", value, "because", because)
 	return r.annotate(ctx, s, func(all map[string]string) { delete(all, clusterv1.RemediateMachineAnnotation) })
 }
 

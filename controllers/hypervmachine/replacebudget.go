@@ -15,8 +15,9 @@ type member struct {
 	// ready tells that it does its work, and down that it is known not to. Of one that is
 	// neither nobody can tell: its host may be silent, or its cluster.
 	ready, down bool
-	// goes tells that it is being deleted, or that Cluster API is asked to replace it.
-	goes bool
+	// goes tells that it is being deleted, or that Cluster API is asked to replace it. Of the
+	// one that is judged the latter is asked instead: it may still be taken back.
+	goes, asked bool
 	// wanted tells that it is to be replaced.
 	wanted bool
 }
@@ -37,9 +38,10 @@ type team struct {
 type hurdle struct {
 	// forGood tells that waiting does not help.
 	forGood bool
-	// noRoom tells that there is no place for another machine.
-	noRoom  bool
-	message string
+	// noRoom tells that there is no place for another machine, and held that all repair is
+	// held.
+	noRoom, held bool
+	message      string
 }
 
 // hurdleOf says what keeps a machine from being replaced now, or nil. All machines of
@@ -107,20 +109,25 @@ func (t *team) standing() (n int) {
 	return n
 }
 
-// queue is those that are to be replaced and are not asked for yet: first those that do
-// no work as far as anybody knows, then the oldest.
+// queue is those that are to be replaced and may still be told to wait: first who is asked
+// for, then those that do no work as far as anybody knows, then the oldest.
 func (t *team) queue() []member {
 	queue := slices.DeleteFunc(slices.Clone(t.members), func(m member) bool { return !m.wanted || m.goes })
 	slices.SortFunc(queue, func(a, b member) int {
-		if a.ready != b.ready {
-			if b.ready {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(a.created.Compare(b.created), strings.Compare(a.name, b.name))
+		return cmp.Or(first(a.asked, b.asked), first(b.ready, a.ready), a.created.Compare(b.created), strings.Compare(a.name, b.name))
 	})
 	return queue
+}
+
+// first compares who is to come first where only one of two is.
+func first(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 func (t *team) tellBudget() string {

@@ -22,6 +22,7 @@ func wanted(m *member)   { m.wanted = true }
 func notReady(m *member) { m.ready, m.down = false, true }
 func unknown(m *member)  { m.ready = false }
 func goes(m *member)     { m.goes = true }
+func asked(m *member)    { m.asked = true }
 
 func TestMachinesAreReplacedWithinTheBudgetOfTheirPool(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -97,16 +98,21 @@ func TestAMemberOfAControlPlaneIsReplacedWhileAllOthersAreWell(t *testing.T) {
 		says     string
 		forGood  bool
 	}{
-		"all are well":                {replicas: 3, members: []member{one("a", wanted), one("b"), one("c")}},
-		"it is the one that is not":   {replicas: 3, members: []member{one("a", wanted, notReady), one("b"), one("c")}},
-		"another is not":              {replicas: 3, members: []member{one("a", wanted), one("b", notReady), one("c")}, says: "waiting for b to be ready"},
-		"another goes":                {replicas: 3, members: []member{one("a", wanted), one("b", goes), one("c")}, says: "waiting for b to go"},
-		"another is missing":          {replicas: 3, members: []member{one("a", wanted), one("b")}, says: "there are 2 of 3"},
-		"one is there beyond those":   {replicas: 3, members: []member{one("a", wanted), one("b"), one("c"), one("d")}, says: "there are 4 of 3"},
-		"an older one wants it, too":  {replicas: 3, members: []member{one("A", wanted), one("a", wanted), one("b")}, says: "A comes first"},
-		"a younger one wants it, too": {replicas: 3, members: []member{one("a", wanted), one("b", wanted), one("c")}},
-		"it is the only one":          {replicas: 1, members: []member{one("a", wanted)}, says: "the only member", forGood: true},
-		"the other has no majority":   {replicas: 2, members: []member{one("a", wanted), one("b")}, says: "1 of 2 members, which is no majority", forGood: true},
+		"all are well":                           {replicas: 3, members: []member{one("a", wanted), one("b"), one("c")}},
+		"it is the one that is not":              {replicas: 3, members: []member{one("a", wanted, notReady), one("b"), one("c")}},
+		"another is not":                         {replicas: 3, members: []member{one("a", wanted), one("b", notReady), one("c")}, says: "waiting for b to be ready"},
+		"another goes":                           {replicas: 3, members: []member{one("a", wanted), one("b", goes), one("c")}, says: "waiting for b to go"},
+		"another is missing":                     {replicas: 3, members: []member{one("a", wanted), one("b")}, says: "there are 2 of 3"},
+		"one is there beyond those":              {replicas: 3, members: []member{one("a", wanted), one("b"), one("c"), one("d")}, says: "there are 4 of 3"},
+		"an older one wants it, too":             {replicas: 3, members: []member{one("A", wanted), one("a", wanted), one("b")}, says: "A comes first"},
+		"a younger one wants it, too":            {replicas: 3, members: []member{one("a", wanted), one("b", wanted), one("c")}},
+		"it is asked for, as before":             {replicas: 3, members: []member{one("a", wanted, asked, notReady), one("b", wanted), one("c")}},
+		"it is asked for before an older one":    {replicas: 3, members: []member{one("A", wanted), one("a", wanted, asked), one("b")}},
+		"it is asked for, and another fails":     {replicas: 3, members: []member{one("a", wanted, asked), one("b", notReady), one("c")}, says: "waiting for b to be ready"},
+		"it is asked for, and nobody knows of b": {replicas: 3, members: []member{one("a", wanted, asked), one("b", unknown), one("c")}, says: "waiting for b to be ready"},
+		"it is asked for, and another goes":      {replicas: 3, members: []member{one("a", wanted, asked), one("b", goes), one("c")}, says: "waiting for b to go"},
+		"it is the only one":                     {replicas: 1, members: []member{one("a", wanted)}, says: "the only member", forGood: true},
+		"the other has no majority":              {replicas: 2, members: []member{one("a", wanted), one("b")}, says: "1 of 2 members, which is no majority", forGood: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)

@@ -105,11 +105,13 @@ func (r *Reconciler) addMembers(ctx context.Context, reader client.Reader, t *te
 	}
 	for i := range machines.Items {
 		m := &machines.Items[i]
+		asked, judged := annotations.HasRemediateMachine(m), m.Name == s.machine.Name
 		t.members = append(t.members, member{
 			name: m.Name, created: m.CreationTimestamp.Time,
 			ready:  conditions.IsTrue(m, clusterv1.MachineAvailableCondition),
 			down:   meta.IsStatusConditionFalse(m.Status.Conditions, clusterv1.MachineReadyCondition),
-			goes:   !m.DeletionTimestamp.IsZero() || annotations.HasRemediateMachine(m),
+			goes:   !m.DeletionTimestamp.IsZero() || asked && !judged,
+			asked:  asked && judged,
 			wanted: site.wishFor(m, byName[m.Spec.InfrastructureRef.Name]) != nil,
 		})
 	}

@@ -3,6 +3,8 @@ package hypervmachine
 import (
 	"context"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util/annotations"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,7 +19,7 @@ import (
 )
 
 // whoWaitFor are the machines of a Machine's cluster that wait for their turn to be
-// replaced.
+// replaced, or lose it to that Machine.
 func (r *Reconciler) whoWaitFor(ctx context.Context, obj client.Object) []reconcile.Request {
 	list := &infrav1.HyperVMachineList{}
 	if err := r.Client.List(ctx, list, client.InNamespace(obj.GetNamespace()),
@@ -27,11 +29,18 @@ func (r *Reconciler) whoWaitFor(ctx context.Context, obj client.Object) []reconc
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if c := conditions.Get(&list.Items[i], capstanv1.ReplacingCondition); c != nil && c.Reason == capstanv1.ReasonWaitingForTurn {
+		if mindsOthers(&list.Items[i]) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 		}
 	}
 	return requests
+}
+
+// mindsOthers tells whether it depends on others of its cluster what becomes of a machine.
+func mindsOthers(m *infrav1.HyperVMachine) bool {
+	c := conditions.Get(m, capstanv1.ReplacingCondition)
+	return c != nil && (c.Reason == capstanv1.ReasonWaitingForTurn || c.Status == metav1.ConditionTrue) ||
+		m.Status.Fault != nil && m.Status.Fault.Reason == capstanv1.ReasonVolumeFault
 }
 
 // turnChanged leaves out what changes nobody's turn.
@@ -44,8 +53,12 @@ func turnChanged() predicate.Predicate {
 				return true
 			}
 			is, ok := e.ObjectNew.(*clusterv1.Machine)
-			return !ok || conditions.IsTrue(was, clusterv1.MachineAvailableCondition) != conditions.IsTrue(is, clusterv1.MachineAvailableCondition) ||
+			return !ok || differ(was, is, clusterv1.MachineAvailableCondition) || differ(was, is, controlplanev1.KubeadmControlPlaneMachineEtcdMemberHealthyCondition) ||
 				annotations.HasRemediateMachine(was) != annotations.HasRemediateMachine(is)
 		},
 	}
+}
+
+func differ(was, is *clusterv1.Machine, conditionType string) bool {
+	return conditions.IsTrue(was, conditionType) != conditions.IsTrue(is, conditionType)
 }

@@ -1,12 +1,11 @@
 package hypervmachine
 
 import (
-	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
@@ -20,24 +19,22 @@ type wish struct {
 // wishes are all reasons of wishes.
 var wishes = []string{capstanv1.ReasonHostDraining, capstanv1.ReasonReplaceRequested}
 
+func isWish(value string) bool { return slices.Contains(wishes, value) }
+
 // site is what is known of the hosts.
 type site struct {
 	// draining are the names of those that are drained.
 	draining map[string]bool
 }
 
-func (r *Reconciler) siteOf(ctx context.Context) (*site, error) {
-	hosts := &capstanv1.HyperVHostList{}
-	if err := r.Client.List(ctx, hosts, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing HyperVHosts: %w", err)
-	}
+func siteOf(hosts []capstanv1.HyperVHost) *site {
 	found := &site{draining: map[string]bool{}}
-	for i := range hosts.Items {
-		if hosts.Items[i].IsDraining() {
-			found.draining[hosts.Items[i].Name] = true
+	for i := range hosts {
+		if hosts[i].IsDraining() {
+			found.draining[hosts[i].Name] = true
 		}
 	}
-	return found, nil
+	return found
 }
 
 // wishFor returns why a machine shall be replaced, or nil. A VM that a failover cluster

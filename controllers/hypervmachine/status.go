@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -24,6 +25,7 @@ func setStatus(s *scope, now time.Time) {
 	infra := s.infra
 	infra.Status.ObservedGeneration = infra.Generation
 	conditions.False(infra, clusterv1.PausedCondition, clusterv1.NotPausedReason, "")
+	setFault(s)
 	switch {
 	case !infra.DeletionTimestamp.IsZero():
 		conditions.False(infra, capstanv1.ReadyCondition, capstanv1.ReasonDeleting, "%s", deletionMessage(s))
@@ -58,6 +60,18 @@ func setStatus(s *scope, now time.Time) {
 	conditions.Summarize(infra, capstanv1.ReadyCondition, capstanv1.ReasonReady, message, sum...)
 	setRepair(s)
 	setReplacement(s)
+}
+
+// setFault remembers for what a machine is replaced unless that ends, and since when that
+// is so.
+func setFault(s *scope) {
+	if !s.judged {
+		return
+	}
+	s.infra.Status.Fault = nil
+	if s.cause != nil && !s.cause.since.IsZero() {
+		s.infra.Status.Fault = &infrav1.MachineFault{Reason: s.cause.reason, Since: metav1.NewTime(s.cause.since.Truncate(time.Second))}
+	}
 }
 
 // setRepair tells with the rest that a machine will be replaced, or why it is not.
@@ -133,7 +147,7 @@ func nextLook(s *scope, now time.Time) time.Duration {
 	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && isOnItsWay(ready, now) {
 		return untilHeldUp(ready, now)
 	}
-	return 0
+	return s.again
 }
 
 func untilRepair(r *repair, now time.Time) time.Duration {
@@ -155,11 +169,13 @@ func addresses(vm *capstanv1.VirtualMachine) []clusterv1.MachineAddress {
 }
 
 func deletionMessage(s *scope) string {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return s.err.Error()
-	}
-	if s.vm != nil {
-		if c := conditions.Get(s.vm, capstanv1.ReadyCondition); c != nil && c.Reason == capstanv1.ReasonDeleting {
+	case s.silence != "":
+		return s.left + ": " + s.silence
+	case s.vm != nil:
+		if c := conditions.Get(s.vm, capstanv1.ReadyCondition); c != nil && c.Status != metav1.ConditionTrue && (c.Reason == capstanv1.ReasonDeleting || conditions.IsFault(c.Reason)) {
 			return s.left + ": " + c.Message
 		}
 	}

@@ -5,14 +5,16 @@ import "time"
 // Timeouts are how long something must be wrong before machines are replaced for it.
 type Timeouts struct {
 	// HostLoss is how long neither a host's agent nor the machine's node may be heard of
-	// before the host counts as lost. Negative is never: then only spec.lost declares it.
+	// before the host counts as lost. Negative is never: then only spec.lost declares it,
+	// and what else is reckoned by it is reckoned by its default.
 	HostLoss time.Duration
 	// VolumeFault is how long a volume may be out of its host's reach.
 	VolumeFault time.Duration
 	// MissingVM is how long a host must say that it has no such VM. It may look so for a
 	// moment while somebody works on it.
 	MissingVM time.Duration
-	// Hold is for how long repair is held back when most hosts or volumes are gone.
+	// Hold is for how long repair is held back when most hosts or volumes are gone, from
+	// when they first were, whatever came and went since.
 	Hold time.Duration
 }
 
@@ -36,4 +38,13 @@ func (t Timeouts) withDefaults() Timeouts {
 		}
 	}
 	return t
+}
+
+// restart is how long a host, or the guests on it, may take until they are back to work.
+// That nobody presumes a loss does not make them faster.
+func (t Timeouts) restart() time.Duration {
+	if t.HostLoss <= 0 {
+		return DefaultHostLossTimeout
+	}
+	return t.HostLoss
 }

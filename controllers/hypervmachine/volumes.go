@@ -28,7 +28,7 @@ func faultedVolume(e *evidence) *cause {
 	if worst == nil {
 		return nil
 	}
-	worst.reason, worst.status = capstanv1.ReasonVolumeFault, metav1.ConditionFalse
+	worst.reason, worst.status, worst.lingers = capstanv1.ReasonVolumeFault, metav1.ConditionFalse, true
 	worst.remedy = "bring the volume back"
 	worst.due = e.after(worst.since, e.timeouts.VolumeFault)
 	return worst
@@ -49,7 +49,7 @@ func faultOf(e *evidence, host *capstanv1.HyperVHost, disk capstanv1.DiskPlaceme
 	if len(host.Status.Volumes) == 0 || ready == nil || ready.Status != metav1.ConditionFalse || !conditions.IsFault(ready.Reason) {
 		return nil
 	}
-	return &cause{since: ready.LastTransitionTime.Time, message: fmt.Sprintf("host %s has no volume %s, where disk %s is", host.Name, disk.Volume, disk.Name)}
+	return &cause{since: e.foundSince(capstanv1.ReasonVolumeFault), message: fmt.Sprintf("host %s has no volume %s, where disk %s is", host.Name, disk.Volume, disk.Name)}
 }
 
 // hostOf is the host that has the VM now, or nil if it is not known.
@@ -66,11 +66,26 @@ func hostOf(e *evidence) *capstanv1.HyperVHost {
 	return nil
 }
 
-// after is when a time-out is over that began at a moment. What began before this
-// manager did is reckoned from then on: it has not been watched for longer.
+// after is when a time-out is over that began at a moment.
 func (e *evidence) after(since time.Time, timeout time.Duration) time.Time {
+	return e.reckoned(since).Add(timeout)
+}
+
+// reckoned is from when something counts. What began before this manager did is reckoned
+// from then on: it has not been watched for longer.
+func (e *evidence) reckoned(since time.Time) time.Time {
 	if since.Before(e.watched) {
-		since = e.watched
+		return e.watched
 	}
-	return since.Add(timeout)
+	return since
+}
+
+// foundSince is since when there is a cause of which nobody else tells since when: since it
+// was found first, and without a break. The time of a condition would be that of its
+// status, which it may have had for another reason.
+func (e *evidence) foundSince(reason string) time.Time {
+	if e.fault != nil && e.fault.Reason == reason {
+		return e.fault.Since.Time
+	}
+	return e.now
 }

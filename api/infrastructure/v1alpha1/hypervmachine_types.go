@@ -85,6 +85,24 @@ type HyperVMachineStatus struct {
 	// volumes are the volumes of its disks, for tables.
 	// +optional
 	Volumes string `json:"volumes,omitempty"`
+
+	// fault is for what the machine is replaced unless it ends before. It is there as long
+	// as there is one.
+	// +optional
+	Fault *MachineFault `json:"fault,omitempty"`
+}
+
+// MachineFault is a cause to replace a machine.
+type MachineFault struct {
+	// reason is the one that Ready bears for it, unless its replacement is held or refused.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Reason string `json:"reason"`
+
+	// since is since when there is this cause, whatever else was wrong before.
+	// +required
+	Since metav1.Time `json:"since"`
 }
 
 // HyperVMachine is the VM of a Cluster API Machine on Hyper-V.
