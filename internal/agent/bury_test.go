@@ -137,14 +137,6 @@ func TestABootIsNoticedWhileTheAgentRuns(t *testing.T) {
 	w.eventually(func() hostapi.State { vm, _ := w.driver.VM("vm-1"); return vm.State }).Should(Equal(hostapi.StateRunning))
 }
 
-func TestARestartOfTheAgentAloneStopsNobody(t *testing.T) {
-	w := newWorld(t)
-	w.restart()
-	w.Expect(w.awaitsBury()).To(BeTrue(), "it is told of the tombstones again")
-	_, err := w.agent.EnsureVM(t.Context(), wanted("vm-1"))
-	w.Expect(err).NotTo(HaveOccurred())
-}
-
 func TestTheFailoverClusterStartsItsVMsItself(t *testing.T) {
 	w := newFreshWorld(t)
 	w.driver.Join("fc-1")

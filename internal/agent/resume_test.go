@@ -136,7 +136,7 @@ func life(ctx context.Context) []func(hostapi.Agent) error {
 	}
 }
 
-func TestAProcessThatDiesAtAnyWriteIsCarriedOn(t *testing.T) {
+func TestAnAgentDiesAtAnyWriteAndIsCarriedOn(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		for at := 1; ; at++ {
 			var writes int
@@ -200,7 +200,28 @@ func (w *world) unfinished() []string {
 	return asking
 }
 
-func TestWorkUnderWayIsResumedUnderItsReference(t *testing.T) {
+func TestAnAgentRestartsAndItsVMsKeepRunning(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"vm-1", "vm-2"} {
+		_, err := w.agent.EnsureVM(t.Context(), wanted(id))
+		w.Expect(err).NotTo(HaveOccurred())
+	}
+	before := w.ops()
+	w.restart()
+	w.Expect(w.awaitsBury()).To(BeTrue(), "it is told of the tombstones again")
+	_, err := w.agent.EnsureVM(t.Context(), wanted("vm-1"))
+	w.Expect(err).NotTo(HaveOccurred(), "the host has not been away: nobody need wait for them")
+	w.Expect(w.agent.Bury(t.Context(), nil)).To(BeEmpty())
+	for _, id := range []hostapi.VMID{"vm-1", "vm-2"} {
+		vm, err := w.agent.GetVM(t.Context(), id)
+		w.Expect(err).NotTo(HaveOccurred())
+		w.Expect(vm.State).To(Equal(hostapi.StateRunning))
+	}
+	w.kill()
+	w.Expect(w.ops()).To(Equal(append(before, "EnsureVM")), "nothing is done to them that was not asked for")
+}
+
+func TestAnAgentRestartsAndResumesItsJournal(t *testing.T) {
 	w := newWorld(t)
 	gate, vm := w.ensureSlowly(wanted("vm-1"))
 	w.restart()

@@ -14,10 +14,11 @@ import (
 )
 
 // lookInterval is how often the onlooker looks; mustLook how often, on average,
-// it must have done so at the least.
+// it must have done so at the least. That tells an onlooker that has died from one on a
+// busy machine; how much was seen is in the log.
 const (
 	lookInterval = 25 * time.Millisecond
-	mustLook     = 100 * time.Millisecond
+	mustLook     = time.Second
 )
 
 func startOnlooker(t *testing.T, w *world, steps *onlooker.Tally) *onlooker.Onlooker {
@@ -40,7 +41,7 @@ func finish(t *testing.T, o *onlooker.Onlooker) map[string]string {
 	g := NewWithT(t)
 	seen := o.Stop()
 	g.Expect(slices.Sorted(maps.Keys(seen.Violations))).To(BeEmpty())
-	g.Expect(seen.Looks).To(BeNumerically(">=", seen.Lasted/mustLook), "it looked too seldom to see much")
+	g.Expect(seen.Looks).To(BeNumerically(">=", seen.Lasted/mustLook), "nobody looked any more")
 	t.Logf("looked at the hosts %d times in %.0f s, with %.2f s at most between two looks", seen.Looks, seen.Lasted.Seconds(), seen.Longest.Seconds())
 	return seen.Identities
 }

@@ -40,8 +40,8 @@ type Report struct {
 	Violations map[string]time.Time
 	// Identities are those that were ever on a host, each with one of its bearers.
 	Identities map[string]string
-	// Looks is how often it was looked, Lasted for how long, Longest the longest time
-	// between two looks.
+	// Looks is how often it was looked, Lasted how long it was to be looked for, Longest the
+	// longest time without a look.
 	Looks           int
 	Lasted, Longest time.Duration
 }
@@ -62,7 +62,11 @@ func Start(ctx context.Context, o Options) *Onlooker {
 func (l *Onlooker) Stop() Report {
 	l.stop()
 	<-l.stopped
-	l.report.Lasted = l.last.Sub(l.began)
+	if l.report.Lasted == 0 {
+		// Whoever has not looked since long has not looked for that long.
+		now := time.Now()
+		l.report.Lasted, l.report.Longest = now.Sub(l.began), max(l.report.Longest, now.Sub(l.last))
+	}
 	return l.report
 }
 

@@ -83,6 +83,32 @@ func TestWhatWasWrongForAMomentIsRemembered(t *testing.T) {
 	g.Expect(l.Stop()).To(Equal(report))
 }
 
+func TestWhoDoesNotLookAnyMoreIsKnownByIt(t *testing.T) {
+	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
+	const unseen = 50 * time.Millisecond
+	looked, hangs := 0, make(chan struct{})
+	l := onlooker.Start(t.Context(), onlooker.Options{
+		World: func(ctx context.Context) (fabricapi.World, error) {
+			looked++
+			if looked == 2 {
+				close(hangs)
+			}
+			if looked > 1 {
+				<-ctx.Done()
+			}
+			return fabricapi.World{}, ctx.Err()
+		},
+		Every: time.Millisecond, Judge: judge, Steps: onlooker.NewTally(),
+	})
+	g.Eventually(hangs).Should(BeClosed())
+	g.Consistently(hangs, unseen).Should(BeClosed())
+	report := l.Stop()
+	g.Expect(report.Looks).To(Equal(1))
+	g.Expect(report.Lasted).To(BeNumerically(">=", unseen))
+	g.Expect(report.Longest).To(BeNumerically(">=", unseen))
+}
+
 func TestWhoWaitsForStepsGoesOnWhenThereAreNone(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(patience)
