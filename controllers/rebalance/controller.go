@@ -1,7 +1,3 @@
-// Package rebalance tells how unevenly the machines of a WorkloadCluster are spread over
-// hosts and volumes, and has them replaced for it if somebody asks. What is even is for
-// placement to say, and how cautiously a machine is replaced for the HyperVMachine
-// controller: here only the next one is chosen.
 package rebalance
 
 import (
