@@ -16,6 +16,8 @@ const (
 	LoadBalancerLabel = "capstan.dev/load-balancer"
 	// ClaimLabel is the UID of the IPAddressClaim an AddressReservation is for.
 	ClaimLabel = "capstan.dev/claim"
+	// VMIDLabel is the identity of the VM that an IPAddressClaim was made for.
+	VMIDLabel = "capstan.dev/vm-id"
 	// RoleLabel is the role of a VirtualMachine, in lower case.
 	RoleLabel = "capstan.dev/role"
 

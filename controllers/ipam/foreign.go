@@ -9,22 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
-
-// PoolOf returns the pool that claims of a network's addresses name: the network
-// itself, or that of another provider.
-func PoolOf(network *capstanv1.LogicalNetwork, use addresspool.Use) ipamv1.IPPoolReference {
-	if from := addresspool.From(&network.Spec, use); from != nil {
-		return ipamv1.IPPoolReference{APIGroup: from.APIGroup, Kind: from.Kind, Name: from.Name}
-	}
-	return ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: network.Name}
-}
-
-// IsForeign tells whether another provider answers the claims of a pool.
-func IsForeign(pool ipamv1.IPPoolReference) bool {
-	return pool.APIGroup != capstanv1.GroupVersion.Group || pool.Kind != "LogicalNetwork"
-}
 
 // Buried returns the name of the Tombstone that holds an address of a network, read past
 // the cache, or "". A provider that knows no Tombstones gives such an address away as

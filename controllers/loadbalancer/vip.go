@@ -16,6 +16,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/controllers/ipam"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
@@ -43,13 +44,13 @@ func (e *vipChangedError) Error() string {
 
 // reconcileVIP claims the virtual address and the virtual router ID.
 func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
-	network, err := r.networkOf(ctx, s.lb)
+	network, err := ipam.NetworkOf(ctx, r.Client, r.Live, s.lb.Spec.LogicalNetwork)
 	if err != nil {
 		return err
 	}
 	claim := &ipamv1.IPAddressClaim{}
 	wanted := vipClaim(s.lb)
-	if wanted.Spec.PoolRef, err = r.poolOfVIP(ctx, s.lb, network); err != nil {
+	if wanted.Spec.PoolRef, err = ipam.PoolFor(ctx, r.Client, vipClaimKey(s.lb), network, addresspool.VIPs); err != nil {
 		return err
 	}
 	if wanted.Spec.PoolRef.Name == "" {

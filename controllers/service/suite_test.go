@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,10 @@ func TestService(t *testing.T) {
 	RunSpecs(t, "Services of type LoadBalancer")
 }
 
+// foreignFirst is the first address of another IPAM provider, which gives it to one of the
+// specs.
+var foreignFirst = netip.MustParsePrefix("10.20.0.200/24")
+
 // The management API server and the manager that all specs share.
 var (
 	env    *testenv.Env
@@ -44,6 +49,9 @@ var _ = BeforeSuite(func() {
 	env.RunManager(GinkgoT(), func(ctx context.Context, mgr manager.Manager) error {
 		options := testenv.Controller()
 		if err := (&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}).SetupWithManager(ctx, mgr, options); err != nil {
+			return err
+		}
+		if err := (&testenv.ForeignProvider{Client: mgr.GetClient(), First: foreignFirst, Gateway: netip.MustParseAddr("10.20.0.1")}).SetupWithManager(ctx, mgr, options); err != nil {
 			return err
 		}
 		if err := loads.setup(mgr); err != nil {

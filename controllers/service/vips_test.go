@@ -34,6 +34,7 @@ func shop() *capstanv1.LoadBalancer {
 func given(v *vips, c claimed, address string) []client.Object {
 	claim := v.claimOf(c)
 	claim.UID = types.UID(c.name)
+	claim.Spec.PoolRef = ipamv1.IPPoolReference{APIGroup: capstanv1.GroupVersion.Group, Kind: "LogicalNetwork", Name: "lan"}
 	claim.Status.AddressRef.Name = c.name
 	return []client.Object{claim, &ipamv1.IPAddress{
 		ObjectMeta: metav1.ObjectMeta{

@@ -46,15 +46,15 @@ func (r *Reconciler) claimAddresses(ctx context.Context, s *scope) (*wait, error
 
 func (r *Reconciler) findNetworks(ctx context.Context, s *scope) (*wait, error) {
 	for _, n := range s.vm.Spec.Networks {
-		network := &capstanv1.LogicalNetwork{}
-		switch err := r.Client.Get(ctx, client.ObjectKey{Name: n.LogicalNetwork}, network); {
-		case apierrors.IsNotFound(err):
+		network, err := ipam.NetworkOf(ctx, r.Client, r.Live, n.LogicalNetwork)
+		if err != nil {
+			return nil, err
+		}
+		if network == nil {
 			return &wait{
 				reason: capstanv1.ReasonLogicalNetworkNotFound, requeue: pollWaiting,
 				message: fmt.Sprintf("LogicalNetwork %s does not exist: add it", n.LogicalNetwork),
 			}, nil
-		case err != nil:
-			return nil, fmt.Errorf("reading LogicalNetwork %s: %w", n.LogicalNetwork, err)
 		}
 		s.networks = append(s.networks, network)
 	}
@@ -145,7 +145,7 @@ func (r *Reconciler) newClaim(s *scope, key client.ObjectKey, network *capstanv1
 	claim := &ipamv1.IPAddressClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace, Name: key.Name,
-			Labels: map[string]string{clusterv1.ClusterNameLabel: s.vm.Spec.ClusterName},
+			Labels: map[string]string{clusterv1.ClusterNameLabel: s.vm.Spec.ClusterName, capstanv1.VMIDLabel: s.vm.Spec.ID},
 			// An address must not become free while the VM may still use it, even if
 			// somebody deletes the claim. The ipam controller needs its own finalizer
 			// anyway.
