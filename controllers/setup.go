@@ -30,6 +30,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
 	"github.com/capstan-k8s/capstan/controllers/vmimage"
 	"github.com/capstan-k8s/capstan/controllers/workloadcluster"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostclient"
 	"github.com/capstan-k8s/capstan/internal/logs"
@@ -63,6 +64,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		return err
 	}
 	c, r, e := mgr.GetClient(), mgr.GetAPIReader(), shared.events
+	hosts := &census.Taker{Live: r, Hosts: shared.agents, Clock: shared.clock}
 	for _, reconciler := range []struct {
 		kind string
 		setup
@@ -85,7 +87,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		{"Service", &service.Reconciler{Client: c, Live: r, Connections: clusters, Clock: shared.clock}},
 		{"VirtualMachine", &virtualmachine.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock,
-			Placement: options.Placement,
+			Placement: options.Placement, Census: hosts, HostLossTimeout: options.Healing.HostLoss,
 		}},
 		{"rebalance", &rebalance.Reconciler{Client: c, Events: e, Clock: shared.clock, Placement: options.Placement}},
 		{"HyperVHost", &hypervhost.Reconciler{
@@ -94,7 +96,8 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		}},
 		{"VMImage", &vmimage.Reconciler{Client: c, Events: e}},
 		{"orphan", &orphan.Reconciler{
-			Client: c, Live: r, Events: e, Hosts: shared.agents, Installation: shared.installation, Clock: shared.clock, Policy: options.Orphans,
+			Client: c, Live: r, Events: e, Hosts: shared.agents, Census: hosts,
+			Installation: shared.installation, Clock: shared.clock, Policy: options.Orphans,
 		}},
 		{"IPAddressClaim", &ipam.ClaimReconciler{Client: c, Live: r, Events: e}},
 		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Live: r, Events: e, Clock: shared.clock}},

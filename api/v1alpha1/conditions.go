@@ -150,6 +150,7 @@ const (
 	ReasonInvalidArgument          = "InvalidArgument"
 	ReasonVMNotFound               = "VirtualMachineNotFound"
 	ReasonVMFailed                 = "VirtualMachineFailed"
+	ReasonMovedElsewhere           = "MovedElsewhere"
 	ReasonPoweredOff               = "PoweredOff"
 	ReasonBootTimeout              = "BootTimeout"
 	ReasonBootstrapFailed          = "BootstrapFailed"

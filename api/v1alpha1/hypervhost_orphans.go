@@ -7,7 +7,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 const MostOrphans = 64
 
 // OrphanState is how far an orphan is.
-// +kubebuilder:validation:Enum=Waiting;Reported;Frozen;Removing
+// +kubebuilder:validation:Enum=Waiting;Reported;Frozen;Removing;Elsewhere
 type OrphanState string
 
 // States of an orphan.
@@ -21,6 +21,9 @@ const (
 	OrphanFrozen OrphanState = "Frozen"
 	// OrphanRemoving: its host is asked to remove it.
 	OrphanRemoving OrphanState = "Removing"
+	// OrphanElsewhere: it is none. Its VirtualMachine has it on another host, and it is
+	// left alone until a person moves it back or removes it.
+	OrphanElsewhere OrphanState = "Elsewhere"
 )
 
 // HostOrphan is something on a host that bears this installation's stamp, and for which

@@ -52,13 +52,23 @@ func (vm *VirtualMachine) SilentSince(hosts []HyperVHost) (since time.Time, sile
 			}
 			continue
 		}
-		c := meta.FindStatusCondition(host.Status.Conditions, AgentConnectedCondition)
-		if c == nil || c.Status != metav1.ConditionFalse || c.Reason != ReasonHostUnreachable {
+		from, is := host.SilentSince()
+		if !is {
 			return time.Time{}, false
 		}
-		if silent = true; c.LastTransitionTime.After(since) {
-			since = c.LastTransitionTime.Time
+		if silent = true; from.After(since) {
+			since = from
 		}
 	}
 	return since, silent
+}
+
+// SilentSince tells since when the host does not answer, and whether that is so. One that
+// answers and is not let in is not silent, nor is one of which nothing is known yet.
+func (h *HyperVHost) SilentSince() (since time.Time, silent bool) {
+	c := meta.FindStatusCondition(h.Status.Conditions, AgentConnectedCondition)
+	if c == nil || c.Status != metav1.ConditionFalse || c.Reason != ReasonHostUnreachable {
+		return time.Time{}, false
+	}
+	return c.LastTransitionTime.Time, true
 }

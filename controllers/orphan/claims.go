@@ -51,11 +51,11 @@ func (r *Reconciler) releaseClaims(ctx context.Context, s *sweep, known *known) 
 func (s *sweep) owners() (owners map[string]bool, all bool) {
 	owners = map[string]bool{}
 	for _, p := range s.places {
-		if !p.judged() {
+		if !judged(p) {
 			return nil, false
 		}
-		for i := range p.vms {
-			vm := &p.vms[i]
+		for i := range p.VMs {
+			vm := &p.VMs[i]
 			if vm.Owner == "" && s.foundAt[vm.Stamp.ID] {
 				return nil, false
 			}

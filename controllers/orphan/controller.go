@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
@@ -29,23 +30,21 @@ const (
 	whileRemoving = 10 * time.Second
 )
 
-// Hosts reaches the agents of hosts.
-type Hosts interface {
-	// Agent returns the agent of a host. It does not wait for it to answer.
-	Agent(ctx context.Context, host *capstanv1.HyperVHost) (hostapi.Agent, error)
-}
-
 // Reconciler sweeps all hosts in one go. There is one request, whatever brings it.
 type Reconciler struct {
 	Client client.Client
 	// Live reads past the cache.
 	Live   client.Reader
 	Events events.EventRecorder
-	Hosts  Hosts
+	// Hosts reaches the agents, Census asks all of them.
+	Hosts  census.Hosts
+	Census *census.Taker
 	// Installation is what VMs of this management cluster are stamped with.
 	Installation string
 	Clock        clock.PassiveClock
 	Policy       Policy
+	// AfterArrival is how soon there is a sweep after a host has come. Zero is 10 s.
+	AfterArrival time.Duration
 
 	writer *conditions.Writer
 	// memory is of what the sweep before found. Losing it costs one more sweep.
@@ -60,17 +59,15 @@ type memory struct {
 
 // Reconcile is one sweep.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	hosts, err := r.readHosts(ctx)
+	held, err := r.Census.Take(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	places := placesOf(hosts)
-	r.ask(ctx, places)
 	known, err := r.readKnown(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	found := r.judge(places, known)
+	found := r.judge(held, known)
 	r.remember(found)
 	reported, err := r.report(ctx, found)
 	err = errors.Join(err, r.remove(ctx, reported), r.releaseClaims(ctx, found, known))
@@ -91,7 +88,7 @@ func (r *Reconciler) again(found *sweep, unreported bool) time.Duration {
 			// Times in a status are in whole seconds.
 			left := orphan.entry.FirstSeen.Add(r.Policy.Grace).Sub(r.Clock.Now()) + time.Second
 			next = min(next, max(left, time.Second))
-		case capstanv1.OrphanReported, capstanv1.OrphanFrozen:
+		case capstanv1.OrphanReported, capstanv1.OrphanFrozen, capstanv1.OrphanElsewhere:
 		}
 	}
 	if unreported {

@@ -22,5 +22,6 @@
 // removed.
 //
 // What bears another installation's stamp, or none, is neither counted nor touched. A
-// failover cluster is one place: it is judged as a whole or not at all.
+// failover cluster is one place: it is judged as a whole or not at all. What an object has
+// on another host is no orphan, wherever it stands: it is told of and left alone.
 package orphan

@@ -21,7 +21,8 @@ func TestTheDocumentTellsTheRulesAsTheyAre(t *testing.T) {
 		states = append(states, row[1])
 	}
 	g.Expect(states).To(ConsistOf(
-		string(capstanv1.OrphanWaiting), string(capstanv1.OrphanReported), string(capstanv1.OrphanFrozen), string(capstanv1.OrphanRemoving)))
+		string(capstanv1.OrphanWaiting), string(capstanv1.OrphanReported), string(capstanv1.OrphanFrozen), string(capstanv1.OrphanRemoving),
+		string(capstanv1.OrphanElsewhere)))
 	for name, value := range map[string]string{
 		"orphan-sweep-interval": fmt.Sprintf("%.0fm", policy.Interval.Minutes()), "orphan-grace-period": fmt.Sprintf("%.0fm", policy.Grace.Minutes()),
 		"orphan-removal": string(policy.Removal), "orphan-freeze-above": fmt.Sprint(policy.FreezeAbove), "orphan-freeze-share": fmt.Sprint(policy.FreezeShare),
@@ -29,7 +30,7 @@ func TestTheDocumentTellsTheRulesAsTheyAre(t *testing.T) {
 		g.Expect(text).To(ContainSubstring("| `--" + name + "` | `" + value + "` |"))
 	}
 	g.Expect(text).To(ContainSubstring(capstanv1.RemoveOrphansAnnotation + "="))
-	for _, event := range []string{eventFound, eventFrozen, eventRemoved, eventReleased} {
+	for _, event := range []string{eventFound, eventFrozen, eventRemoved, eventReleased, eventStrayed} {
 		g.Expect(text).To(ContainSubstring("`" + event + "`"))
 	}
 	g.Expect(text).To(ContainSubstring(fmt.Sprintf("room for %d\norphans", capstanv1.MostOrphans)))

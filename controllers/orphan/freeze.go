@@ -18,7 +18,7 @@ import (
 func (r *Reconciler) unusual(s *sweep) string {
 	undecided := map[hostapi.VMID]bool{}
 	for _, orphan := range s.orphans {
-		if !orphan.entry.Acknowledged {
+		if !orphan.entry.Acknowledged && orphan.strayed == "" {
 			undecided[orphan.vm.Stamp.ID] = true
 		}
 	}

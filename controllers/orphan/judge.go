@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -17,7 +18,7 @@ const mostVolumes = 32
 
 // sweep is what was found, and what is to become of it.
 type sweep struct {
-	places []*place
+	places []*census.Place
 	// held is how many VMs of this installation the hosts hold that could be asked, each
 	// counted once.
 	held int
@@ -32,17 +33,19 @@ type sweep struct {
 // orphan is something that a host holds and no object stands for.
 type orphan struct {
 	vm    hostapi.VM
-	place *place
+	place *census.Place
 	host  *capstanv1.HyperVHost
 	entry capstanv1.HostOrphan
 	// known tells that it was reported before, seen that the sweep before found it.
 	known, seen bool
+	// strayed says whose it is, of one that is no orphan and not where it belongs.
+	strayed string
 }
 
 // report is what a host's status is to say.
 type report struct {
 	host    *capstanv1.HyperVHost
-	place   *place
+	place   *census.Place
 	orphans []*orphan
 	// more are those that there is no room for, gone those that are held no more.
 	more int
@@ -50,18 +53,24 @@ type report struct {
 }
 
 // judge says of everything that is held what it is. It asks nobody.
-func (r *Reconciler) judge(places []*place, known *known) *sweep {
-	s := &sweep{places: places, foundAt: map[hostapi.VMID]bool{}}
+func (r *Reconciler) judge(found *census.Census, known *known) *sweep {
+	s := &sweep{places: found.Places, foundAt: map[hostapi.VMID]bool{}}
 	held := map[hostapi.VMID]bool{}
-	for _, p := range places {
-		if p.judged() {
+	for _, p := range found.Places {
+		if judged(p) {
 			s.orphans = append(s.orphans, r.orphansOf(p, known, held)...)
 		}
 	}
 	s.held = len(held)
 	slices.SortFunc(s.orphans, byAge)
 	for _, orphan := range s.orphans {
-		s.foundAt[orphan.vm.Stamp.ID] = true
+		if orphan.strayed == "" {
+			s.foundAt[orphan.vm.Stamp.ID] = true
+			continue
+		}
+		if at := known.at[orphan.vm.Stamp.ID]; !orphan.entry.Remnant && found.At(orphan.vm.Stamp.ID, at.place) != nil {
+			orphan.strayed += ", which has it too: there are two VMs of one identity"
+		}
 	}
 	frozen := r.unusual(s)
 	now := r.Clock.Now()
@@ -75,26 +84,30 @@ func (r *Reconciler) judge(places []*place, known *known) *sweep {
 	return s
 }
 
-// orphansOf are what a place holds of ours that no object stands for, with what was
-// reported of them before. All that it holds of ours is added to held.
-func (r *Reconciler) orphansOf(p *place, known *known, held map[hostapi.VMID]bool) []*orphan {
-	ledger := p.ledger()
+// orphansOf are what a place holds of ours that no object stands for, or that an object has
+// elsewhere, with what was reported of them before. All that it holds of ours is added to
+// held.
+func (r *Reconciler) orphansOf(p *census.Place, known *known, held map[hostapi.VMID]bool) []*orphan {
+	ledger := ledgerOf(p)
 	var orphans []*orphan
-	for i := range p.vms {
-		vm := p.vms[i]
+	for i := range p.VMs {
+		vm := p.VMs[i]
 		id := vm.Stamp.ID
 		if vm.Stamp.Installation != r.Installation {
 			continue
 		}
 		held[id] = true
-		if known.ids[id] {
+		strayed := known.strayed(id, p)
+		if known.ids[id] && strayed == "" {
 			continue
 		}
 		entry, reported := ledger[string(id)]
+		// What has become an orphan, or is none any more, is something else than before.
+		reported = reported && (entry.State == capstanv1.OrphanElsewhere) == (strayed != "")
 		if !reported {
 			entry = capstanv1.HostOrphan{ID: string(id), FirstSeen: metav1.NewTime(r.Clock.Now().Truncate(time.Second))}
 		}
-		entry.Remnant, entry.Volumes = isRemnant(&vm), volumesOf(&vm)
+		entry.Remnant, entry.Volumes = census.IsRemnant(&vm), volumesOf(&vm)
 		if vm.Name != "" {
 			entry.Name = vm.Name
 		}
@@ -102,16 +115,16 @@ func (r *Reconciler) orphansOf(p *place, known *known, held map[hostapi.VMID]boo
 			entry.Owner = vm.Owner
 		}
 		_, seen := r.memory[id]
-		orphans = append(orphans, &orphan{vm: vm, place: p, host: p.hostOf(&vm), entry: entry, known: reported, seen: seen})
+		orphans = append(orphans, &orphan{vm: vm, place: p, host: p.HostOf(&vm), entry: entry, known: reported, seen: seen, strayed: strayed})
 	}
 	return orphans
 }
 
-// ledger is what the statuses of a place say of its orphans, whichever of its hosts had
+// ledgerOf is what the statuses of a place say of its orphans, whichever of its hosts had
 // them then. An administrator's word is among it.
-func (p *place) ledger() map[string]capstanv1.HostOrphan {
+func ledgerOf(p *census.Place) map[string]capstanv1.HostOrphan {
 	all := map[string]capstanv1.HostOrphan{}
-	for _, host := range p.hosts {
+	for _, host := range p.Hosts {
 		acknowledged := isAcknowledged(host)
 		for _, entry := range host.Status.Orphans {
 			entry.Acknowledged = entry.Acknowledged || acknowledged && awaitsWord(&entry)
@@ -136,6 +149,8 @@ func (r *Reconciler) stateOf(o *orphan, frozen string, known *known, now time.Ti
 	end := o.entry.FirstSeen.Add(p.Grace)
 	covered, uprooted := p.covers(&o.vm), uprooted(o, known)
 	switch {
+	case o.strayed != "":
+		return capstanv1.OrphanElsewhere, shorten(o.strayed + "; nothing is done to it: " + o.remedy())
 	case p.Removal == RemoveNothing:
 		return capstanv1.OrphanReported, "nothing is removed: the manager runs with --orphan-removal=" + string(RemoveNothing)
 	case !o.entry.Acknowledged && covered && uprooted != "":
@@ -160,22 +175,30 @@ func (r *Reconciler) stateOf(o *orphan, frozen string, known *known, now time.Ti
 	}
 }
 
+// remedy is what a person can do about a VM that is not where it belongs.
+func (o *orphan) remedy() string {
+	if o.entry.Remnant {
+		return "nothing can run on it, so remove it by hand if nobody needs it"
+	}
+	return "move it back there, or remove it here by hand"
+}
+
 // report puts the orphans where they are told of, as far as there is room.
 func (s *sweep) report() {
 	of := map[string]*report{}
 	for _, p := range s.places {
 		here := map[string]bool{}
-		for _, host := range p.hosts {
+		for _, host := range p.Hosts {
 			of[host.Name] = &report{host: host, place: p}
 			s.reports = append(s.reports, of[host.Name])
 		}
-		if !p.judged() {
+		if !judged(p) {
 			continue
 		}
-		for _, vm := range p.vms {
+		for _, vm := range p.VMs {
 			here[string(vm.Stamp.ID)] = true
 		}
-		for _, host := range p.hosts {
+		for _, host := range p.Hosts {
 			for _, entry := range host.Status.Orphans {
 				if !here[entry.ID] {
 					of[host.Name].gone = append(of[host.Name].gone, entry)

@@ -9,6 +9,7 @@ import (
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -18,8 +19,26 @@ const page = 500
 // known is what the API server has that a VM can be there for.
 type known struct {
 	ids map[hostapi.VMID]bool
+	// at is where those belong that have a place.
+	at map[hostapi.VMID]placed
 	// namespaces are those with a machine or a VM in them.
 	namespaces map[string]bool
+}
+
+// placed is a VirtualMachine and where it was placed, which never changes.
+type placed struct {
+	name  string
+	place capstanv1.Placement
+}
+
+// strayed says whose a VM is that a place holds and that belongs to another place; or
+// nothing of one that is where it belongs, or that is to go wherever it is.
+func (k *known) strayed(id hostapi.VMID, p *census.Place) string {
+	at, ok := k.at[id]
+	if !ok || p.SpeaksFor(at.place) {
+		return ""
+	}
+	return fmt.Sprintf("VirtualMachine %s has it on host %s", at.name, at.place.Host)
 }
 
 // readKnown reads all of them past the cache. The identity of a VM is the UID of its
@@ -28,11 +47,15 @@ type known struct {
 // a machine that somebody may use, though its VirtualMachine is gone: Cluster API decides
 // what becomes of it. What is buried has its tombstone.
 func (r *Reconciler) readKnown(ctx context.Context) (*known, error) {
-	k := &known{ids: map[hostapi.VMID]bool{}, namespaces: map[string]bool{}}
+	k := &known{ids: map[hostapi.VMID]bool{}, at: map[hostapi.VMID]placed{}, namespaces: map[string]bool{}}
 	vms := &capstanv1.VirtualMachineList{}
 	if err := r.eachPage(ctx, vms, func() {
 		for i := range vms.Items {
-			k.add(&vms.Items[i], vms.Items[i].Spec.ID)
+			vm := &vms.Items[i]
+			k.add(vm, vm.Spec.ID)
+			if vm.Spec.ID != "" && vm.Spec.Placement != nil {
+				k.at[hostapi.VMID(vm.Spec.ID)] = placed{vm.Namespace + "/" + vm.Name, *vm.Spec.Placement}
+			}
 		}
 	}); err != nil {
 		return nil, fmt.Errorf("listing VirtualMachines: %w", err)
@@ -48,7 +71,9 @@ func (r *Reconciler) readKnown(ctx context.Context) (*known, error) {
 	tombstones := &capstanv1.TombstoneList{}
 	if err := r.eachPage(ctx, tombstones, func() {
 		for i := range tombstones.Items {
-			k.ids[hostapi.VMID(tombstones.Items[i].Spec.ID)] = true
+			id := hostapi.VMID(tombstones.Items[i].Spec.ID)
+			k.ids[id] = true
+			delete(k.at, id)
 		}
 	}); err != nil {
 		return nil, fmt.Errorf("listing Tombstones: %w", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -63,14 +64,10 @@ func DefaultPolicy() Policy {
 
 // covers tells whether an orphan may be removed without being acknowledged.
 func (p Policy) covers(vm *hostapi.VM) bool {
-	return p.Removal == RemoveAll || p.Removal == RemoveRemnants && isRemnant(vm)
+	return p.Removal == RemoveAll || p.Removal == RemoveRemnants && census.IsRemnant(vm)
 }
 
 // tooMany tells whether there are more orphans than there ever should be at once.
 func (p Policy) tooMany(orphans, held int) bool {
 	return orphans > p.FreezeAbove && float64(orphans) > p.FreezeShare*float64(held)
 }
-
-// isRemnant tells whether nothing can run on what there is. A VM that its host knows by a
-// name is none, even if it lacks something: a person may put back what it lacks.
-func isRemnant(vm *hostapi.VM) bool { return vm.State == hostapi.StatePartial && vm.Name == "" }

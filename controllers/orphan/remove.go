@@ -48,9 +48,9 @@ func (r *Reconciler) remove(ctx context.Context, reported []*report) error {
 
 // removeOne asks for the end of one orphan and returns why that was refused.
 func (r *Reconciler) removeOne(ctx context.Context, o *orphan) (failure string) {
-	agent := o.place.agent
+	agent := o.place.Agent
 	var err error
-	if o.host != o.place.asked {
+	if o.host != o.place.Asked {
 		agent, err = r.Hosts.Agent(ctx, o.host)
 	}
 	if err == nil {

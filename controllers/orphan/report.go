@@ -22,6 +22,7 @@ const (
 	eventFound   = "OrphanFound"
 	eventFrozen  = "OrphansFrozen"
 	eventRemoved = "OrphanRemoved"
+	eventStrayed = "VMElsewhere"
 )
 
 // report writes what was found to the statuses of all hosts, and returns those reports
@@ -45,8 +46,8 @@ func (r *Reconciler) report(ctx context.Context, s *sweep) (written []*report, e
 // setStatus works out what the status of a host says of orphans. What was found last
 // stays where the place could not be asked now.
 func setStatus(r *report) {
-	if !r.place.judged() {
-		conditions.Unknown(r.host, capstanv1.FreeOfOrphansCondition, r.place.reason, "%s is not swept: %s", r.place.name, r.place.silence)
+	if reason, why := r.place.Unsettled(); reason != "" {
+		conditions.Unknown(r.host, capstanv1.FreeOfOrphansCondition, reason, "%s is not swept: %s", r.place.Name, why)
 		return
 	}
 	r.host.Status.Orphans = nil
@@ -64,6 +65,8 @@ func setStatus(r *report) {
 		reason = capstanv1.ReasonOrphansFrozen
 	case states[capstanv1.OrphanReported] > 0:
 		reason = capstanv1.ReasonOrphansReported
+	case states[capstanv1.OrphanElsewhere] > 0:
+		reason = capstanv1.ReasonMovedElsewhere
 	}
 	set(r.host, capstanv1.FreeOfOrphansCondition, reason, "%s", summary(r, states))
 }
@@ -73,7 +76,7 @@ func summary(r *report, states map[capstanv1.OrphanState]int) string {
 	if len(r.orphans) == 0 {
 		return "all that bears this installation's stamp has its object"
 	}
-	all := conditions.Counted(len(r.orphans)+r.more, "orphan")
+	all := conditions.Counted(len(r.orphans)+r.more-states[capstanv1.OrphanElsewhere], "orphan")
 	if r.more > 0 {
 		all += fmt.Sprintf(", of which %d are looked at when others have gone", r.more)
 	}
@@ -84,6 +87,7 @@ func summary(r *report, states map[capstanv1.OrphanState]int) string {
 	}{
 		{capstanv1.OrphanFrozen, "frozen"}, {capstanv1.OrphanReported, "reported"},
 		{capstanv1.OrphanWaiting, "waiting for the grace period"}, {capstanv1.OrphanRemoving, "being removed"},
+		{capstanv1.OrphanElsewhere, "known, but not where it belongs"},
 	} {
 		if n := states[of.state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, of.text))
@@ -91,6 +95,9 @@ func summary(r *report, states map[capstanv1.OrphanState]int) string {
 	}
 	if i := slices.IndexFunc(r.orphans, func(o *orphan) bool { return o.entry.State == capstanv1.OrphanFrozen }); i >= 0 {
 		parts = append(parts, r.orphans[i].entry.Message)
+	}
+	if i := slices.IndexFunc(r.orphans, func(o *orphan) bool { return o.strayed != "" }); i >= 0 {
+		parts = append(parts, describe(&r.orphans[i].entry)+": "+r.orphans[i].entry.Message)
 	}
 	if token := tokenOf(r.host.Status.Orphans); token != "" {
 		parts = append(parts, fmt.Sprintf("to have those removed that wait for it: kubectl annotate --overwrite hypervhost %s %s=%s",
@@ -109,7 +116,12 @@ func (r *Reconciler) tell(ctx context.Context, before *capstanv1.HyperVHost, rep
 	newlyFrozen := false
 	for _, orphan := range report.orphans {
 		entry := &orphan.entry
-		if !orphan.known {
+		switch {
+		case orphan.known:
+		case orphan.strayed != "":
+			log.Info("VM found where it does not belong", hostapi.LogVMID, entry.ID, "owner", entry.Owner, "remnant", entry.Remnant)
+			r.Events.Eventf(report.host, nil, corev1.EventTypeWarning, eventStrayed, "Sweep", "%s: %s", describe(entry), entry.Message)
+		default:
 			metrics.OrphanFound()
 			log.Info("Orphan found", hostapi.LogVMID, entry.ID, "owner", entry.Owner, "remnant", entry.Remnant, "state", entry.State)
 			r.Events.Eventf(report.host, nil, corev1.EventTypeWarning, eventFound, "Sweep", "%s: %s", describe(entry), entry.Message)

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/driver/simulated"
 	"github.com/capstan-k8s/capstan/internal/fabric"
@@ -102,6 +103,7 @@ func (s *site) restart(change ...func(*Policy)) {
 	}
 	s.Reconciler = &Reconciler{
 		Client: env.Client, Live: s.live, Events: s.events, Hosts: s, Installation: here, Clock: s.clock, Policy: policy,
+		Census: &census.Taker{Live: s.live, Hosts: s, Clock: s.clock},
 	}
 	s.prepare()
 }

@@ -273,7 +273,7 @@ var _ = Describe("A sweep", func() {
 		s := newSite(ctx, func(p *Policy) { p.Removal, p.Grace, p.Interval = RemoveRemnants, 0, time.Hour })
 		id := s.stray(ctx, "hv1")
 		env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
-			s.Client = mgr.GetClient()
+			s.Client, s.AfterArrival = mgr.GetClient(), time.Millisecond
 			return []testenv.Reconciler{s.Reconciler}
 		})
 		Eventually(func() *capstanv1.HostOrphan { return s.reported(ctx, "hv1", id) }).ShouldNot(BeNil())

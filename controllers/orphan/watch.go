@@ -17,9 +17,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
-// afterArrival is how soon there is a sweep after a host has come. When a manager starts
+// defaultAfterArrival is how soon there is a sweep after a host has come. When a manager starts
 // all of them come within seconds, and one sweep is enough.
-const afterArrival = 10 * time.Second
+const defaultAfterArrival = 10 * time.Second
 
 // everything is the one request.
 var everything = reconcile.Request{NamespacedName: client.ObjectKey{Name: "all-hosts"}}
@@ -34,9 +34,9 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("orphan").
 		Watches(&capstanv1.HyperVHost{}, handler.Funcs{
-			CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { q.AddAfter(everything, afterArrival) },
+			CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { q.AddAfter(everything, r.AfterArrival) },
 			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-				if after, ok := bringsSweep(e.ObjectOld, e.ObjectNew); ok {
+				if after, ok := r.bringsSweep(e.ObjectOld, e.ObjectNew); ok {
 					q.AddAfter(everything, after)
 				}
 			},
@@ -49,12 +49,15 @@ func (r *Reconciler) prepare() {
 	// The condition is not the summary of a host, and each orphan has events of its own.
 	r.writer = &conditions.Writer{Client: r.Client}
 	r.memory = map[hostapi.VMID]memory{}
+	if r.AfterArrival == 0 {
+		r.AfterArrival = defaultAfterArrival
+	}
 }
 
 // bringsSweep tells whether a change of a host need not wait for the next sweep, and how
 // long it has to: an administrator has said something, or a host answers again that could
 // not be swept.
-func bringsSweep(old, changed client.Object) (after time.Duration, ok bool) {
+func (r *Reconciler) bringsSweep(old, changed client.Object) (after time.Duration, ok bool) {
 	was, isHost := old.(*capstanv1.HyperVHost)
 	is, areHosts := changed.(*capstanv1.HyperVHost)
 	if !isHost || !areHosts {
@@ -64,5 +67,5 @@ func bringsSweep(old, changed client.Object) (after time.Duration, ok bool) {
 		return 0, true
 	}
 	answers := conditions.IsTrue(is, capstanv1.AgentConnectedCondition) && !conditions.IsTrue(was, capstanv1.AgentConnectedCondition)
-	return afterArrival, answers
+	return r.AfterArrival, answers
 }

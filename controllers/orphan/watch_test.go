@@ -34,14 +34,14 @@ func TestOnlyAnAdministratorsWordOrAHostThatAnswersAgainBringsASweep(t *testing.
 	}{
 		{name: "it was swept", was: host(connected), is: host(connected, swept)},
 		{name: "it falls silent", was: host(connected), is: host(silent)},
-		{name: "it answers for the first time", was: host(), is: host(connected), after: afterArrival, sweeps: true},
-		{name: "it answers again", was: host(silent), is: host(connected), after: afterArrival, sweeps: true},
+		{name: "it answers for the first time", was: host(), is: host(connected), after: time.Minute, sweeps: true},
+		{name: "it answers again", was: host(silent), is: host(connected), after: time.Minute, sweeps: true},
 		{name: "an administrator says something", was: host(connected), is: host(connected, word), sweeps: true},
 		{name: "nothing new is said", was: host(connected, word), is: host(connected, word)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := NewWithT(t)
-			after, sweeps := bringsSweep(tc.was, tc.is)
+			after, sweeps := (&Reconciler{AfterArrival: time.Minute}).bringsSweep(tc.was, tc.is)
 			g.Expect(sweeps).To(Equal(tc.sweeps))
 			if sweeps {
 				g.Expect(after).To(Equal(tc.after))

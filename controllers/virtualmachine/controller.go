@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/logs"
@@ -52,6 +53,12 @@ type Reconciler struct {
 	// Patience is how long it may take until something is told that is of no weight.
 	Patience *conditions.Patience
 	Hosts    Hosts
+	// Census asks all hosts for a VM that its own does not have any more. Nil is one of its
+	// own.
+	Census *census.Taker
+	// HostLossTimeout is how long a host that does not answer is waited for before it is
+	// believed that nobody has such a VM. Negative is without end, until spec.lost.
+	HostLossTimeout time.Duration
 	// Installation is what VMs of this management cluster are stamped with.
 	Installation string
 	Clock        clock.PassiveClock
@@ -64,6 +71,8 @@ type Reconciler struct {
 	written versions
 	// guests are those whose consoles were read of late.
 	guests readings
+	// misses are of VMs that their hosts do not have.
+	misses misses
 }
 
 // SetupWithManager adds the controller to a manager.
@@ -76,6 +85,9 @@ func (r *Reconciler) prepare() {
 	r.writer = &conditions.Writer{Client: r.Client, Events: r.Events, Summary: capstanv1.ReadyCondition, Quiet: true}
 	r.placer = newPlacer(r.Hosts.ObservedAt)
 	r.placer.policy = r.Placement
+	if r.Census == nil {
+		r.Census = &census.Taker{Live: r.Live, Hosts: r.Hosts, Clock: r.Clock}
+	}
 }
 
 // scope is what one reconcile knows.
@@ -128,6 +140,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	case apierrors.IsNotFound(err):
 		r.placer.forget(req.NamespacedName)
 		r.written.forget(req.NamespacedName)
+		r.misses.forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("reading VirtualMachine %s: %w", req, err)

@@ -3,6 +3,7 @@ package virtualmachine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,12 +55,24 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 		}
 		return nil, r.entomb(ctx, s)
 	}
+	key := client.ObjectKeyFromObject(s.vm)
+	if s.was != capstanv1.VMDeleting && s.was != "" && !wasWhole(s) {
+		r.misses.settle(key)
+	}
 	err := r.ask(ctx, s)
+	if (err == nil || hostapi.Is(err, hostapi.NotFound)) && isMissed(s.seen) && !r.misses.isSettled(key) {
+		if waiting, err := r.lookElsewhere(ctx, s); waiting != nil || err != nil {
+			return waiting, err
+		}
+		r.misses.settle(key)
+	}
 	if err == nil {
 		err = s.agent.DeleteVM(ctx, hostapi.DeleteVMRequest{Stamp: r.stamp(s)})
 	}
 	switch {
 	case err == nil:
+		// It was there, so what is missed from now on has been removed.
+		r.misses.settle(key)
 		return &wait{
 			reason: capstanv1.ReasonDeleting, requeue: pollWork,
 			message: fmt.Sprintf("waiting for host %s to confirm that nothing of the VM is left", s.at.Name),
@@ -70,9 +83,23 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 		return nil, r.entomb(ctx, s)
 	case hostapi.Is(err, hostapi.HostUnreachable) && isPresumedLost(s):
 		return nil, r.entomb(ctx, s)
+	case hostapi.Is(err, hostapi.HostUnreachable) && s.at == nil:
+		return waitForWord(s, err), nil
 	default:
 		return nil, err
 	}
+}
+
+// waitForWord is for a deletion that nobody answers who could carry it out.
+func waitForWord(s *scope, err error) *wait {
+	var names []string
+	for _, host := range speakers(s.vm, s.hosts) {
+		names = append(names, host.Name)
+	}
+	slices.Sort(names)
+	w := waitOf(capstanv1.VMDeleting, err)
+	w.message += "; waiting for an answer, or for " + declareLost(names)
+	return w
 }
 
 // isPresumedLost tells whether nobody need be waited for who could remove the VM. Whoever

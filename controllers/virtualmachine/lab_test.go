@@ -24,6 +24,7 @@ import (
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/virtualmachine"
 	"github.com/capstan-k8s/capstan/controllers/vmimage"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/driver/simulated"
 	"github.com/capstan-k8s/capstan/internal/fabric"
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
@@ -89,6 +90,9 @@ type lab struct {
 	// log is that of the manager and of all agents.
 	log    *logbook
 	events *testenv.Recorder
+	// reach is how the manager reaches agents, and installation what it stamps VMs with.
+	reach        *hypervhost.Agents
+	installation string
 }
 
 func newLab(t testing.TB, env *testenv.Env) *lab {
@@ -109,9 +113,11 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 	Expect(err).NotTo(HaveOccurred())
 	installation, err := trust.Installation(context.Background(), env.Client)
 	Expect(err).NotTo(HaveOccurred())
+	l.installation = installation
 	pool := hostclient.NewPool(identity, 100, logs.HostCalls{})
 	DeferCleanup(pool.Close)
 	reach := &hypervhost.Agents{Pool: pool, Pins: pins, Namespace: testenv.ManagerNamespace}
+	l.reach = reach
 
 	env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
 		recorder := l.events
@@ -123,6 +129,7 @@ func newLab(t testing.TB, env *testenv.Env) *lab {
 			&virtualmachine.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Hosts: reach,
 				Installation: installation, Clock: clock.RealClock{},
+				Census: &census.Taker{Live: mgr.GetAPIReader(), Hosts: reach, Clock: clock.RealClock{}}, HostLossTimeout: -1,
 			},
 			&vmimage.Reconciler{Client: mgr.GetClient(), Events: recorder},
 			&ipam.ClaimReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder},

@@ -43,6 +43,8 @@ const (
 	pollPlacing = 15 * time.Second
 	pollWaiting = 5 * time.Second
 	pollRepair  = 30 * time.Second
+	// pollElsewhere costs a call to every host.
+	pollElsewhere = 15 * time.Second
 	// pollsPerWait is into how many parts the time is cut that a guest has taken.
 	pollsPerWait = 10
 )

@@ -46,7 +46,17 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 	if stands(s.seen) {
 		s.staged = true
 		r.placer.standsSince(client.ObjectKeyFromObject(s.vm), r.Clock.Now())
+		r.misses.found(client.ObjectKeyFromObject(s.vm))
 		return nil, nil
+	}
+	if isMissed(s.seen) && wasWhole(s) {
+		if waiting, err := r.lookElsewhere(ctx, s); waiting != nil || err != nil {
+			s.phase = s.was
+			if !placed(s.was) {
+				s.phase = capstanv1.VMStarting
+			}
+			return waiting, err
+		}
 	}
 	if retired(s.vm) {
 		// Its seed is gone, so it could not become again what it was.

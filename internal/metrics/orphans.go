@@ -25,6 +25,7 @@ func (o orphans) collect(hosts []capstanv1.HyperVHost, metrics chan<- prometheus
 	// Alerts need a zero, too.
 	states := map[capstanv1.OrphanState]int{
 		capstanv1.OrphanWaiting: 0, capstanv1.OrphanReported: 0, capstanv1.OrphanFrozen: 0, capstanv1.OrphanRemoving: 0,
+		capstanv1.OrphanElsewhere: 0,
 	}
 	for i := range hosts {
 		for j := range hosts[i].Status.Orphans {

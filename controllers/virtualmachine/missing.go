@@ -1,0 +1,153 @@
+package virtualmachine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
+	"github.com/capstan-k8s/capstan/internal/hostapi"
+)
+
+// freshness is how old the word of other hosts may be, so that many who miss their VM ask
+// together.
+const freshness = 5 * time.Second
+
+// misses remembers what hosts said that they do not have. Losing it costs a census.
+type misses struct {
+	mu sync.Mutex
+	// since is when a VM was first missed, without a look at it in between.
+	since map[client.ObjectKey]time.Time
+	// settled are VMs under deletion that need not be looked for elsewhere: they never were
+	// whole, or it is known what became of them.
+	settled map[client.ObjectKey]bool
+}
+
+// miss remembers that a VM is missed and returns since when.
+func (m *misses) miss(vm client.ObjectKey, now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since == nil {
+		m.since = map[client.ObjectKey]time.Time{}
+	}
+	if _, ok := m.since[vm]; !ok {
+		m.since[vm] = now
+	}
+	return m.since[vm]
+}
+
+func (m *misses) found(vm client.ObjectKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.since, vm)
+}
+
+func (m *misses) settle(vm client.ObjectKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.settled == nil {
+		m.settled = map[client.ObjectKey]bool{}
+	}
+	m.settled[vm] = true
+}
+
+func (m *misses) isSettled(vm client.ObjectKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.settled[vm]
+}
+
+func (m *misses) forget(vm client.ObjectKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.since, vm)
+	delete(m.settled, vm)
+}
+
+// isMissed tells whether a host has nothing of a VM that could run, and is not at work on it.
+func isMissed(seen *hostapi.VM) bool {
+	return seen == nil || census.IsRemnant(seen) && seen.Operation == nil
+}
+
+// wasWhole tells whether there has been a whole VM, which may have been moved by hand. One
+// that is being made for the first time is not looked for: it is nowhere yet.
+func wasWhole(s *scope) bool {
+	return s.was == capstanv1.VMStarting || s.was == capstanv1.VMRunning || retired(s.vm)
+}
+
+// lookElsewhere is for a VM that its host, or all of its failover cluster, does not have any
+// more. Somebody may have moved it by hand, with its identity and its stamp, to a host that
+// does not speak for its place: if that were taken for its end, it would be made or replaced
+// while it runs, and its address given to another. So all other hosts are asked, too. It
+// returns nothing once each of them has said, after the VM was missed, that it does not have
+// it either.
+func (r *Reconciler) lookElsewhere(ctx context.Context, s *scope) (*wait, error) {
+	now := r.Clock.Now()
+	since := r.misses.miss(client.ObjectKeyFromObject(s.vm), now)
+	if fresh := now.Add(-freshness); fresh.After(since) {
+		since = fresh
+	}
+	found, err := r.Census.Since(ctx, since)
+	if err != nil {
+		return nil, fmt.Errorf("asking all hosts for VM %s: %w", s.vm.Spec.ID, err)
+	}
+	if found == nil {
+		return &wait{
+			reason: capstanv1.ReasonHostUnreachable, requeue: pollWork, unknown: true,
+			message: missed(s) + "; all other hosts are being asked for it",
+		}, nil
+	}
+	return r.judgeMissed(s, found), nil
+}
+
+// judgeMissed says what all hosts together say of a VM that its own host does not have; or
+// nothing if none has it.
+func (r *Reconciler) judgeMissed(s *scope, found *census.Census) *wait {
+	id, place := hostapi.VMID(s.vm.Spec.ID), *s.vm.Spec.Placement
+	if there := found.Elsewhere(id, place); there != nil {
+		return &wait{
+			reason: capstanv1.ReasonMovedElsewhere, requeue: pollElsewhere, unknown: true,
+			message: fmt.Sprintf("%s, and host %s has it (%s), which is none of its place: somebody has moved it. It is neither replaced nor deleted, and keeps its address: "+
+				"move it back to host %s, with its disks where they were, or remove it on host %s and have its machine replaced",
+				missed(s), there.Host.Name, there.VM.State, place.Host, there.Host.Name),
+		}
+	}
+	if found.At(id, place) != nil {
+		return &wait{
+			reason: capstanv1.ReasonTransientError, requeue: pollWork, unknown: true,
+			message: missed(s) + ", and lists it all the same",
+		}
+	}
+	awaited := found.Awaited(place, r.HostLossTimeout, r.Clock.Now())
+	if len(awaited) == 0 {
+		return nil
+	}
+	first := awaited[0]
+	message := fmt.Sprintf("%s, and it cannot be told whether somebody has moved it to another one: %s", missed(s), first.Why)
+	if more := len(awaited) - 1; more > 0 {
+		message += fmt.Sprintf(" (and %d more places)", more)
+	}
+	message += "; waiting for its word, or for " + declareLost(first.Hosts)
+	if !first.Until.IsZero() {
+		message += fmt.Sprintf(", until %s", first.Until.UTC().Format(time.RFC3339))
+	}
+	return &wait{reason: capstanv1.ReasonHostUnreachable, requeue: pollElsewhere, unknown: true, message: message}
+}
+
+// missed says who does not have the VM.
+func missed(s *scope) string {
+	return fmt.Sprintf("host %s does not have VM %s any more", s.at.Name, s.vm.Spec.ID)
+}
+
+// declareLost is what an administrator can do about hosts that do not answer.
+func declareLost(hosts []string) string {
+	if len(hosts) == 1 {
+		return fmt.Sprintf("spec.lost: true on HyperVHost %s if it is gone for good", hosts[0])
+	}
+	return fmt.Sprintf("spec.lost: true on each of the HyperVHosts %s if they are gone for good", strings.Join(hosts, ", "))
+}
