@@ -106,6 +106,8 @@ type scope struct {
 	asked time.Time
 	// left are the VMs that are to leave a host that is being drained, nil for another.
 	left *survey
+	// holding is what such a host holds by its own word, nil if it was not asked.
+	holding *holding
 	// err is why a phase could not be finished.
 	err error
 }
@@ -145,6 +147,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		if s.err = phase(ctx, s); s.err != nil {
 			break
 		}
+	}
+	if s.err == nil {
+		r.takeStock(ctx, s)
 	}
 	if s.err != nil && reasonOf(s.err) == capstanv1.ReasonInternalError {
 		return ctrl.Result{}, s.err

@@ -1,6 +1,7 @@
 package hypervhost
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
@@ -87,10 +89,85 @@ func (r *Reconciler) waitsFor(ctx context.Context, vm *capstanv1.VirtualMachine)
 	case conditions.IsTrue(holder, capstanv1.PausedCondition):
 		return "it is paused, or its Cluster is", true, nil
 	case c == nil, c.Type == capstanv1.InstancesUpToDateCondition && c.Status == metav1.ConditionTrue:
-		return "its controller has not looked at it yet", false, nil
+		waits, stuck = waitsBefore(obj, holder)
+		return waits, stuck, nil
 	default:
 		return c.Message, c.Reason == capstanv1.ReasonCannotReplace || c.Reason == capstanv1.ReasonNotRolledOut, nil
 	}
+}
+
+// waitsBefore says what a VM waits for that nobody has said is to be replaced for the drain.
+// What is wrong with it goes first, and whoever waits for something else says so.
+func waitsBefore(obj client.Object, holder conditions.Holder) (waits string, stuck bool) {
+	if !obj.GetDeletionTimestamp().IsZero() {
+		return "it is being deleted", false
+	}
+	if ready := conditions.Get(holder, capstanv1.ReadyCondition); ready != nil && ready.Status != metav1.ConditionTrue {
+		return "something else comes first: " + ready.Message, ready.Reason == capstanv1.ReasonCannotRepair
+	}
+	return "its replacement has not begun", false
+}
+
+// holding is what a host that is being drained holds by its own word.
+type holding struct {
+	// ours are VMs that bear our stamp, going those of them that the sweep for orphans
+	// removes, theirs those of other installations.
+	ours          []string
+	going, theirs int
+	// remnants are what is left of VMs of ours, on which nothing can run.
+	remnants int
+	// err is why it could not say so.
+	err error
+}
+
+// takeStock has a host that seems to be drained say what stands there, running or not. A
+// failover cluster answers for all of its nodes; what is on no node is left out.
+func (r *Reconciler) takeStock(ctx context.Context, s *scope) {
+	if s.left == nil || s.inventory == nil || len(s.left.vms) > 0 {
+		return
+	}
+	s.holding = &holding{}
+	going := map[string]bool{}
+	for i := range s.host.Status.Orphans {
+		orphan := &s.host.Status.Orphans[i]
+		going[orphan.ID] = orphan.State == capstanv1.OrphanWaiting || orphan.State == capstanv1.OrphanRemoving
+	}
+	vms, err := s.agent.ListVMs(ctx)
+	if err != nil {
+		s.holding.err = err
+		return
+	}
+	for i := range vms {
+		vm := &vms[i]
+		switch remnant := census.IsRemnant(vm); {
+		case vm.Host != s.hello.Host && (s.inventory.FailoverCluster != "" || vm.Host != ""):
+		case vm.Stamp.Installation != r.Installation:
+			s.holding.theirs++
+		case remnant:
+			s.holding.remnants++
+		default:
+			if going[string(vm.Stamp.ID)] {
+				s.holding.going++
+			}
+			s.holding.ours = append(s.holding.ours, fmt.Sprintf("%s (%s, %s)", cmp.Or(vm.Owner, vm.Name), vm.Stamp.ID, vm.State))
+		}
+	}
+	slices.Sort(s.holding.ours)
+}
+
+// aside tells of what is on the host and does not count.
+func (h *holding) aside() string {
+	var parts []string
+	if h.theirs > 0 {
+		parts = append(parts, conditions.Counted(h.theirs, "VM")+" of other installations")
+	}
+	if h.remnants > 0 {
+		parts = append(parts, "what is left of "+conditions.Counted(h.remnants, "VM")+", on which nothing can run")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; not counted: " + strings.Join(parts, ", and ")
 }
 
 // setMaintenance tells how far the host is drained.
@@ -115,14 +192,23 @@ func setMaintenance(s *scope) {
 	case len(vms) > 0:
 		conditions.False(host, capstanv1.DrainedCondition, capstanv1.ReasonDraining, "%s left: %s: %s",
 			conditions.Counted(len(vms), "VM"), vms[0].Namespace+"/"+vms[0].Name, vms[0].WaitsFor)
-	case s.inventory == nil:
+	case s.holding == nil:
 		conditions.Unknown(host, capstanv1.DrainedCondition, capstanv1.ReasonHostUnreachable,
 			"no VM is left as far as is known, but the host cannot be asked whether it still has one")
-	case s.inventory.VMs > 0:
-		conditions.False(host, capstanv1.DrainedCondition, capstanv1.ReasonDraining,
-			"the host still has %s of Capstan's that no VirtualMachine stands for", conditions.Counted(s.inventory.VMs, "VM"))
+	case s.holding.err != nil:
+		conditions.Unknown(host, capstanv1.DrainedCondition, reasonOf(s.holding.err),
+			"no VM is left as far as is known, but the host could not say whether it still has one: %s", s.holding.err)
+	case len(s.holding.ours) > 0:
+		reason := capstanv1.ReasonCannotDrain
+		if s.holding.going == len(s.holding.ours) {
+			reason = capstanv1.ReasonDraining
+		}
+		conditions.False(host, capstanv1.DrainedCondition, reason,
+			"%s left that no VirtualMachine has on this host: %s; the condition %s says what becomes of it%s",
+			conditions.Counted(len(s.holding.ours), "VM"), someOf(s.holding.ours), capstanv1.FreeOfOrphansCondition, s.holding.aside())
 	default:
-		conditions.True(host, capstanv1.DrainedCondition, capstanv1.ReasonDrained, "nothing of Capstan's is left on the host: it may be worked on, or its HyperVHost deleted")
+		conditions.True(host, capstanv1.DrainedCondition, capstanv1.ReasonDrained,
+			"no VM of this installation's is left on the host: it may be worked on, or its HyperVHost deleted%s", s.holding.aside())
 	}
 }
 

@@ -1,6 +1,7 @@
 package hypervhost
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -61,35 +62,88 @@ func cannot(m *infrav1.HyperVMachine) {
 
 func silentAbout(*infrav1.HyperVMachine) {}
 
+// lister is an agent that is asked for all it holds and for nothing else.
+type lister struct {
+	hostapi.Agent
+	vms []hostapi.VM
+	err error
+}
+
+func (l *lister) ListVMs(context.Context) ([]hostapi.VM, error) { return l.vms, l.err }
+
+func holds(vms ...hostapi.VM) *lister { return &lister{vms: vms} }
+
+// held is a VM of this installation's on the host, which calls itself node1.
+func held(name string, state hostapi.State, change ...func(*hostapi.VM)) hostapi.VM {
+	vm := hostapi.VM{
+		Stamp: hostapi.Stamp{Installation: "here", ID: hostapi.VMID("id-of-" + name)}, Name: name, Owner: "team/" + name, Host: "node1", State: state,
+	}
+	for _, c := range change {
+		c(&vm)
+	}
+	return vm
+}
+
 func TestWhatIsLeftOnAHostThatIsDrained(t *testing.T) {
-	const nobody, everybody = 0, 1
 	for name, tc := range map[string]struct {
-		objects   []client.Object
-		inventory *hostapi.Inventory
-		status    metav1.ConditionStatus
-		reason    string
-		says      string
-		waiting   []string
+		objects []client.Object
+		// agent is nil if the host does not answer.
+		agent   *lister
+		cluster string
+		orphans []capstanv1.HostOrphan
+		status  metav1.ConditionStatus
+		reason  string
+		says    string
+		silent  string
+		waiting []string
 	}{
 		"nothing": {
-			objects: []client.Object{vmOn("hv2", "elsewhere")}, inventory: &hostapi.Inventory{VMs: nobody},
-			status: metav1.ConditionTrue, reason: capstanv1.ReasonDrained, says: "nothing of Capstan's is left",
+			objects: []client.Object{vmOn("hv2", "elsewhere")}, agent: holds(),
+			status: metav1.ConditionTrue, reason: capstanv1.ReasonDrained, says: "no VM of this installation's is left", silent: "not counted",
 		},
 		"nothing, but the host does not answer": {
 			status: metav1.ConditionUnknown, reason: capstanv1.ReasonHostUnreachable, says: "cannot be asked",
 		},
+		"nothing, but the host could not list what it holds": {
+			agent:  &lister{err: hostapi.Errorf(hostapi.Transient, "ListVMs", "", "a volume could not be read")},
+			status: metav1.ConditionUnknown, reason: capstanv1.ReasonTransientError, says: "a volume could not be read",
+		},
 		"a VM that no object stands for": {
-			inventory: &hostapi.Inventory{VMs: everybody},
-			status:    metav1.ConditionFalse, reason: capstanv1.ReasonDraining, says: "1 VM of Capstan's that no VirtualMachine stands for",
+			agent:  holds(held("orphan", hostapi.StateRunning)),
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonCannotDrain, says: "1 VM left that no VirtualMachine has on this host: team/orphan (id-of-orphan, Running)",
+		},
+		"a VM that no object stands for, and that is off": {
+			agent:  holds(held("orphan", hostapi.StateOff)),
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonCannotDrain, says: "team/orphan (id-of-orphan, Off)",
+		},
+		"an orphan that waits for an administrator": {
+			agent: holds(held("orphan", hostapi.StateOff)), orphans: []capstanv1.HostOrphan{{ID: "id-of-orphan", State: capstanv1.OrphanReported}},
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonCannotDrain,
+		},
+		"an orphan that is removed": {
+			agent: holds(held("orphan", hostapi.StateOff)), orphans: []capstanv1.HostOrphan{{ID: "id-of-orphan", State: capstanv1.OrphanWaiting}},
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, says: "FreeOfOrphans",
+		},
+		"nothing but a VM of another installation": {
+			agent:  holds(held("theirs", hostapi.StateRunning, func(vm *hostapi.VM) { vm.Stamp.Installation = "another" })),
+			status: metav1.ConditionTrue, reason: capstanv1.ReasonDrained, says: "not counted: 1 VM of other installations",
+		},
+		"nothing but what is left of a VM": {
+			agent:  holds(held("", hostapi.StatePartial, func(vm *hostapi.VM) { vm.Host = "" })),
+			status: metav1.ConditionTrue, reason: capstanv1.ReasonDrained, says: "not counted: what is left of 1 VM",
+		},
+		"nothing but what other nodes and the volumes of its failover cluster have": {
+			agent: holds(held("a", hostapi.StateRunning, func(vm *hostapi.VM) { vm.Host = "node2" }),
+				held("", hostapi.StatePartial, func(vm *hostapi.VM) { vm.Host = "" })), cluster: "fc1",
+			status: metav1.ConditionTrue, reason: capstanv1.ReasonDrained, silent: "not counted",
 		},
 		"a VM that its failover cluster moved there": {
-			objects:   []client.Object{vmOn("hv2", "a", movedTo("hv1")), replaced("a", waitsForTurn)},
-			inventory: &hostapi.Inventory{VMs: everybody},
-			status:    metav1.ConditionFalse, reason: capstanv1.ReasonDraining, says: "1 VM left: team/a: others come first",
+			objects: []client.Object{vmOn("hv2", "a", movedTo("hv1")), replaced("a", waitsForTurn)}, agent: holds(held("a", hostapi.StateRunning)),
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, says: "1 VM left: team/a: others come first",
 			waiting: []string{"a: others come first"},
 		},
 		"nothing but a VM that its failover cluster moved away": {
-			objects: []client.Object{vmOn("hv1", "a", movedTo("hv2"))}, inventory: &hostapi.Inventory{},
+			objects: []client.Object{vmOn("hv1", "a", movedTo("hv2"))}, agent: holds(),
 			status: metav1.ConditionTrue, reason: capstanv1.ReasonDrained,
 		},
 		"one that waits and one that cannot": {
@@ -101,9 +155,21 @@ func TestWhatIsLeftOnAHostThatIsDrained(t *testing.T) {
 			objects: []client.Object{vmOn("hv1", "a", isGoing)},
 			status:  metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: it is being deleted: its disks are being deleted"},
 		},
-		"one that nobody has looked at": {
+		"one of which nothing is said yet": {
 			objects: []client.Object{vmOn("hv1", "a"), replaced("a", silentAbout)},
-			status:  metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: its controller has not looked at it yet"},
+			status:  metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: its replacement has not begun"},
+		},
+		"one that is repaired first": {
+			objects: []client.Object{vmOn("hv1", "a"), replaced("a", func(m *infrav1.HyperVMachine) {
+				conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonVolumeFault, "its volume is gone")
+			})},
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: something else comes first: its volume is gone"},
+		},
+		"one that nobody can repair": {
+			objects: []client.Object{vmOn("hv1", "a"), replaced("a", func(m *infrav1.HyperVMachine) {
+				conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonCannotRepair, "it is the only member")
+			})},
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonCannotDrain, waiting: []string{"a: something else comes first: it is the only member"},
 		},
 		"one that is paused": {
 			objects: []client.Object{vmOn("hv1", "a"), replaced("a", func(m *infrav1.HyperVMachine) {
@@ -131,14 +197,30 @@ func TestWhatIsLeftOnAHostThatIsDrained(t *testing.T) {
 			objects: []client.Object{vmOn("hv1", "a", ofLoadBalancer), loadBalancer(func(lb *capstanv1.LoadBalancer) {
 				conditions.True(lb, capstanv1.InstancesUpToDateCondition, capstanv1.ReasonUpToDate, "all are")
 			})},
-			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: its controller has not looked at it yet"},
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: its replacement has not begun"},
+		},
+		"a load balancer's that has no plan yet": {
+			objects: []client.Object{vmOn("hv1", "a", ofLoadBalancer), loadBalancer(func(lb *capstanv1.LoadBalancer) {
+				conditions.False(lb, capstanv1.ReadyCondition, capstanv1.ReasonClusterCAMissing, "Secret shop-ca is missing")
+			})},
+			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: something else comes first: Secret shop-ca is missing"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			s := &scope{host: drainedHost("hv1"), inventory: tc.inventory}
-			g.Expect(reconcilerWith(t, tc.objects...).findLeft(t.Context(), s)).To(Succeed())
+			s := &scope{host: drainedHost("hv1")}
+			s.host.Status.Orphans = tc.orphans
+			if tc.agent != nil {
+				s.agent, s.hello, s.inventory = tc.agent, &hostapi.Hello{Host: "node1"}, &hostapi.Inventory{FailoverCluster: tc.cluster}
+			}
+			r := reconcilerWith(t, tc.objects...)
+			r.Installation = "here"
+			g.Expect(r.findLeft(t.Context(), s)).To(Succeed())
+			r.takeStock(t.Context(), s)
 			setMaintenance(s)
+			if tc.silent != "" {
+				g.Expect(conditions.Get(s.host, capstanv1.DrainedCondition).Message).NotTo(ContainSubstring(tc.silent))
+			}
 			g.Expect(conditions.Get(s.host, capstanv1.DrainedCondition)).To(SatisfyAll(
 				HaveField("Status", tc.status), HaveField("Reason", tc.reason), HaveField("Message", ContainSubstring(tc.says))))
 			var waiting []string
