@@ -82,7 +82,7 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Manager: shared.identity, Pins: shared.pins,
-			Clock: shared.clock, Random: util.RandomString,
+			Clock: shared.clock, Random: util.RandomString, Healing: options.Healing,
 		}},
 		{"Service", &service.Reconciler{Client: c, Live: r, Connections: clusters, Clock: shared.clock}},
 		{"VirtualMachine", &virtualmachine.Reconciler{

@@ -54,6 +54,8 @@ type agent struct {
 	next     time.Time
 	// silent is since when it has not answered; it has not begun if nobody ever asked.
 	silent since
+	// unheard is since when nobody who could hear it has.
+	unheard since
 	// unfit is since when it answers and does not serve.
 	unfit since
 	// everServed is whether it ever did, which is taken for granted of one that had a plan

@@ -259,7 +259,7 @@ func (r *Reconciler) renew(ctx context.Context, i *instance, target lbclient.Tar
 func reasonOfInstance(i *instance) string {
 	var typed *lbapi.Error
 	switch {
-	case i.verdict.isDead(), i.verdict.stays:
+	case i.verdict.isDead(), i.verdict.stays, i.verdict.reason == capstanv1.ReasonRepairHeld:
 		return i.verdict.reason
 	case i.reason != "":
 		return i.reason

@@ -20,6 +20,7 @@ import (
 // reconcilePlan works out the newest plan, numbers it, and gives it to every VM.
 func (r *Reconciler) reconcilePlan(ctx context.Context, s *scope) error {
 	r.findInstances(s)
+	r.meetStuck(ctx, s)
 	if !s.vip.isAllocated() {
 		return nil
 	}

@@ -23,6 +23,8 @@ type candidate struct {
 	verdict
 
 	vm *capstanv1.VirtualMachine
+	// loss is what speaks for the VM being lost.
+	loss loss
 	// answers tells that its agent answers, carries that it says that it has a plan,
 	// carried that it has ever had one.
 	answers, carries, carried bool
@@ -78,6 +80,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 	now, limits := r.Clock.Now(), r.Timeouts.withDefaults()
 	all := make([]candidate, len(s.vms))
 	unfit := r.findUnfit(s, now)
+	outage := r.outage(s, now)
 	for i := range s.vms {
 		vm := &s.vms[i]
 		agent := r.agents.of(client.ObjectKeyFromObject(s.lb), vm)
@@ -86,7 +89,8 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		e.answers = status != nil
 		e.silentSince, e.trouble = agent.silence()
 		e.unfitness, e.unfit = unfit[i], whyUnfit(s.lb, status)
-		c := candidate{vm: vm, verdict: judge(e, limits, now), answers: e.answers, carried: e.carried, silentSince: e.silentSince}
+		e.loss = r.lossOf(s, i, outage)
+		c := candidate{vm: vm, verdict: judge(e, limits, now), loss: e.loss, answers: e.answers, carried: e.carried, silentSince: e.silentSince}
 		if was := instanceStatus(s.lb, vm.Name); was != nil {
 			c.role, c.planned = was.Role, was.AppliedGeneration > 0
 		}

@@ -76,7 +76,7 @@ func setInstances(s *scope, now time.Time) {
 		switch {
 		case !i.vm.DeletionTimestamp.IsZero():
 			behind = append(behind, whyDeleted(i.vm))
-		case i.verdict.reason == capstanv1.ReasonAgentUnfit:
+		case i.verdict.speaksForItself():
 			behind = append(behind, i.vm.Name+": "+i.verdict.message+i.outlook())
 		case i.current:
 			ready++

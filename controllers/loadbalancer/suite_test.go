@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
 	"github.com/capstan-k8s/capstan/internal/pki"
@@ -40,6 +41,9 @@ var foreignFirst = netip.MustParsePrefix("198.51.100.10/24")
 
 // timeouts are far apart, so that a leap over one is none over the other.
 var timeouts = loadbalancer.Timeouts{Boot: 1000 * time.Hour, Silence: time.Minute}
+
+// healing is far from both: a loss is leapt over, and no hold ever ends by itself.
+var healing = hypervmachine.Timeouts{HostLoss: 10 * time.Hour, Hold: 1000 * time.Hour}
 
 // leapingClock is the real time, but for leaps that let time-outs pass at once.
 type leapingClock struct {
@@ -70,7 +74,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			&testenv.ForeignProvider{Client: mgr.GetClient(), First: foreignFirst, Gateway: netip.MustParseAddr("198.51.100.1")},
 			&loadbalancer.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
-				Clock: leaping, Random: utilrand.String, Timeouts: timeouts,
+				Clock: leaping, Random: utilrand.String, Timeouts: timeouts, Healing: healing,
 			},
 		}
 	})

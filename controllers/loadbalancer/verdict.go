@@ -53,8 +53,10 @@ type evidence struct {
 	silentSince time.Time
 	// trouble is why the agent could not be asked last.
 	trouble error
-	// lost tells that every host that could have the VM is declared lost.
+	// lost tells that every host that could have the VM is declared lost, and loss what
+	// speaks for that where nobody has declared it.
 	lost bool
+	loss loss
 }
 
 // verdict is whether a VM must be replaced.
@@ -72,6 +74,12 @@ type verdict struct {
 }
 
 func (v verdict) isDead() bool { return v.reason != "" && v.until.IsZero() && !v.stays }
+
+// speaksForItself tells that the verdict says more than what the agent, or its silence,
+// says.
+func (v verdict) speaksForItself() bool {
+	return v.reason == capstanv1.ReasonAgentUnfit || v.reason == capstanv1.ReasonHostLost || v.reason == capstanv1.ReasonRepairHeld
+}
 
 // hopeless are what a host says of a VM that was up before and whose guest does
 // not answer now. Whatever else it says, it is at work, or cannot tell.
@@ -101,6 +109,8 @@ func judge(e evidence, limits Timeouts, now time.Time) verdict {
 		return judgeUnfit(e, limits, now)
 	case e.lost:
 		return verdict{reason: capstanv1.ReasonHostLost, message: fmt.Sprintf("host %s, which has it, is declared lost", hostOf(vm))}
+	case e.loss.isPossible():
+		return judgeLoss(e, now)
 	case errors.Is(e.trouble, errTokenLost):
 		return verdict{reason: capstanv1.ReasonEnrolmentLost, message: errTokenLost.Error(), mayLive: e.carried}
 	case ready == nil || ready.Status == metav1.ConditionUnknown:

@@ -50,6 +50,11 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 	with := func(all ...func(*evidence)) []func(*evidence) { return all }
 	lost := func(e *evidence) { e.lost = true }
 	answers := func(e *evidence) { e.answers = true }
+	unheard := func(in time.Duration, held string) func(*evidence) {
+		return func(e *evidence) {
+			e.loss = loss{since: ago(time.Hour), due: now.Add(in), held: held, heldUntil: now.Add(20 * time.Minute)}
+		}
+	}
 	unfitFor := func(d time.Duration) func(*evidence) {
 		return func(e *evidence) { e.answers, e.blamed, e.since, e.unfit = true, true, ago(d), "why" }
 	}
@@ -71,6 +76,11 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 		"one that its host has no more":                  {evidence: with(silentFor(0), says("False", "VirtualMachineNotFound")), reason: "VirtualMachineNotFound"},
 		"one that its host has no more, yet answers":     {evidence: with(silentFor(0), answers, says("False", "VirtualMachineNotFound"))},
 		"one that its host will make again":              {evidence: with(placedFor(0), says("False", "VirtualMachineNotFound")), reason: "VirtualMachineNotFound", in: 10 * time.Minute},
+		"one that nobody hears of since a while":         {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(3*time.Minute, "")), reason: "HostLost", in: 3 * time.Minute},
+		"one that nobody hears of for long":              {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(0, "")), reason: "HostLost"},
+		"one that nobody hears of in an outage":          {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(0, "repair is held")), reason: "RepairHeld", in: 20 * time.Minute},
+		"one that nobody hears of, and of late":          {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(30*time.Minute, "repair is held")), reason: "RepairHeld", in: 30 * time.Minute},
+		"one that nobody heard of, and that answers":     {evidence: with(answers, says("Unknown", "HostUnreachable"), unheard(0, ""))},
 		"one whose token is lost before it was used":     {evidence: with(tokenLost), reason: "EnrolmentLost"},
 		"one whose token is lost and that has a plan":    {evidence: with(tokenLost, silentFor(0)), reason: "EnrolmentLost", mayLive: true},
 		"one that fell silent a moment ago":              {evidence: with(silentFor(time.Minute), says("True", "Ready")), reason: "AgentSilent", mayLive: true, in: 5 * time.Minute},

@@ -27,6 +27,9 @@ func (r *Reconciler) reconcileVMs(ctx context.Context, s *scope) error {
 	}
 	s.hosts = hosts.Items
 	next, err := r.nextStep(ctx, s, r.Client)
+	if err == nil {
+		err = r.presume(ctx, s)
+	}
 	if err != nil || next.isNothing() {
 		return err
 	}

@@ -1,0 +1,178 @@
+package loadbalancer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
+	"github.com/capstan-k8s/capstan/internal/lbapi"
+)
+
+// A host that is silent says nothing of its VMs, and an agent that is silent nothing of
+// what it carries: the manager may be the one who is cut off. That both are lost has
+// another witness, which is where the clients are: a VM that holds the VIPs, and does not
+// hear the silent one either.
+
+// loss is what speaks for a VM being lost with its host.
+type loss struct {
+	// since is since when nobody hears of the VM. It is zero where somebody does, or where
+	// there is nobody to say so.
+	since time.Time
+	// due is when it counts as lost, and heldUntil until when nothing is done about it all
+	// the same, and held why.
+	due, heldUntil time.Time
+	held           string
+	// refuted tells that it is heard of after all.
+	refuted bool
+}
+
+func (l loss) isPossible() bool { return !l.since.IsZero() }
+
+// isPresumed tells whether nobody who could remove the VM is waited for.
+func (l loss) isPresumed(now time.Time) bool {
+	return l.isPossible() && !l.due.After(now) && l.held == ""
+}
+
+// outage is what keeps VMs from being replaced for what has befallen most hosts.
+type outage struct {
+	until time.Time
+	why   string
+}
+
+func (r *Reconciler) outage(s *scope, now time.Time) outage {
+	until, why := r.vigil.Held(s.hosts, now)
+	return outage{until: until, why: why}
+}
+
+// lossOf gathers what speaks for one of s.vms being lost.
+func (r *Reconciler) lossOf(s *scope, index int, held outage) loss {
+	vm, key := &s.vms[index], client.ObjectKeyFromObject(s.lb)
+	agent := r.agents.of(key, vm)
+	hosts, silent := vm.SilentSince(s.hosts)
+	own, _ := agent.silence()
+	if !silent || agent.observed() != nil {
+		agent.unheardSince(s.now, false)
+		return loss{refuted: true}
+	}
+	var others []*lbapi.Status
+	for i := range s.vms {
+		if i != index {
+			others = append(others, r.agents.of(key, &s.vms[i]).observed())
+		}
+	}
+	witness := hearsay(vm, others)
+	if witness == heardOf {
+		agent.unheardSince(s.now, false)
+		return loss{refuted: true}
+	}
+	if witness == nobodyKnows || own.IsZero() || !hasCarried(s.lb, vm) {
+		return loss{}
+	}
+	since := agent.unheardSince(s.now, true)
+	for _, t := range []time.Time{hosts, own} {
+		if t.After(since) {
+			since = t
+		}
+	}
+	due, ever := r.vigil.LostAt(since)
+	if !ever {
+		return loss{}
+	}
+	return loss{since: since, due: due, heldUntil: held.until, held: held.why}
+}
+
+// word is what other VMs say of one.
+type word int
+
+const (
+	nobodyKnows word = iota
+	heardOf
+	notHeardOf
+)
+
+// hearsay is what those say of a VM that answer. Who does not hear it counts only as long
+// as the VIPs are held by somebody who does not: else the VM may be the one that holds
+// them. Who hears it is believed in any case.
+func hearsay(vm *capstanv1.VirtualMachine, others []*lbapi.Status) word {
+	said := nobodyKnows
+	for _, status := range others {
+		if status == nil {
+			continue
+		}
+		for _, peer := range status.Peers {
+			switch {
+			case peer.Name != vm.Name || peer.Address != firstAddress(vm):
+			case !peer.Silent:
+				return heardOf
+			case roleOf(status) == roleActive:
+				said = notHeardOf
+			}
+		}
+	}
+	return said
+}
+
+// judgeLoss is for a VM that nobody hears of. Another one holds the VIPs.
+func judgeLoss(e evidence, now time.Time) verdict {
+	v := verdict{reason: capstanv1.ReasonHostLost}
+	v.message = fmt.Sprintf("neither its agent nor any host that can have it (%s) answers, nor does the virtual machine hear it that holds the VIP, since %s",
+		hostOf(e.vm), e.loss.since.UTC().Format(time.RFC3339))
+	if e.loss.held != "" {
+		v.reason, v.message = capstanv1.ReasonRepairHeld, v.message+"; "+e.loss.held
+		later := e.loss.heldUntil
+		if e.loss.due.After(later) {
+			later = e.loss.due
+		}
+		return v.after(later, now)
+	}
+	return v.after(e.loss.due, now)
+}
+
+// presume says on the VMs that are presumed lost that nobody need be waited for who could
+// remove them, and takes that back where they are heard of. It is as true of those that
+// are being deleted, whoever does so.
+func (r *Reconciler) presume(ctx context.Context, s *scope) error {
+	now := r.Clock.Now()
+	for i := range s.candidates {
+		c := &s.candidates[i]
+		_, said := c.vm.Annotations[capstanv1.PresumedLostAnnotation]
+		var err error
+		switch {
+		case c.loss.isPresumed(now):
+			err = hypervmachine.Presume(ctx, r.Client, c.vm, c.loss.since)
+		case said && (c.loss.refuted || c.loss.held != ""):
+			err = hypervmachine.Presume(ctx, r.Client, c.vm, time.Time{})
+		}
+		if err != nil {
+			return err
+		}
+		if !c.vm.DeletionTimestamp.IsZero() && c.loss.isPossible() && c.loss.due.After(now) {
+			s.tryAgainIn(c.loss.due.Sub(now))
+		}
+	}
+	return nil
+}
+
+// meetStuck asks VMs whose deletion waits for a host that does not answer whether they
+// are there. The others are asked with their plans, or have nothing to say any more.
+func (r *Reconciler) meetStuck(ctx context.Context, s *scope) {
+	var all sync.WaitGroup
+	for _, i := range s.instances {
+		if i.status == nil && isStuck(i.vm) && agentAddress(i.vm) != "" {
+			all.Go(func() { r.meet(ctx, i) })
+		}
+	}
+	all.Wait()
+}
+
+// unheardSince returns since when nobody hears of the VM.
+func (a *agent) unheardSince(now time.Time, unheard bool) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unheard.goesOn(unheard, now)
+}
