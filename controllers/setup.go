@@ -100,7 +100,9 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 			Installation: shared.installation, Clock: shared.clock, Policy: options.Orphans,
 		}},
 		{"IPAddressClaim", &ipam.ClaimReconciler{Client: c, Live: r, Events: e}},
-		{"LogicalNetwork", &ipam.NetworkReconciler{Client: c, Live: r, Events: e, Clock: shared.clock}},
+		{"LogicalNetwork", &ipam.NetworkReconciler{
+			Client: c, Live: r, Events: e, Clock: shared.clock, Census: hosts, Installation: shared.installation,
+		}},
 	} {
 		if err := reconciler.SetupWithManager(ctx, mgr, controller.Options{
 			MaxConcurrentReconciles: options.Concurrency,

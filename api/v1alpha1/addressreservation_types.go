@@ -20,6 +20,35 @@ type AddressReservationSpec struct {
 	// claimRef is the IPAddressClaim that it is held for.
 	// +required
 	ClaimRef ClaimReference `json:"claimRef"`
+
+	// userRef is who the claim was made for, which tells when nobody has the address any
+	// more though the claim went by force. It is missing where nobody controls the claim.
+	// +optional
+	UserRef *UserReference `json:"userRef,omitempty"`
+}
+
+// UserReference names who uses an address, such as a VirtualMachine or a LoadBalancer of
+// the claim's namespace.
+type UserReference struct {
+	// kind of the user.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind"`
+
+	// name of the user.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid of the user.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	UID string `json:"uid"`
+
+	// vmID is the identity of the VM, where the user is one: hosts know it by that.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	VMID string `json:"vmID,omitempty"`
 }
 
 // ClaimReference names an IPAddressClaim.
@@ -46,6 +75,8 @@ type ClaimReference struct {
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.claimRef.namespace`
 // +kubebuilder:printcolumn:name="Claim",type=string,JSONPath=`.spec.claimRef.name`
+// +kubebuilder:printcolumn:name="For",type=string,JSONPath=`.spec.userRef.kind`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.userRef.name`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type AddressReservation struct {
 	metav1.TypeMeta `json:",inline"`

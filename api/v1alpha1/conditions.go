@@ -36,6 +36,9 @@ const (
 	ServiceVIPsAvailableCondition = "ServiceVIPsAvailable"
 	// AddressesAvailableCondition: each range of a LogicalNetwork has a free address.
 	AddressesAvailableCondition = "AddressesAvailable"
+	// NoneAbandonedCondition: nothing of a LogicalNetwork is held of which neither the claim
+	// nor any user is left.
+	NoneAbandonedCondition = "NoneAbandoned"
 	// VMReadyCondition: the VirtualMachine of a HyperVMachine is ready.
 	VMReadyCondition = "VirtualMachineReady"
 	// BootstrappedCondition: the guest of a HyperVMachine has become a node. It is there
@@ -120,6 +123,8 @@ const (
 	ReasonApart                      = "Apart"
 	ReasonUpToDate                   = "UpToDate"
 	ReasonNoOrphans                  = "NoOrphans"
+	ReasonNoneAbandoned              = "NoneAbandoned"
+	ReasonGracePeriod                = "GracePeriod"
 	ReasonPlanned                    = "Planned"
 	ReasonNotRolledOut               = "NotRolledOut"
 	ReasonWaitingForChildrenToBeGone = "WaitingForChildrenToBeGone"

@@ -152,6 +152,99 @@ type LogicalNetworkStatus struct {
 	// vips counts the virtual addresses, unless another provider does.
 	// +optional
 	VIPs *AddressCounts `json:"vips,omitempty"`
+
+	// users are those who hold most, at most 16 of them, the greatest first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Users []NetworkUser `json:"users,omitempty"`
+
+	// unclaimed is what is held although its claim is gone, at most 16 of it, what has
+	// been held so longest first. unclaimedCount counts all of it.
+	// +optional
+	// +listType=map
+	// +listMapKey=address
+	// +kubebuilder:validation:MaxItems=16
+	Unclaimed []UnclaimedAddress `json:"unclaimed,omitempty"`
+
+	// unclaimedCount is how many addresses and virtual router IDs are held although their
+	// claims are gone.
+	// +optional
+	UnclaimedCount int32 `json:"unclaimedCount,omitempty"`
+}
+
+// Bounds of what the status of a LogicalNetwork lists.
+const (
+	MostNetworkUsers = 16
+	MostUnclaimed    = 16
+)
+
+// NetworkUser is a cluster that holds addresses of a network.
+type NetworkUser struct {
+	// namespace of the claims.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+
+	// clusterName is the Cluster that they are for, empty for those that name none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ClusterName string `json:"clusterName,omitempty"`
+
+	// addresses is how many addresses for VMs are held.
+	// +optional
+	Addresses int32 `json:"addresses"`
+
+	// virtualAddresses is how many virtual addresses are held.
+	// +optional
+	VirtualAddresses int32 `json:"virtualAddresses"`
+}
+
+// UnclaimedReason is why something stays held although its claim is gone.
+// +kubebuilder:validation:Enum=Buried;InUse;GracePeriod;WaitingForHost;OrphansFound
+type UnclaimedReason string
+
+// Reasons why something stays held.
+const (
+	// UnclaimedBuried: a Tombstone says that its VM may still run.
+	UnclaimedBuried UnclaimedReason = "Buried"
+	// UnclaimedInUse: there is a VM or load balancer that it was for, or that has it.
+	UnclaimedInUse UnclaimedReason = "InUse"
+	// UnclaimedGracePeriod: nobody is known to use it, and hosts are asked a while later.
+	UnclaimedGracePeriod UnclaimedReason = "GracePeriod"
+	// UnclaimedWaitingForHost: nobody is known to use it, and not every host has said what
+	// it holds.
+	UnclaimedWaitingForHost UnclaimedReason = "WaitingForHost"
+	// UnclaimedOrphansFound: a host has a VM, without an object, that may use it.
+	UnclaimedOrphansFound UnclaimedReason = "OrphansFound"
+)
+
+// UnclaimedAddress is an address, or a virtual router ID, that is held although its claim
+// is gone.
+type UnclaimedAddress struct {
+	// address that is held, or a virtual router ID, such as vrid/17.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Address string `json:"address"`
+
+	// claim is the namespace and name of the IPAddressClaim that it was held for.
+	// +required
+	// +kubebuilder:validation:MaxLength=507
+	Claim string `json:"claim"`
+
+	// reason is why it stays held.
+	// +required
+	Reason UnclaimedReason `json:"reason"`
+
+	// since is when its Tombstone was written, or when the manager that works now found
+	// nobody any more who uses it; of what is in use it is when it was given out.
+	// +required
+	Since metav1.Time `json:"since"`
+
+	// message says who holds it, or what it waits for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // AddressCounts counts addresses: total is used, reserved and free together.
@@ -164,9 +257,8 @@ type AddressCounts struct {
 	// +optional
 	Used int64 `json:"used"`
 
-	// reserved is how many are kept from everybody although their claim is gone: for a
-	// VM that a Tombstone says may still run, or for ten minutes and as long as there
-	// is a VM or load balancer that the claim was for.
+	// reserved is how many are kept from everybody although their claim is gone: because
+	// somebody may still use them, which status.unclaimed tells of each.
 	// +optional
 	Reserved int64 `json:"reserved"`
 

@@ -3,24 +3,33 @@ package ipam
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 )
 
-// abandonedGrace is how long a reservation has neither a claim nor a user before it is
-// freed. Whoever takes a claim's finalizers away by hand may be about to do the same to
-// its VM, which hosts are then swept for.
-const abandonedGrace = 10 * time.Minute
+const (
+	// abandonedGrace is how long a reservation has neither a claim nor a user before it is
+	// freed. Whoever takes a claim's finalizers away by hand may be about to do the same to
+	// its VM.
+	abandonedGrace = 10 * time.Minute
+	// oldestCensus is how old it may be what hosts said when an address is freed. It is
+	// less than abandonedGrace, so that they said it when nobody used the address any more.
+	oldestCensus = time.Minute
+	// askHostsAgain is when hosts are asked again of which one did not answer, or has
+	// something that may use an address.
+	askHostsAgain = 5 * time.Minute
+	// askHostsSoon is when they are asked again while somebody else asks them.
+	askHostsSoon = 2 * time.Second
+)
 
 // abandoned remembers since when reservations have had no claim and no user. A manager that is
 // started anew waits anew. It is safe for concurrent use.
@@ -29,18 +38,18 @@ type abandoned struct {
 	since map[string]map[types.UID]time.Time
 }
 
-// note returns how long each of some reservations of a network has had neither, and
+// note returns since when each of some reservations of a network has had neither, and
 // forgets the others.
-func (a *abandoned) note(network string, idle []reserved, now time.Time) map[types.UID]time.Duration {
+func (a *abandoned) note(network string, idle []types.UID, now time.Time) map[types.UID]time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	since, ages := map[types.UID]time.Time{}, map[types.UID]time.Duration{}
-	for _, h := range idle {
-		began, known := a.since[network][h.UID]
+	since := make(map[types.UID]time.Time, len(idle))
+	for _, uid := range idle {
+		began, known := a.since[network][uid]
 		if !known {
 			began = now
 		}
-		since[h.UID], ages[h.UID] = began, now.Sub(began)
+		since[uid] = began
 	}
 	if a.since == nil {
 		a.since = map[string]map[types.UID]time.Time{}
@@ -49,46 +58,88 @@ func (a *abandoned) note(network string, idle []reserved, now time.Time) map[typ
 	if len(since) == 0 {
 		delete(a.since, network)
 	}
-	return ages
+	return since
 }
 
-// freeAbandoned frees what is held for claims that are gone: whose finalizers somebody
-// took away, or that a manager served from a cache that was long out of date. It
-// returns when there may be more to free, 0 for never. What a Tombstone holds is freed
-// with that, and what a VM or load balancer may still use is not.
-func (r *NetworkReconciler) freeAbandoned(ctx context.Context, network *capstanv1.LogicalNetwork, held []reserved) (again time.Duration, err error) {
-	var idle []reserved
+// reclaim frees what is held for claims that are gone: whose finalizers somebody took
+// away, or that a manager served from a cache that was long out of date. What a Tombstone
+// holds is freed with that, and what somebody may still use is not. It returns what stays
+// held, and when there may be more to free, 0 for never.
+func (r *NetworkReconciler) reclaim(ctx context.Context, network *capstanv1.LogicalNetwork, held []reserved) (left []*hold, again time.Duration, err error) {
+	now := r.Clock.Now()
 	for _, h := range held {
-		if h.claimed {
-			continue
+		if !h.claimed {
+			left = append(left, &hold{AddressReservation: h.AddressReservation})
 		}
-		used, err := r.isUsed(ctx, r.Client, h.AddressReservation)
-		if err != nil {
-			return 0, err
-		}
-		if used {
-			again = soonest(again, abandonedGrace)
-			continue
-		}
-		idle = append(idle, h)
 	}
-	ages := r.abandoned.note(network.Name, idle, r.Clock.Now())
-	for _, h := range idle {
-		if left := abandonedGrace - ages[h.UID]; left > 0 {
-			again = soonest(again, left)
+	if len(left) == 0 {
+		r.abandoned.note(network.Name, nil, now)
+		return nil, 0, nil
+	}
+	known, err := readEvidence(ctx, r.Client)
+	if err != nil {
+		return nil, 0, err
+	}
+	var idle []types.UID
+	for _, h := range left {
+		if !h.byObjects(known) {
+			idle = append(idle, h.UID)
+		}
+	}
+	since := r.abandoned.note(network.Name, idle, now)
+	var due []*hold
+	for _, h := range left {
+		if h.reason != "" {
+			again = soonest(again, abandonedGrace)
 			continue
 		}
-		used, err := r.isUsed(ctx, r.Live, h.AddressReservation)
+		h.since = since[h.UID]
+		h.because(capstanv1.UnclaimedGracePeriod, "hosts are asked what they hold when nobody has been known to use it for %.0f min", abandonedGrace.Minutes())
+		if wait := abandonedGrace - now.Sub(h.since); wait > 0 {
+			again = soonest(again, wait)
+		} else {
+			due = append(due, h)
+		}
+	}
+	wait, err := r.freeDue(ctx, network, due)
+	if wait > 0 {
+		again = soonest(again, wait)
+	}
+	return stillHeld(left), again, err
+}
+
+// freeDue frees those of whom nobody knows a user any more. Hosts are asked first, and the
+// API server after them: no VM is made but for an object that was there before. It returns
+// when to ask again for those that are not freed.
+func (r *NetworkReconciler) freeDue(ctx context.Context, network *capstanv1.LogicalNetwork, due []*hold) (again time.Duration, err error) {
+	if len(due) == 0 {
+		return 0, nil
+	}
+	hosts, err := r.Census.Since(ctx, r.Clock.Now().Add(-oldestCensus))
+	if err != nil {
+		return 0, fmt.Errorf("asking hosts what they hold before addresses of LogicalNetwork %s are freed: %w", network.Name, err)
+	}
+	if hosts == nil {
+		return askHostsSoon, nil
+	}
+	known, err := readEvidence(ctx, r.Live)
+	if err != nil {
+		return 0, err
+	}
+	known.installation = r.Installation
+	for _, h := range due {
+		claimed, err := isThere(ctx, r.Live, &h.Spec.ClaimRef)
 		if err != nil {
 			return 0, err
 		}
-		if used {
-			again = soonest(again, abandonedGrace)
+		if claimed || h.byObjects(known) || h.byHosts(hosts, known) {
+			again = askHostsAgain
 			continue
 		}
 		if err := r.freeOne(ctx, network, h.AddressReservation); err != nil {
 			return 0, err
 		}
+		h.freed = true
 	}
 	return again, nil
 }
@@ -101,6 +152,9 @@ func soonest(a, b time.Duration) time.Duration {
 }
 
 func (r *NetworkReconciler) freeOne(ctx context.Context, network *capstanv1.LogicalNetwork, reservation *capstanv1.AddressReservation) error {
+	if err := r.withdrawLeft(ctx, reservation); err != nil {
+		return err
+	}
 	uid := reservation.UID
 	gone := &capstanv1.AddressReservation{}
 	gone.Name = reservation.Name
@@ -114,41 +168,24 @@ func (r *NetworkReconciler) freeOne(ctx context.Context, network *capstanv1.Logi
 	return nil
 }
 
-// isUsed tells whether there may be a user of what is held for a claim: the claim itself,
-// the VM or load balancer that it is named after, or a VM that only its host knows of.
-func (r *NetworkReconciler) isUsed(ctx context.Context, reader client.Reader, reservation *capstanv1.AddressReservation) (bool, error) {
-	tombstones := &capstanv1.TombstoneList{}
-	if err := reader.List(ctx, tombstones); err != nil {
-		return true, fmt.Errorf("listing Tombstones: %w", err)
-	}
-	ref := &reservation.Spec.ClaimRef
-	if buried(tombstones.Items, reservation) {
-		return true, nil
-	}
-	for _, mayBe := range []func(context.Context, client.Reader, *capstanv1.ClaimReference) (bool, error){isThere, isNamedAfter, mayRun} {
-		if used, err := mayBe(ctx, reader, ref); err != nil || used {
-			return true, err
-		}
-	}
-	return false, nil
-}
-
-// isNamedAfter tells whether the VM or load balancer is there that a claim is named after.
-func isNamedAfter(ctx context.Context, reader client.Reader, claim *capstanv1.ClaimReference) (bool, error) {
-	for _, users := range []client.ObjectList{&capstanv1.VirtualMachineList{}, &capstanv1.LoadBalancerList{}} {
-		if err := reader.List(ctx, users, client.InNamespace(claim.Namespace)); err != nil {
-			return true, fmt.Errorf("listing %T of namespace %s: %w", users, claim.Namespace, err)
-		}
-		named := false
-		// It fails only for what is no list.
-		_ = meta.EachListItem(users, func(user runtime.Object) error {
-			obj, ok := user.(client.Object)
-			named = named || ok && strings.HasPrefix(claim.Name, obj.GetName()+"-")
+// withdrawLeft deletes the IPAddress that a claim left behind which went by force. It
+// belongs to the network as well, so that nobody else collects it.
+func (r *NetworkReconciler) withdrawLeft(ctx context.Context, reservation *capstanv1.AddressReservation) error {
+	ref := reservation.Spec.ClaimRef
+	left := &ipamv1.IPAddress{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, left); err != nil {
+		if client.IgnoreNotFound(err) == nil {
 			return nil
-		})
-		if named {
-			return true, nil
 		}
+		return fmt.Errorf("reading IPAddress %s/%s: %w", ref.Namespace, ref.Name, err)
 	}
-	return false, nil
+	owner := metav1.GetControllerOf(left)
+	if left.Spec.Address != reservation.Spec.Address || IsForeign(left.Spec.PoolRef) || owner != nil && string(owner.UID) != ref.UID {
+		return nil
+	}
+	uid := left.UID
+	if err := r.Client.Delete(ctx, left, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting IPAddress %s/%s: %w", ref.Namespace, ref.Name, err)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -110,13 +111,12 @@ func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressC
 	if err == nil && metav1.IsControlledBy(existing, claim) && existing.DeletionTimestamp.IsZero() {
 		return existing, r.keepReserved(ctx, claim, existing)
 	}
-	network := &capstanv1.LogicalNetwork{}
-	err = r.Client.Get(ctx, client.ObjectKey{Name: claim.Spec.PoolRef.Name}, network)
-	if apierrors.IsNotFound(err) {
-		return nil, &networkMissingError{claim.Spec.PoolRef.Name}
-	}
+	network, err := NetworkOf(ctx, r.Client, r.Live, claim.Spec.PoolRef.Name)
 	if err != nil {
-		return nil, fmt.Errorf("reading LogicalNetwork %s: %w", claim.Spec.PoolRef.Name, err)
+		return nil, err
+	}
+	if network == nil {
+		return nil, &networkMissingError{claim.Spec.PoolRef.Name}
 	}
 	if from := addresspool.From(&network.Spec, useOf(claim)); from != nil {
 		return nil, &invalidPoolError{fmt.Errorf("LogicalNetwork %s gives out no %s: %s %s of %s does", network.Name, nounOf(useOf(claim)), from.Kind, from.Name, from.APIGroup)}
@@ -197,6 +197,13 @@ func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressCl
 		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(published), existing); err != nil {
 			return nil, fmt.Errorf("reading IPAddress %s: %w", claim.Name, err)
 		}
+		cleared, err := r.clearLeft(ctx, claim, network, existing)
+		switch {
+		case err != nil:
+			return nil, err
+		case cleared:
+			return r.publish(ctx, claim, network, pool, address)
+		}
 		if !metav1.IsControlledBy(existing, claim) {
 			return nil, fmt.Errorf("IPAddress %s/%s exists for another claim: waiting for it to go", claim.Namespace, claim.Name)
 		}
@@ -206,4 +213,26 @@ func (r *ClaimReconciler) publish(ctx context.Context, claim *ipamv1.IPAddressCl
 		return nil, fmt.Errorf("publishing IPAddress %s: %w", claim.Name, err)
 	}
 	return published, nil
+}
+
+// clearLeft deletes the IPAddress that an earlier claim of the same name left behind, and
+// tells whether that made room. It bears the network as its second owner, so that it stays
+// when its claim went by force. Whoever asks must have the claim that is there now.
+func (r *ClaimReconciler) clearLeft(ctx context.Context, claim *ipamv1.IPAddressClaim, network *capstanv1.LogicalNetwork, left *ipamv1.IPAddress) (cleared bool, err error) {
+	ours := slices.ContainsFunc(left.OwnerReferences, func(ref metav1.OwnerReference) bool { return ref.UID == network.UID })
+	if !ours || metav1.IsControlledBy(left, claim) || left.Spec.ClaimRef.Name != claim.Name || !left.DeletionTimestamp.IsZero() || len(left.Finalizers) > 0 {
+		return false, nil
+	}
+	now := &ipamv1.IPAddressClaim{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(claim), now); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading IPAddressClaim %s: %w", claim.Name, err)
+	}
+	if now.UID != claim.UID {
+		return false, nil
+	}
+	uid := left.UID
+	if err := r.Client.Delete(ctx, left, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("deleting IPAddress %s of an earlier claim: %w", left.Name, err)
+	}
+	return true, nil
 }

@@ -1,12 +1,15 @@
 package ipam
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -78,4 +81,36 @@ func count(network *capstanv1.LogicalNetwork, use addresspool.Use, pool *address
 	}
 	counts.Free = counts.Total - counts.Used - counts.Reserved
 	return counts
+}
+
+// usersOf are the clusters that hold most addresses, the greatest first. What is reserved
+// although its claim is gone counts as theirs.
+func usersOf(vips *addresspool.Pool, held []reserved) []capstanv1.NetworkUser {
+	type cluster struct{ namespace, name string }
+	of := map[cluster]*capstanv1.NetworkUser{}
+	for _, h := range held {
+		address, err := netip.ParseAddr(h.Spec.Address)
+		if err != nil {
+			continue
+		}
+		key := cluster{h.Spec.ClaimRef.Namespace, h.Labels[clusterv1.ClusterNameLabel]}
+		if of[key] == nil {
+			of[key] = &capstanv1.NetworkUser{Namespace: key.namespace, ClusterName: key.name}
+		}
+		if vips.Contains(address) {
+			of[key].VirtualAddresses++
+		} else {
+			of[key].Addresses++
+		}
+	}
+	users := make([]capstanv1.NetworkUser, 0, len(of))
+	for _, user := range of {
+		users = append(users, *user)
+	}
+	slices.SortFunc(users, func(a, b capstanv1.NetworkUser) int {
+		return cmp.Or(
+			cmp.Compare(b.Addresses+b.VirtualAddresses, a.Addresses+a.VirtualAddresses), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClusterName, b.ClusterName),
+		)
+	})
+	return users[:min(len(users), capstanv1.MostNetworkUsers)]
 }

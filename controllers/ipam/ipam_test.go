@@ -317,6 +317,10 @@ var _ = Describe("Deleting an IPAddressClaim", func() {
 		env.ExpectGone(ctx, claim)
 		Expect(reservationsIn(ctx, network.Name)).To(HaveKey(address))
 		Eventually(testenv.Get(ctx, env, network)).WithContext(ctx).Should(HaveField("Status.Nodes", Equal(&capstanv1.AddressCounts{Total: 2, Reserved: 1, Free: 1})))
+		Expect(network.Status.Unclaimed).To(HaveExactElements(SatisfyAll(
+			HaveField("Address", address), HaveField("Claim", namespace+"/vm-0"), HaveField("Reason", capstanv1.UnclaimedBuried),
+			HaveField("Message", Equal("Tombstone tomb-"+namespace+": VM "+namespace+"/vm may still run on host hv1")))))
+		Expect(network.Status.Users).To(HaveExactElements(capstanv1.NetworkUser{Namespace: namespace, Addresses: 1}))
 		again := newClaim(namespace, "vm-0", network.Name)
 		env.Create(ctx, again)
 		Expect(addressOf(ctx, again)).NotTo(Equal(address), "the buried VM may still use it")

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -20,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/testenv"
@@ -39,7 +38,7 @@ var errDead = errors.New("the manager is dead")
 func newStore(t *testing.T, objects ...client.Object) *store {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{capstanv1.AddToScheme, ipamv1.AddToScheme, clusterv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{capstanv1.AddToScheme, infrav1.AddToScheme, ipamv1.AddToScheme, clusterv1.AddToScheme} {
 		NewWithT(t).Expect(add(scheme)).To(Succeed())
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&ipamv1.IPAddressClaim{}, &capstanv1.LogicalNetwork{})
@@ -174,79 +173,57 @@ func TestAddressesLeaked(t *testing.T) {
 	})
 }
 
-func TestAddressesOfClaimsThatWereTakenAwayByForceComeFree(t *testing.T) {
-	reservation := func(name, address, claim string) *capstanv1.AddressReservation {
-		return &capstanv1.AddressReservation{
-			ObjectMeta: metav1.ObjectMeta{Name: name, UID: "1"},
-			Spec: capstanv1.AddressReservationSpec{
-				LogicalNetwork: "lan", Address: address, ClaimRef: capstanv1.ClaimReference{Namespace: "team", Name: claim, UID: "team/" + claim},
-			},
-		}
-	}
-	address := func() *capstanv1.AddressReservation { return reservation("lan-10.20.0.10", "10.20.0.10", "vm-0") }
+func TestWhatAnEarlierClaimOfItsNameLeftBehindIsInNoClaimsWay(t *testing.T) {
+	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "vm-0"}}
+	network := testenv.NewLogicalNetwork("lan", func(n *capstanv1.LogicalNetwork) { n.UID = "lan" })
+	ofNetwork := metav1.OwnerReference{APIVersion: capstanv1.GroupVersion.String(), Kind: "LogicalNetwork", Name: "lan", UID: "lan"}
+	ofEarlier := metav1.OwnerReference{APIVersion: ipamv1.GroupVersion.String(), Kind: "IPAddressClaim", Name: "vm-0", UID: "earlier", Controller: ptr.To(true)}
 	for name, c := range map[string]struct {
-		held client.Object
-		also []client.Object
-		free bool
+		owners []metav1.OwnerReference
+		change func(*ipamv1.IPAddress)
+		stays  bool
 	}{
-		"an address":                                 {held: address(), free: true},
-		"a virtual router ID":                        {held: reservation("lan-vrid-7", "vrid/7", "shop-vip"), free: true},
-		"not one that a claim has":                   {held: address(), also: []client.Object{waiter("team", "vm-0", 1)}},
-		"though another claim has the name by now":   {held: address(), also: []client.Object{waiter("team", "vm-0", 1, func(c *ipamv1.IPAddressClaim) { c.UID = "later" })}, free: true},
-		"not while the VM is there":                  {held: address(), also: []client.Object{&capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vm"}}}},
-		"though a VM of the name is elsewhere":       {held: address(), also: []client.Object{&capstanv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "vm"}}}, free: true},
-		"not while the load balancer is there":       {held: reservation("lan-vrid-7", "vrid/7", "shop-vip"), also: []client.Object{&capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}}},
-		"not while a Tombstone says the VM may live": {held: address(), also: []client.Object{tombstone("")}},
-		"though a Tombstone of it is honoured":       {held: address(), also: []client.Object{tombstone("true")}, free: true},
-		"though a host has what is left of the VM":   {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1", Owner: "team/vm", Remnant: true})}, free: true},
-		"though a host has another VM too many":      {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1", Owner: "other/vm"})}, free: true},
-		"not while a host has the VM":                {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1", Owner: "team/vm"})}},
-		"not while a host has whatever VM":           {held: address(), also: []client.Object{sweptHost(metav1.ConditionFalse, capstanv1.HostOrphan{ID: "1"})}},
-		"not while a host cannot be swept":           {held: address(), also: []client.Object{sweptHost(metav1.ConditionUnknown)}},
+		"the collector took its claim from its owners": {owners: []metav1.OwnerReference{ofNetwork}},
+		"the collector has not come by yet":            {owners: []metav1.OwnerReference{ofEarlier, ofNetwork}},
+		"but not what is of no network of ours":        {owners: []metav1.OwnerReference{ofEarlier}, stays: true},
+		"but not what was made for another claim":      {owners: []metav1.OwnerReference{ofNetwork}, change: func(a *ipamv1.IPAddress) { a.Spec.ClaimRef.Name = "x" }, stays: true},
+		"but not what somebody holds":                  {owners: []metav1.OwnerReference{ofNetwork}, change: func(a *ipamv1.IPAddress) { a.Finalizers = []string{"example.org/held"} }, stays: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			network := testenv.NewLogicalNetwork("lan")
-			s := newStore(t, append(c.also, network, c.held)...)
-			clock := clocktesting.NewFakePassiveClock(time.Unix(1000, 0))
-			told := &testenv.Recorder{}
-			r := &NetworkReconciler{Client: s, Live: s, Events: told, Clock: clock, writer: &conditions.Writer{Client: s, Summary: capstanv1.ReadyCondition}}
-			look := func() ctrl.Result {
-				result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Name: "lan"}})
-				g.Expect(err).NotTo(HaveOccurred())
-				return result
+			left := &ipamv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vm-0", OwnerReferences: c.owners}}
+			left.Spec = ipamv1.IPAddressSpec{ClaimRef: ipamv1.IPAddressClaimReference{Name: "vm-0"}, Address: "10.20.0.33"}
+			if c.change != nil {
+				c.change(left)
 			}
-			look()
-			clock.SetTime(clock.Now().Add(abandonedGrace - time.Second))
-			again := look().RequeueAfter
-			g.Expect(s.reservations(t)).To(HaveLen(1), "whoever takes a claim away may be about to take the VM, too")
-			clock.SetTime(clock.Now().Add(time.Second))
-			look()
-			if !c.free {
-				g.Expect(s.reservations(t)).To(HaveLen(1))
-				g.Expect(told.Of(network.UID)).To(BeEmpty())
+			claim := waiter("team", "vm-0", 1)
+			s := newStore(t, network, left, claim)
+			r := s.manager(s.WithWatch)
+			for range 3 {
+				_, _ = r.Reconcile(t.Context(), request)
+			}
+			g.Expect(s.Get(t.Context(), request.NamespacedName, claim)).To(Succeed())
+			g.Expect(s.Get(t.Context(), request.NamespacedName, left)).To(Succeed())
+			if c.stays {
+				g.Expect(left.Spec.Address).To(Equal("10.20.0.33"))
+				g.Expect(conditions.Get(claim, capstanv1.ReadyCondition)).To(HaveField("Message", ContainSubstring("exists for another claim: waiting for it to go")))
 				return
 			}
-			g.Expect(again).To(Equal(time.Second))
-			g.Expect(s.reservations(t)).To(BeEmpty())
-			g.Expect(told.Reasons(network.UID)).To(ConsistOf("AbandonedAddressFreed"))
+			g.Expect(claim.Status.AddressRef.Name).To(Equal("vm-0"))
+			g.Expect(metav1.IsControlledBy(left, claim)).To(BeTrue())
+			g.Expect(left.Spec.Address).To(Equal("10.20.0.10"))
 		})
 	}
-}
 
-// sweptHost has told of the VMs it has without an object, or could not.
-func sweptHost(free metav1.ConditionStatus, orphans ...capstanv1.HostOrphan) *capstanv1.HyperVHost {
-	h := testenv.NewHyperVHost("hv1")
-	h.Status.Memory, h.Status.Orphans = resource.NewQuantity(64<<30, resource.BinarySI), orphans
-	h.Status.Conditions = []metav1.Condition{{Type: capstanv1.FreeOfOrphansCondition, Status: free, Reason: "Swept"}}
-	return h
-}
-
-func tombstone(honoured string) *capstanv1.Tombstone {
-	t := &capstanv1.Tombstone{ObjectMeta: metav1.ObjectMeta{Name: "tomb"}}
-	if honoured != "" {
-		t.Annotations = map[string]string{capstanv1.HonouredAnnotation: honoured}
-	}
-	t.Spec.Addresses = []capstanv1.ReservedAddress{{LogicalNetwork: "lan", Address: "10.20.0.10"}}
-	return t
+	t.Run("unless the claim is that of a cache that is behind", func(t *testing.T) {
+		g := NewWithT(t)
+		later := waiter("team", "vm-0", 2, func(c *ipamv1.IPAddressClaim) { c.UID = "later" })
+		its := &ipamv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vm-0", OwnerReferences: []metav1.OwnerReference{ofNetwork}}}
+		its.Spec = ipamv1.IPAddressSpec{ClaimRef: ipamv1.IPAddressClaimReference{Name: "vm-0"}, Address: "10.20.0.33"}
+		s := newStore(t, network, its, later)
+		cleared, err := s.manager(s.WithWatch).clearLeft(t.Context(), waiter("team", "vm-0", 1), network, its)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(cleared).To(BeFalse())
+		g.Expect(s.addresses(t)).To(Equal(1))
+	})
 }

@@ -21,6 +21,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/addresspool"
+	"github.com/capstan-k8s/capstan/internal/census"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
@@ -28,7 +29,12 @@ import (
 // a hundred clusters at once shall not be a thousand writes of one status.
 const countInterval = 500 * time.Millisecond
 
-// +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines;loadbalancers;tombstones,verbs=get;list;watch
+// Census tells what hosts hold.
+type Census interface {
+	// Since returns what they said to questions that were asked no earlier than a moment,
+	// nil while somebody else asks them.
+	Since(ctx context.Context, moment time.Time) (*census.Census, error)
+}
 
 // NetworkReconciler counts the addresses of LogicalNetworks, and frees those that
 // somebody left behind.
@@ -38,6 +44,10 @@ type NetworkReconciler struct {
 	Live   client.Reader
 	Events events.EventRecorder
 	Clock  clock.PassiveClock
+	// Census asks hosts what they hold.
+	Census Census
+	// Installation is what VMs of this management cluster are stamped with.
+	Installation string
 
 	writer    *conditions.Writer
 	abandoned abandoned
@@ -102,7 +112,10 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{}, err
 	}
 	setNetworkStatus(network, held)
-	again, err := r.freeAbandoned(ctx, network, held)
+	left, again, err := r.reclaim(ctx, network, held)
+	if err == nil {
+		setUnclaimed(network, left)
+	}
 	return ctrl.Result{RequeueAfter: again}, errors.Join(err, r.writer.Write(ctx, before, network))
 }
 
@@ -120,6 +133,7 @@ func setNetworkStatus(network *capstanv1.LogicalNetwork, reservations []reserved
 	}
 	network.Status.Nodes = count(network, addresspool.Nodes, nodes, reservations)
 	network.Status.VIPs = count(network, addresspool.VIPs, vips, reservations)
+	network.Status.Users = usersOf(vips, reservations)
 	// A network that is used to the last address works as it should.
 	conditions.True(network, capstanv1.ReadyCondition, capstanv1.ReasonReady, "its ranges are valid")
 	setAvailable(network)
@@ -136,7 +150,11 @@ func setAvailable(network *capstanv1.LogicalNetwork) {
 		switch {
 		case r.counts == nil:
 		case r.counts.Free == 0:
-			full = append(full, fmt.Sprintf("all %d addresses of %s are taken", r.counts.Total, r.field))
+			taken := fmt.Sprintf("all %d addresses of %s are taken", r.counts.Total, r.field)
+			if r.counts.Reserved > 0 {
+				taken += fmt.Sprintf(", %d of them without a claim (status.unclaimed)", r.counts.Reserved)
+			}
+			full = append(full, taken)
 		default:
 			free = append(free, fmt.Sprintf("%d %s", r.counts.Free, r.noun))
 		}

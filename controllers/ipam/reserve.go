@@ -6,9 +6,7 @@ import (
 	"net/netip"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -113,17 +111,7 @@ func (r *ClaimReconciler) olderThan(ctx context.Context, claim *ipamv1.IPAddress
 }
 
 func (r *ClaimReconciler) tryReserve(ctx context.Context, claim *ipamv1.IPAddressClaim, network string, address netip.Addr) (mine bool, err error) {
-	reservation := &capstanv1.AddressReservation{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   addresspool.ReservationName(network, address),
-			Labels: map[string]string{clusterv1.ClusterNameLabel: claim.Spec.ClusterName, capstanv1.ClaimLabel: string(claim.UID)},
-		},
-		Spec: capstanv1.AddressReservationSpec{
-			LogicalNetwork: network,
-			Address:        address.String(),
-			ClaimRef:       capstanv1.ClaimReference{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID)},
-		},
-	}
+	reservation := NewReservation(claim, network, addresspool.ReservationName(network, address), address.String())
 	err = r.Client.Create(ctx, reservation, client.FieldOwner(capstanv1.FieldOwner))
 	if err == nil {
 		return true, nil

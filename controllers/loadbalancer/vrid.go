@@ -6,12 +6,11 @@ import (
 	"hash/fnv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
@@ -109,15 +108,6 @@ func firstVRID(claim *ipamv1.IPAddressClaim) int32 {
 }
 
 func vridReservation(lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim, id int32) *capstanv1.AddressReservation {
-	return &capstanv1.AddressReservation{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   addresspool.VirtualRouterReservationName(lb.Spec.LogicalNetwork, id),
-			Labels: map[string]string{clusterv1.ClusterNameLabel: lb.Spec.ClusterName, capstanv1.ClaimLabel: string(claim.UID)},
-		},
-		Spec: capstanv1.AddressReservationSpec{
-			LogicalNetwork: lb.Spec.LogicalNetwork,
-			Address:        addresspool.VirtualRouter(id),
-			ClaimRef:       capstanv1.ClaimReference{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID)},
-		},
-	}
+	network := lb.Spec.LogicalNetwork
+	return ipam.NewReservation(claim, network, addresspool.VirtualRouterReservationName(network, id), addresspool.VirtualRouter(id))
 }
