@@ -3,12 +3,14 @@ package hypervhost
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -285,4 +287,22 @@ func TestEachOutcomeOfADrainIsOneEvent(t *testing.T) {
 		r.tellOfDrain(before, host)
 	}
 	g.Expect(recorder.Reasons(host.UID)).To(Equal([]string{capstanv1.ReasonDraining, capstanv1.ReasonCannotDrain, capstanv1.ReasonDrained}))
+}
+
+func TestTheSamplesSayWhatTheirNamesSay(t *testing.T) {
+	for name, says := range map[string]func(*capstanv1.HyperVHost) bool{
+		"drain-host.yaml": (*capstanv1.HyperVHost).IsDraining,
+		"lost-host.yaml":  func(h *capstanv1.HyperVHost) bool { return h.Spec.Lost },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			text, err := os.ReadFile("../../config/samples/" + name)
+			g.Expect(err).NotTo(HaveOccurred())
+			host := &capstanv1.HyperVHost{}
+			g.Expect(yaml.UnmarshalStrict(text, host)).To(Succeed())
+			g.Expect(says(host)).To(BeTrue())
+			host.Spec.Maintenance, host.Spec.Lost = "", false
+			g.Expect(host.Spec).To(Equal(capstanv1.HyperVHostSpec{}), "it says nothing else of the host")
+		})
+	}
 }
