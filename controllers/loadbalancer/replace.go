@@ -115,10 +115,12 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 }
 
 // isStuck tells a VM whose deletion waits for a host that does not answer, and may do
-// so for as long as the host is gone, from one that is about to go.
+// so for as long as the host is gone, or for a person who has moved it, from one that is
+// about to go.
 func isStuck(vm *capstanv1.VirtualMachine) bool {
 	ready := conditions.Get(vm, capstanv1.ReadyCondition)
-	return !vm.DeletionTimestamp.IsZero() && ready != nil && ready.Reason == capstanv1.ReasonHostUnreachable &&
+	return !vm.DeletionTimestamp.IsZero() && ready != nil &&
+		slices.Contains([]string{capstanv1.ReasonHostUnreachable, capstanv1.ReasonMovedElsewhere}, ready.Reason) &&
 		ready.ObservedGeneration >= vm.Generation
 }
 

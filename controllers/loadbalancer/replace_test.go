@@ -195,6 +195,7 @@ func TestOnlyADeletionThatNobodyAnswersIsStuck(t *testing.T) {
 		want     bool
 	}{
 		"its host does not answer":                      {deleted: true, reason: capstanv1.ReasonHostUnreachable, observed: 2, want: true},
+		"somebody has moved it by hand":                 {deleted: true, reason: capstanv1.ReasonMovedElsewhere, observed: 2, want: true},
 		"its host did not answer before it was deleted": {deleted: true, reason: capstanv1.ReasonHostUnreachable, observed: 1},
 		"its host is at it":                             {deleted: true, reason: capstanv1.ReasonDeleting, observed: 2},
 		"its host could not do it":                      {deleted: true, reason: capstanv1.ReasonTransientError, observed: 2},
