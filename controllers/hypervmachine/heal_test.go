@@ -223,7 +223,7 @@ var _ = Describe("Everything fails at once", func() {
 	})
 
 	It("keeps Cluster API from what it finds itself, where nothing else is known of a machine", func(ctx SpecContext) {
-		t, _, host := isRun(ctx, inPool)
+		t, vm, host := isRun(ctx, inPool)
 		t.watch(ctx, "shop", inPool)
 		tell(ctx, host, answers)
 		more := others(ctx)
@@ -239,6 +239,11 @@ var _ = Describe("Everything fails at once", func() {
 		t.expectCause(ctx, metav1.ConditionUnknown, capstanv1.ReasonRepairHeld, "repair is held: 2 of 3 hosts do not answer")
 		Eventually(t.annotations(ctx)).Should(HaveKeyWithValue(clusterv1.MachineSkipRemediationAnnotation, capstanv1.ReasonRepairHeld))
 
+		testenv.UpdateStatus(ctx, env, vm, func(vm *capstanv1.VirtualMachine) {
+			conditions.False(vm, capstanv1.ReadyCondition, capstanv1.ReasonPoweredOff, "it is off")
+		})
+		t.expectCause(ctx, metav1.ConditionFalse, capstanv1.ReasonRepairHeld, "it is off; repair is held: 2 of 3 hosts do not answer")
+		runs(ctx, vm)
 		t.tellNode(ctx, metav1.ConditionTrue, clusterv1.MachineNodeReadyReason)
 		env.ExpectReady(ctx, t.infra)
 		Eventually(t.annotations(ctx)).ShouldNot(HaveKey(clusterv1.MachineSkipRemediationAnnotation))

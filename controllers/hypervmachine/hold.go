@@ -46,6 +46,10 @@ func hostsGone(e *evidence) *alarm {
 
 // volumesGone returns that most volumes are gone, or nil.
 func volumesGone(e *evidence) *alarm {
+	// Nearly always none is, which is seen without sorting out who reports which.
+	if !slices.ContainsFunc(e.hosts, hasVolumeOut) {
+		return nil
+	}
 	faults, volumes := faultyVolumes(e.hosts)
 	if 2*len(faults) <= volumes {
 		return nil
@@ -122,6 +126,10 @@ func faultyVolumes(hosts []capstanv1.HyperVHost) (faults []time.Time, known int)
 		}
 	}
 	return faults, known
+}
+
+func hasVolumeOut(host capstanv1.HyperVHost) bool {
+	return slices.ContainsFunc(host.Status.Volumes, func(v capstanv1.HostVolume) bool { return v.IsOut() })
 }
 
 // majority is the moment at which more than half of all were gone.

@@ -62,8 +62,12 @@ func withoutCause(s *scope, e *evidence) {
 		s.held = backOnlyNow(e)
 	}
 	// One that has never been a node tells itself what it waits for.
-	if s.held != nil && s.machine.Status.NodeRef.IsDefined() {
-		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: s.held.String(), due: s.held.until}
+	if s.held == nil || !s.machine.Status.NodeRef.IsDefined() {
+		return
+	}
+	s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: s.held.String(), due: s.held.until}
+	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && ready.Status == metav1.ConditionFalse {
+		s.repair.status = metav1.ConditionFalse
 	}
 }
 
