@@ -162,6 +162,10 @@ func setupKubeadm(ctx context.Context, mgr ctrl.Manager, api client.Client, clus
 	}).SetupWithManager(ctx, mgr, controlPlanes); err != nil {
 		return fmt.Errorf("setting up the KubeadmControlPlane reconciler: %w", err)
 	}
+	ends := &remediationEnd{client: mgr.GetClient(), live: mgr.GetAPIReader()}
+	if err := ends.setup(mgr, options.controller(options.Concurrency.KubeadmControlPlane)); err != nil {
+		return fmt.Errorf("setting up what ends remediations: %w", err)
+	}
 	return nil
 }
 
