@@ -30,6 +30,9 @@ var (
 // callsLast is how long calls are waited for that shall be hit.
 const callsLast = 8 * time.Second
 
+// movesLast is the same for calls in whose middle a VM shall move.
+const movesLast = 20 * time.Second
+
 // callKinds are what befalls the calls that agents make of their hosts.
 func callKinds() []kind {
 	return []kind{
@@ -59,7 +62,13 @@ func failing(afterEffect bool) func(context.Context, *storm, *rand.Rand) (*blow,
 func moving(calls []string) func(context.Context, *storm, *rand.Rand) (*blow, error) {
 	return func(ctx context.Context, s *storm, r *rand.Rand) (*blow, error) {
 		op, _ := choose(r, calls)
-		return s.inject(ctx, fabricapi.Injection{Op: op, Skip: r.IntN(2), Times: 3, Effect: fabricapi.VMMoved, AfterEffect: r.IntN(2) == 0})
+		// Many such calls are made on hosts that stand alone, or while no other node takes
+		// the VM. One that is destroyed cannot move afterwards.
+		b, err := s.inject(ctx, fabricapi.Injection{
+			Op: op, Skip: r.IntN(2), Times: 8, Effect: fabricapi.VMMoved, AfterEffect: r.IntN(2) == 0 && op != "DestroyVM",
+		})
+		b.lasts = movesLast
+		return b, err
 	}
 }
 
