@@ -73,7 +73,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 		})
 		setVMStatus(ctx, s.vm(ctx, active), says(metav1.ConditionUnknown, capstanv1.ReasonHostUnreachable))
 		Eventually(role(ctx, lb, standby)).Should(Equal("Active"))
-		leaping.leap(2 * timeouts.Silence)
+		leaping.Leap(2 * timeouts.Silence)
 		setVMStatus(ctx, s.vm(ctx, active), says(metav1.ConditionUnknown, capstanv1.ReasonHostUnreachable))
 		Consistently(func() []capstanv1.VirtualMachine { return s.vms(ctx) }, "500ms").Should(HaveLen(2), "silence declares no loss")
 
@@ -170,7 +170,7 @@ var _ = Describe("A load-balancer VM that is of no use", func() {
 			h.dead[mute.Name] = true
 		})
 		Eventually(role(ctx, lb, mute.Name)).Should(Equal("Unknown"))
-		leaping.leap(timeouts.Silence)
+		leaping.Leap(timeouts.Silence)
 		setVMStatus(ctx, s.vm(ctx, mute.Name), says(metav1.ConditionTrue, capstanv1.ReasonReady))
 
 		By("making another one, which rehearses")

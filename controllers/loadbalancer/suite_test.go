@@ -2,7 +2,6 @@ package loadbalancer_test
 
 import (
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +31,7 @@ var (
 	k8s      client.Client
 	identity *pki.ManagerIdentity
 	pins     *trust.Pins
-	leaping  = &leapingClock{}
+	leaping  = &testenv.LeapingClock{}
 	asked    = &requests{count: map[string]int{}}
 )
 
@@ -44,21 +43,6 @@ var timeouts = loadbalancer.Timeouts{Boot: 1000 * time.Hour, Silence: time.Minut
 
 // healing is far from both: a loss is leapt over, and no hold ever ends by itself.
 var healing = hypervmachine.Timeouts{HostLoss: 10 * time.Hour, Hold: 1000 * time.Hour}
-
-// leapingClock is the real time, but for leaps that let time-outs pass at once.
-type leapingClock struct {
-	clock.RealClock
-	ahead atomic.Int64
-}
-
-// Now implements clock.PassiveClock.
-func (c *leapingClock) Now() time.Time { return c.RealClock.Now().Add(time.Duration(c.ahead.Load())) }
-
-// Since implements clock.PassiveClock.
-func (c *leapingClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
-
-// leap lets time pass.
-func (c *leapingClock) leap(d time.Duration) { c.ahead.Add(int64(d)) }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT())
