@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 )
 
@@ -117,24 +116,4 @@ func TestAMemberWithAFaultThatStillWorksIsReckonedWithUntilItsTurn(t *testing.T)
 	g.Expect(e.stays(&members[2], e.vm)).To(BeFalse())
 	e.machine = &members[1]
 	g.Expect(e.stays(&members[1], e.vm)).To(BeFalse(), "it is about this one")
-}
-
-func TestWhatWasAskedBeforeAHoldIsTakenBackBeforeItsHealthCheckIsSentAway(t *testing.T) {
-	g := NewWithT(t)
-	machine := &membersWith(works)[0]
-	machine.Annotations = map[string]string{clusterv1.RemediateMachineAnnotation: capstanv1.ReasonVolumeFault}
-	conditions.False(machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckHasRemediateAnnotationReason, "")
-	r, key := &Reconciler{Client: testenv.NewUnsortedClient(t, machine)}, client.ObjectKeyFromObject(machine)
-	s := &scope{machine: &clusterv1.Machine{}, held: &hold{}}
-	settles := func() map[string]string {
-		g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
-		g.Expect(r.settle(t.Context(), s, "")).To(Succeed())
-		g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
-		return s.machine.Annotations
-	}
-	g.Expect(settles()).To(BeEmpty())
-	g.Expect(settles()).To(BeEmpty(), "it has not looked yet")
-	conditions.True(s.machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckSucceededReason, "")
-	g.Expect(r.Client.Update(t.Context(), s.machine)).To(Succeed())
-	g.Expect(settles()).To(Equal(map[string]string{clusterv1.MachineSkipRemediationAnnotation: capstanv1.ReasonRepairHeld}))
 }

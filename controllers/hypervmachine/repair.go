@@ -93,6 +93,8 @@ func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *ca
 		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: c.status, message: c.says(held.String()), due: held.until}
 		return r.settle(ctx, s, "")
 	case !c.isDue(e.now):
+		// What is wrong now may be what the outage has left, as its node is that is not ready.
+		s.held = backOnlyNow(e)
 		s.repair = &repair{reason: c.reason, status: c.status, message: c.waits(), due: c.due}
 		return r.settle(ctx, s, "")
 	}
