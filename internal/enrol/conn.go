@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/capstan-k8s/capstan/internal/pki"
 )
 
 // Bounds on how long a manager takes to notice that an agent has gone, and that
@@ -36,7 +38,9 @@ type Conn struct {
 // Connect returns a connection to the agent at address, judged by config, which
 // is ManagerIdentity's ClientConfig. It does not wait: the first call dials.
 func Connect(address string, config *tls.Config, opts ...grpc.DialOption) (*Conn, error) {
-	creds := &judgedTLS{TransportCredentials: credentials.NewTLS(config), last: new(atomic.Pointer[error])}
+	creds := &judgedTLS{
+		TransportCredentials: credentials.NewTLS(config), last: new(atomic.Pointer[error]), present: new(atomic.Pointer[judgedConn]),
+	}
 	delays := backoff.DefaultConfig
 	delays.BaseDelay, delays.MaxDelay = 200*time.Millisecond, maxBackoff
 	conn, err := grpc.NewClient("passthrough:///"+address, append([]grpc.DialOption{
@@ -53,12 +57,18 @@ func Connect(address string, config *tls.Config, opts ...grpc.DialOption) (*Conn
 
 // Cause returns the error of a call so that errors.Is finds why trust failed:
 // an error of internal/pki, from either side, or ErrRefused. gRPC itself keeps
-// no more than the text of a failed handshake.
+// no more than the text of a failed handshake. If the agent has refused the call for the
+// dates of the manager's certificate, the connection is given up: it would go on showing
+// the one it began with, and the next one shows what the manager has by then.
 func (c *Conn) Cause(err error) error {
 	if err == nil {
 		return nil
 	}
 	if refused := ErrorFromStatus(err); refused != err { //nolint:errorlint // identity is what is asked
+		if present := c.creds.present.Load(); present != nil && errors.Is(refused, pki.ErrDates) {
+			// Whoever reads from it learns of it, and that is all that is wanted.
+			_ = present.Close()
+		}
 		return refused
 	}
 	if last := c.creds.last.Load(); last != nil {
@@ -75,10 +85,12 @@ type handshakeError struct {
 
 func (e *handshakeError) Unwrap() []error { return []error{e.error, e.cause} }
 
-// judgedTLS remembers why the last handshake failed.
+// judgedTLS remembers why the last handshake failed, and what came of the last that did
+// not.
 type judgedTLS struct {
 	credentials.TransportCredentials
-	last *atomic.Pointer[error]
+	last    *atomic.Pointer[error]
+	present *atomic.Pointer[judgedConn]
 }
 
 // dial forgets an earlier judgement when nobody answers: silence is not a wrong
@@ -98,12 +110,14 @@ func (t *judgedTLS) ClientHandshake(ctx context.Context, authority string, raw n
 		t.last.Store(&err)
 		return nil, nil, err
 	}
-	return newJudgedConn(conn, t.last), info, nil
+	judged := newJudgedConn(conn, t.last)
+	t.present.Store(judged)
+	return judged, info, nil
 }
 
 // Clone implements credentials.TransportCredentials.
 func (t *judgedTLS) Clone() credentials.TransportCredentials {
-	return &judgedTLS{TransportCredentials: t.TransportCredentials.Clone(), last: t.last}
+	return &judgedTLS{TransportCredentials: t.TransportCredentials.Clone(), last: t.last, present: t.present}
 }
 
 // judgedConn notices the other side's judgement: in TLS 1.3 it comes only after

@@ -215,3 +215,26 @@ func TestOnlyRenewWorksForAnAgentWithAWrongClock(t *testing.T) {
 	g.Expect(a.call(t.Context(), t, m.ClientConfig(a.ref))).To(MatchError(pki.ErrDates))
 	g.Expect(enrol.Renew(t.Context(), a.address, m, a.ref)).To(Succeed())
 }
+
+// TestACertificateOfAWrongClockIsNotShownForLong: a connection goes on showing the
+// certificate it began with, which a manager made whose clock was a year ahead.
+func TestACertificateOfAWrongClockIsNotShownForLong(t *testing.T) {
+	g, w, theirs := NewWithT(t), &world{}, &world{}
+	m, a := newManager(t, w), startAgent(t, theirs)
+	g.Expect(a.enrol(t.Context(), m, a.token)).To(Succeed())
+	w.pass(400 * 24 * time.Hour)
+	g.Expect(enrol.Renew(t.Context(), a.address, m, a.ref)).To(Succeed())
+	conn, err := enrol.Connect(a.address, m.ClientConfig(a.ref))
+	g.Expect(err).NotTo(HaveOccurred())
+	defer func() { g.Expect(conn.Close()).To(Succeed()) }()
+	call := func() error {
+		_, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+		return conn.Cause(err)
+	}
+	g.Expect(call()).To(MatchError(pki.ErrDates), "the agent's clock is right")
+
+	w.pass(-400 * 24 * time.Hour)
+	g.Expect(enrol.Renew(t.Context(), a.address, m, a.ref)).To(Succeed())
+	conn.ResetConnectBackoff()
+	g.Eventually(call).WithTimeout(time.Minute).WithPolling(10 * time.Millisecond).Should(Succeed())
+}
