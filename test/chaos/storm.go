@@ -14,7 +14,7 @@ import (
 
 const (
 	// noSteps is how long is waited for steps when nothing happens.
-	noSteps = time.Second
+	noSteps = 500 * time.Millisecond
 	// leastTime is what a blow has before the next of its slot ends it.
 	leastTime = 3 * time.Second
 )
