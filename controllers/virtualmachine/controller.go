@@ -21,6 +21,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 	"github.com/capstan-k8s/capstan/internal/logs"
+	"github.com/capstan-k8s/capstan/internal/metrics"
 	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
@@ -183,6 +184,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		r.walk(ctx, s, []step{{capstanv1.VMDeleting, r.delete}})
 	}
 	if s.wait != nil {
+		if s.wait.class != "" {
+			metrics.Requeued(string(s.wait.class))
+		}
 		return ctrl.Result{RequeueAfter: s.wait.requeue}, s.err
 	}
 	return ctrl.Result{RequeueAfter: s.again}, s.err

@@ -221,13 +221,18 @@ func (m *mortal) until(ctx context.Context, r *Reconciler, isSo func(*capstanv1.
 	return nil
 }
 
-// life is that of a VM: it is made, becomes a node, and is deleted.
-func (m *mortal) life(ctx context.Context) {
+// newVM is the VM, before anybody has seen it.
+func (m *mortal) newVM() *capstanv1.VirtualMachine {
 	vm := machine(m.vm.Name)
 	vm.UID = "0d3e4ad8-8d37-4d70-a8a5-6e28f4b9d6f1"
 	vm.Spec.ClusterName, vm.Spec.OS, vm.Spec.Image, vm.Spec.BootstrapSecret = "shop", capstanv1.OSLinux, "linux", "vm"
 	vm.Spec.Networks = []capstanv1.VMNetwork{{LogicalNetwork: "lan"}}
-	m.Expect(m.Create(ctx, vm)).To(Succeed())
+	return vm
+}
+
+// live tells the life of a VM that is there: it is made, becomes a node, and is deleted.
+func (m *mortal) live(ctx context.Context) {
+	vm := m.newVM()
 	r := m.until(ctx, m.manager(), func(vm *capstanv1.VirtualMachine) bool {
 		return vm != nil && conditions.IsTrue(vm, capstanv1.ReadyCondition)
 	})
@@ -250,14 +255,16 @@ func (m *mortal) life(ctx context.Context) {
 
 func TestAManagerIsKilledAtAnyLine(t *testing.T) {
 	undisturbed := newMortal(t)
-	undisturbed.life(t.Context())
+	undisturbed.Expect(undisturbed.Create(t.Context(), undisturbed.newVM())).To(Succeed())
+	undisturbed.live(t.Context())
 	undisturbed.Expect(undisturbed.effects).To(BeNumerically(">", 10))
 	for _, done := range []bool{false, true} {
 		for at := 1; at <= undisturbed.effects; at++ {
 			t.Run(fmt.Sprintf("at effect %d of %d, which came about: %t", at, undisturbed.effects, done), func(t *testing.T) {
 				m := newMortal(t)
 				m.dies, m.done = at, done
-				m.life(t.Context())
+				m.Expect(m.Create(t.Context(), m.newVM())).To(Succeed())
+				m.live(t.Context())
 				m.Expect(m.dies).To(BeZero(), "it has died")
 			})
 		}

@@ -59,6 +59,8 @@ type wait struct {
 	requeue time.Duration
 	// unknown tells that nothing is known of the VM now.
 	unknown bool
+	// class is that of the host's error, if one is why.
+	class hostapi.Class
 }
 
 // waitOf turns a host's error into what is waited for. It returns nil for errors
@@ -72,7 +74,7 @@ func waitOf(phase capstanv1.VMPhase, err error) *wait {
 		if o.class == typed.Class && (o.phase == "" || o.phase == phase) {
 			return &wait{
 				reason: o.reason, message: err.Error(), requeue: o.requeue,
-				unknown: typed.Class == hostapi.HostUnreachable,
+				unknown: typed.Class == hostapi.HostUnreachable, class: typed.Class,
 			}
 		}
 	}

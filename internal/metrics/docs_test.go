@@ -26,6 +26,7 @@ func inUse(t *testing.T) *bench {
 	b.set.loadBalancerDuration.WithLabelValues("Apply", "OK").Observe(1)
 	b.set.placements.WithLabelValues(PlacementPlaced).Inc()
 	b.set.heals.WithLabelValues(capstanv1.ReasonHostLost).Inc()
+	b.set.requeues.WithLabelValues(string(hostapi.Transient)).Inc()
 	b.follow(t, true, named("a"), hostWith("hv1", "", volumeOf("csv1", "100", "")),
 		networkWith("lan", &capstanv1.AddressCounts{Total: 1, Free: 1}, nil))
 	return b

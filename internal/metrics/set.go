@@ -63,6 +63,7 @@ type set struct {
 
 	placements *prometheus.CounterVec
 	heals      *prometheus.CounterVec
+	requeues   *prometheus.CounterVec
 
 	orphansFound, orphansRemoved prometheus.Counter
 
@@ -112,6 +113,9 @@ func newSet(now func() time.Time) *set {
 		heals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "capstan_heals_total", Help: "What was begun to make good a fault, by its cause.",
 		}, []string{labelCause}),
+		requeues: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "capstan_requeues_total", Help: "How often a VM was to be looked at again because of an error of its host, by the class of the error.",
+		}, []string{labelClass}),
 		orphansFound: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "capstan_orphans_found_total", Help: "VMs and remnants of VMs that were found on hosts and had no object.",
 		}),
@@ -129,6 +133,6 @@ func (s *set) collectors() []prometheus.Collector {
 		s.buildInfo, s.phaseDuration, s.transitions,
 		s.hostDuration, s.hostErrors, s.hostInFlight,
 		s.loadBalancerDuration, s.loadBalancerInFlight,
-		s.placements, s.heals, s.orphansFound, s.orphansRemoved, s.fleet,
+		s.placements, s.heals, s.requeues, s.orphansFound, s.orphansRemoved, s.fleet,
 	}
 }
