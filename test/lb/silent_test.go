@@ -2,11 +2,13 @@ package lb
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,12 +21,12 @@ import (
 )
 
 // addServer brings up a server on a machine of its own.
-func (w *world) addServer(name string, address netip.Addr) (*netlab.Node, lbapi.Backend) {
+func (w *world) addServer(name string, address netip.Addr, flags ...string) (*netlab.Node, lbapi.Backend) {
 	w.t.Helper()
-	node, err := w.Net.NewNode(name, address)
+	node, err := w.Net.NewNode("apart", address)
 	w.Expect(err).NotTo(HaveOccurred())
 	at := netip.AddrPortFrom(address, lblab.Port).String()
-	_, err = node.Supervise("lab-traffic", programs.Traffic, "serve", name+"="+at)
+	_, err = node.Supervise("lab-traffic", slices.Concat([]string{programs.Traffic, "serve"}, flags, []string{name + "=" + at})...)
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Eventually(func() error {
 		conn, err := net.Dial("tcp", at)
@@ -76,7 +78,7 @@ func endedByPeer() types.GomegaMatcher {
 // something and wait, or wait for something that is never sent.
 func TestConnectionsToAServerThatLosesItsPowerEnd(t *testing.T) {
 	w := start(t, 1)
-	node, backend := w.addServer("apart", netip.MustParseAddr("10.77.0.60"))
+	node, backend := w.addServer("s9", netip.MustParseAddr("10.77.0.60"))
 	plan := w.Plan()
 	plan.Frontends[0].Backends = []lbapi.Backend{backend}
 	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
@@ -144,4 +146,51 @@ func TestAVMTellsWhichOthersAreThere(t *testing.T) {
 	hears(true)
 	w.Expect(other.PowerOn()).To(Succeed())
 	hears(false)
+}
+
+// An API server that was started has its kernel accept connections for some time before
+// it serves, or does so for ever: it is found out after a few checks, and whoever was led
+// there meanwhile is told, and not left to wait.
+func TestNoRequestHangsAtAnAPIServerThatDoesNotServe(t *testing.T) {
+	w := start(t, 1)
+	servers, err := w.NewAPIServers()
+	w.Expect(err).NotTo(HaveOccurred())
+	for _, number := range []int{0, 7} {
+		w.Expect(servers.Certify(number)).To(Succeed())
+	}
+	// It has the certificate of the server whose name it bears.
+	node, backend := w.addServer("s7", netip.MustParseAddr("10.77.0.60"), "-health", w.Servers.Disk())
+	plan := w.Plan()
+	plan.Frontends[0].Check, plan.Frontends[0].Backends = servers.Check(), []lbapi.Backend{backend}
+	plan.Frontends[0].Check.Interval, plan.Frontends[0].Check.Fall = time.Second, 3
+	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
+	w.answersOnly(target, backend.Name)
+	held := w.hold()
+	plan = plan.Clone()
+	plan.Frontends[0].Backends = append(plan.Frontends[0].Backends, lblab.Server(0))
+	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
+	w.Eventually(func(g Gomega) { g.Expect(w.Try(w.ctx, target)).To(HaveKeyWithValue(target, "s0")) }).Should(Succeed())
+
+	w.Expect(node.Freeze()).To(Succeed())
+	var asked sync.WaitGroup
+	hung := make(chan error, 20)
+	for range cap(hung) {
+		asked.Go(func() {
+			conn, err := net.Dial("tcp", target.String())
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			_, _ = fmt.Fprint(conn, "?1\n")
+			if _, err := bufio.NewReader(conn).ReadString('\n'); errors.Is(err, os.ErrDeadlineExceeded) {
+				hung <- err
+			}
+		})
+	}
+	asked.Wait()
+	w.Expect(hung).To(BeEmpty(), "half of them are led to the one that does not serve")
+	w.answersOnly(target, "s0")
+	w.Expect(node.Thaw()).To(Succeed())
+	w.Expect(held.echo()).To(Succeed(), "one that was answered before")
 }

@@ -22,6 +22,9 @@ type Balancer interface {
 	Stat(ctx context.Context) (map[haproxy.ID]haproxy.ServerStat, error)
 	// Cut ends all connections to servers.
 	Cut(ctx context.Context, servers []haproxy.ID) error
+	// CutUnanswered ends those connections to servers that clients began less than some
+	// time ago and on which no server has said anything, and returns how many there were.
+	CutUnanswered(ctx context.Context, servers []haproxy.ID, within time.Duration) (int, error)
 	// Young returns how many connections clients began less than some time ago.
 	Young(ctx context.Context, within time.Duration) (int, error)
 }
@@ -111,21 +114,6 @@ func (e *Engine) Apply(ctx context.Context, plan lbapi.Plan) error {
 	return nil
 }
 
-// known is what is known of the servers.
-func (e *Engine) known() map[haproxy.ID]haproxy.ServerStat {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.stats
-}
-
-func (e *Engine) tellCut(servers []haproxy.ID, err error) {
-	if err != nil {
-		e.opts.Log.Warn("connections to silent servers are not ended yet", "servers", servers, "error", err)
-		return
-	}
-	e.opts.Log.Info("connections to silent servers ended", "servers", servers)
-}
-
 func (e *Engine) inForce() lbapi.Plan {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -171,12 +159,11 @@ func (e *Engine) Run(ctx context.Context) {
 		// What is heard is told with the next look.
 		listening.Go(func() { e.ears.Run(ctx, e.inForce, func() {}) })
 	}
-	cutter := &cutter{cut: e.opts.Balancer.Cut, done: e.tellCut}
-	defer cutter.cutting.Wait()
-	var silent forsaken
+	relief := &relief{engine: e}
+	defer relief.working.Wait()
 	for {
 		e.look(ctx, asker.ask)
-		cutter.begin(ctx, silent.overdue(e.known(), e.opts.Clock.Now()))
+		relief.look(ctx)
 		select {
 		case <-ctx.Done():
 			return

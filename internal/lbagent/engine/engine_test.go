@@ -143,6 +143,10 @@ func (b balancer) Cut(_ context.Context, servers []haproxy.ID) error {
 	return b.do(fmt.Sprint("cut ", servers))
 }
 
+func (b balancer) CutUnanswered(_ context.Context, servers []haproxy.ID, within time.Duration) (int, error) {
+	return 1, b.do(fmt.Sprintf("cut what %s never answered within %s", servers, within))
+}
+
 // gate is that of a world.
 type gate struct{ *world }
 

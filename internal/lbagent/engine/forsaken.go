@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
@@ -49,25 +47,4 @@ func (f *forsaken) overdue(stats map[haproxy.ID]haproxy.ServerStat, now time.Tim
 	}
 	slices.SortFunc(overdue, haproxy.ID.Compare)
 	return overdue
-}
-
-// cutter ends connections, one bunch at a time, and has nobody wait for that.
-type cutter struct {
-	cut  func(context.Context, []haproxy.ID) error
-	done func(servers []haproxy.ID, err error)
-
-	busy    sync.Mutex
-	cutting sync.WaitGroup
-}
-
-// begin ends the connections of servers, unless it is at it. Who still has some then is
-// overdue the next time.
-func (c *cutter) begin(ctx context.Context, servers []haproxy.ID) {
-	if len(servers) == 0 || !c.busy.TryLock() {
-		return
-	}
-	c.cutting.Go(func() {
-		defer c.busy.Unlock()
-		c.done(servers, c.cut(ctx, servers))
-	})
 }

@@ -135,7 +135,8 @@ func TestStatisticsAreRead(t *testing.T) {
 		"be:web,s:a,0,DOWN 1/2,0,* L7STS,500,\"says \"\"\x1b no\"\"\",Layer7 wrong status,": {Health: lbapi.HealthDown, Message: `Layer7 wrong status: says " no"`},
 		"be:web,s:a,0,UP 1/3,1,L4TOUT,,,Layer4 timeout,":                                    {Health: lbapi.HealthUp, For: time.Second, Silent: true},
 		"be:web,s:a,0,DOWN,0,* L4CON,,No route to host,Layer4 connection problem,":          {Health: lbapi.HealthDown, Message: "Layer4 connection problem: No route to host", Silent: true},
-		"be:web,s:a,0,DOWN,0,L7TOUT,,,Layer7 timeout,":                                      {Health: lbapi.HealthDown, Message: "Layer7 timeout"},
+		"be:web,s:a,0,DOWN,0,L7TOUT,,,Layer7 timeout,":                                      {Health: lbapi.HealthDown, Message: "Layer7 timeout", Mute: true},
+		"be:web,s:a,0,UP 1/3,1,* L6TOUT,,,Layer6 timeout,":                                  {Health: lbapi.HealthUp, For: time.Second, Mute: true},
 		"be:web,s:a,0,UP,9,INI,,,,":                                                         {Health: lbapi.HealthUnknown, For: 9 * time.Second},
 		"be:web,s:a,0,DOWN,0,UNK,,,,":                                                       {Health: lbapi.HealthUnknown},
 		"be:web,s:a,0,MAINT,0,L4OK,,,,":                                                     {Health: lbapi.HealthUnknown},
@@ -178,6 +179,32 @@ func TestSessionsToAServerAreFound(t *testing.T) {
 0x55d3: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s
 `
 	NewWithT(t).Expect(haproxy.SessionsOf(text, []haproxy.ID{id("be:web", "s:a")})).To(Equal([]string{"0x55d0"}))
+}
+
+func TestASessionIsUnansweredIfItsServerHasSaidNothing(t *testing.T) {
+	const detail = `0x55d0: [22/Nov/2026:05:03:36.176441] id=0 proto=tcpv4 source=192.0.2.77:1
+  backend=be:web (id=3 mode=tcp) addr=192.0.2.10:42558
+  server=s:a (id=1) addr=192.0.2.20:80
+  req=0x55a93a28f1f0 (f=0x848000 an=0x0 pipe=0 tofwd=-1 total=5)
+      an_exp=<NEVER> rex=59m55s wex=<NEVER>
+  res=0x55a93a28f250 (f=0x80008000 an=0x0 pipe=0 tofwd=-1 total=0)
+`
+	wanted := []haproxy.ID{id("be:api", "s:a"), id("be:web", "s:a")}
+	for name, tt := range map[string]struct {
+		detail  string
+		servers []haproxy.ID
+		want    bool
+	}{
+		"it has said nothing":         {detail, wanted, true},
+		"it has said something":       {strings.Replace(detail, "total=0", "total=10", 1), wanted, false},
+		"it is another server's":      {detail, []haproxy.ID{id("be:web", "s:b")}, false},
+		"it is another backend's":     {detail, wanted[:1], false},
+		"it has ended":                {"\n", wanted, false},
+		"it has no server any more":   {strings.Replace(detail, "server=s:a (id=1)", "server=<none>", 1), wanted, false},
+		"HAProxy says something else": {"Permission denied\n", wanted, false},
+	} {
+		t.Run(name, func(t *testing.T) { NewWithT(t).Expect(haproxy.IsUnanswered(tt.detail, tt.servers)).To(Equal(tt.want)) })
+	}
 }
 
 func TestCommandsTakeNothingThatEndsThem(t *testing.T) {

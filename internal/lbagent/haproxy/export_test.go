@@ -12,6 +12,7 @@ var (
 	ParseProcesses = parseProcesses
 	StateFor       = stateFor
 	SessionsOf     = sessionsOf
+	IsUnanswered   = isUnanswered
 	Joined         = joined
 	Spacing        = spacing
 )

@@ -32,7 +32,7 @@ type Options struct {
 }
 
 // HAProxy is an HAProxy that somebody else runs. Its methods may be called by one
-// at a time, Stat and Cut apart.
+// at a time, Stat, Cut and CutUnanswered apart.
 type HAProxy struct {
 	opts Options
 	old  oldSessions

@@ -250,6 +250,12 @@ func writeHTTPCheck(p *page, path, host string) {
 	p.line("http-check", "expect", "status", "200")
 }
 
+// hurry has an API server that begins to fail asked again at once, and has a connection
+// that it refuses count as much as all failed checks but one. One that restarts refuses
+// for a second or two, and then has its kernel accept connections for some more before it
+// does anything with them: by then it must be known to be down.
+var hurry = []string{"fastinter", "250ms", "observe", "layer4", "error-limit", "1", "on-error", "sudden-death"}
+
 func checkOptions(c lbapi.Check, ca string) []string {
 	options := []string{
 		"check", "inter", milliseconds(c.Interval),
@@ -257,6 +263,7 @@ func checkOptions(c lbapi.Check, ca string) []string {
 	}
 	switch c.Kind {
 	case lbapi.CheckTLSReadyz:
+		options = append(options, hurry...)
 		options = append(options, "check-ssl", "check-sni", c.ServerName, "verify", "required", "verifyhost", c.ServerName, "ca-file", ca)
 	case lbapi.CheckHTTP:
 		options = append(options, "port", strconv.Itoa(int(c.Port)))

@@ -170,7 +170,7 @@ var (
 	toLine     = regexp.MustCompile(`^    default_backend be:([A-Za-z0-9._-]+)$`)
 	backLine   = regexp.MustCompile(`^backend be:([A-Za-z0-9._-]+)$`)
 	askLine    = regexp.MustCompile(`^    http-check send meth GET uri (/[A-Za-z0-9._/-]*) ver HTTP/1.1 hdr Host ([A-Za-z0-9._-]+)$`)
-	serverLine = regexp.MustCompile(`^    server s:([A-Za-z0-9._-]+):[0-9a-f.:]+ ipv[46]@([0-9a-f.:\[\]]+) weight ([01]) check inter \d+ms rise \d+ fall \d+(?: port (\d+)| check-ssl check-sni [A-Za-z0-9._-]+ verify required verifyhost [A-Za-z0-9._-]+ ca-file [A-Za-z0-9./-]+)?$`)
+	serverLine = regexp.MustCompile(`^    server s:([A-Za-z0-9._-]+):[0-9a-f.:]+ ipv[46]@([0-9a-f.:\[\]]+) weight ([01]) check inter \d+ms rise \d+ fall \d+(?: port (\d+)| fastinter 250ms observe layer4 error-limit 1 on-error sudden-death check-ssl check-sni [A-Za-z0-9._-]+ verify required verifyhost [A-Za-z0-9._-]+ ca-file [A-Za-z0-9./-]+)?$`)
 )
 
 // readBack reads a rendered file as somebody who knows nothing of the plan, and

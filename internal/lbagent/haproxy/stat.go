@@ -21,6 +21,9 @@ type ServerStat struct {
 	Sessions int64
 	// Message is the last failure of its check.
 	Message string
+	// Mute tells that it accepted the connection of its last check, and never answered on
+	// it.
+	Mute bool
 	// Silent tells that its last check heard nothing from it, not even that nobody
 	// listens there.
 	Silent bool
@@ -51,7 +54,7 @@ func parseStat(text string) (map[ID]ServerStat, error) {
 		}
 		get := func(name string) string { return row[column[name]] }
 		check := strings.TrimPrefix(get("check_status"), "* ")
-		s := ServerStat{Health: healthOf(get("status"), check), Silent: isSilent(check, get("last_chk"))}
+		s := ServerStat{Health: healthOf(get("status"), check), Silent: isSilent(check, get("last_chk")), Mute: isMute(check)}
 		s.Sessions, _ = strconv.ParseInt(get("scur"), 10, 64)
 		if seconds, err := strconv.ParseInt(get("lastchg"), 10, 64); err == nil && seconds > 0 {
 			s.For = time.Duration(seconds) * time.Second
@@ -90,6 +93,8 @@ func healthOf(status, check string) lbapi.Health {
 func isSilent(check, said string) bool {
 	return check == "L4TOUT" || check == "L4CON" && said != "Connection refused"
 }
+
+func isMute(check string) bool { return check == "L6TOUT" || check == "L7TOUT" }
 
 // Hears tells whether anything was heard from any server at its last check, which is
 // taken to be so where none was checked.

@@ -28,10 +28,16 @@ func (h *HAProxy) Young(ctx context.Context, within time.Duration) (int, error) 
 	return count, nil
 }
 
-// countYoung reads the answer to "show sess", which has a line for each connection. Of
-// those that the agent itself has with HAProxy it says that they belong to GLOBAL.
+// countYoung reads the answer to "show sess".
 func countYoung(text string, within time.Duration) int {
-	count := 0
+	return strings.Count(youngIn(text, within), "\n")
+}
+
+// youngIn returns the lines of the answer to "show sess", which has one for each connection,
+// that are of clients who began less than some time ago. Of those that the agent itself
+// has with HAProxy it says that they belong to GLOBAL.
+func youngIn(text string, within time.Duration) string {
+	var young strings.Builder
 	for line := range strings.Lines(text) {
 		_, rest, found := strings.Cut(line, " age=")
 		if !found || strings.Contains(line, " fe=GLOBAL ") {
@@ -40,8 +46,8 @@ func countYoung(text string, within time.Duration) int {
 		word, _, _ := strings.Cut(rest, " ")
 		// One that is days old is written in a way that this does not read.
 		if age, err := time.ParseDuration(word); err == nil && age <= within {
-			count++
+			young.WriteString(strings.TrimSuffix(line, "\n") + "\n")
 		}
 	}
-	return count
+	return young.String()
 }
