@@ -50,6 +50,8 @@ type cause struct {
 	declared, presumed bool
 	// lingers tells that the guest may go on for a while, as far as the cause goes.
 	lingers bool
+	// denied is what speaks against the cause: it is not due as long as that is so.
+	denied string
 	// remedy is what else would help where Cluster API cannot.
 	remedy string
 }
@@ -94,14 +96,20 @@ func declaredLost(e *evidence) *cause {
 }
 
 // missingVM is for a VM that its host, or all of its failover cluster, says is not there
-// any more, and that is not made again: what it had on its disks is gone.
+// any more, nor anywhere else, and that is not made again: what it had on its disks is
+// gone. As long as its node is ready it runs, wherever that is.
 func missingVM(e *evidence) *cause {
 	ready := conditions.Get(e.vm, capstanv1.ReadyCondition)
 	if ready == nil || ready.Status != metav1.ConditionFalse || ready.Reason != capstanv1.ReasonVMNotFound {
 		return nil
 	}
 	since := e.foundSince(ready.Reason)
-	return &cause{reason: ready.Reason, status: ready.Status, since: since, due: e.after(since, e.timeouts.MissingVM), remedy: "make it anew"}
+	c := &cause{reason: ready.Reason, status: ready.Status, since: since, due: e.after(since, e.timeouts.MissingVM), remedy: "make it anew"}
+	if isNodeReady(e.machine, e.cluster) && !c.due.After(e.now) {
+		c.due = e.now.Add(pollRepair)
+		c.denied = "its node is ready all the same, so the VM runs, maybe on a host that has no HyperVHost: the machine is replaced once the node is not ready"
+	}
+	return c
 }
 
 // isDue tells whether there is a cause to replace the machine now.
@@ -117,6 +125,9 @@ func (c *cause) heldBy(e *evidence) *hold {
 
 // waits tells what becomes of a machine that is not replaced yet.
 func (c *cause) waits() string {
+	if c.denied != "" {
+		return c.says(c.denied)
+	}
 	return c.says(fmt.Sprintf("the machine is replaced at %s unless that ends before", clockTime(c.due)))
 }
 

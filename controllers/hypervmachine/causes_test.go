@@ -211,6 +211,39 @@ func TestAMachineIsReplacedForAVMThatHasBeenMissingForAWhile(t *testing.T) {
 	g.Expect(causeOf(e)).To(BeNil())
 }
 
+func TestAVMIsNotTakenForMissingWhileItsNodeIsReady(t *testing.T) {
+	long := ago(time.Hour)
+	unreachable := func(e *evidence) *evidence {
+		conditions.False(e.cluster, clusterv1.ClusterRemoteConnectionProbeCondition, clusterv1.ClusterRemoteConnectionProbeFailedReason, "")
+		return e
+	}
+	ready := func() *evidence {
+		return ofVM(hostWith("hv1", answering(long))).node(metav1.ConditionTrue, clusterv1.MachineNodeReadyReason, long)
+	}
+	for name, tc := range map[string]struct {
+		of  *evidence
+		due bool
+	}{
+		"the node is ready":                 {of: ready()},
+		"nobody can ask for the node":       {of: unreachable(ready()), due: true},
+		"the node is not ready":             {of: ready().node(metav1.ConditionFalse, clusterv1.MachineNodeNotReadyReason, noon), due: true},
+		"the node is not heard of any more": {of: ready().node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, noon), due: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			tc.of.timeouts.MissingVM = time.Minute
+			conditions.False(tc.of.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "it is not there")
+			tc.of.found(capstanv1.ReasonVMNotFound, long)
+			c := causeOf(tc.of)
+			g.Expect(c.isDue(noon)).To(Equal(tc.due))
+			if !tc.due {
+				g.Expect(c.waits()).To(ContainSubstring("its node is ready all the same"))
+				g.Expect(c.due).To(Equal(noon.Add(pollRepair)), "it is looked at again")
+			}
+		})
+	}
+}
+
 // found is what was found of the machine before.
 func (e *evidence) found(reason string, since time.Time) {
 	e.fault = &infrav1.MachineFault{Reason: reason, Since: metav1.NewTime(since)}

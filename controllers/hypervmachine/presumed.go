@@ -50,6 +50,13 @@ func nodeDownSince(machine *clusterv1.Machine, cluster *clusterv1.Cluster) (time
 	return node.LastTransitionTime.Time, known
 }
 
+// isNodeReady tells whether the node of a machine is known to work: its cluster answers,
+// and has heard of it.
+func isNodeReady(machine *clusterv1.Machine, cluster *clusterv1.Cluster) bool {
+	return cluster != nil && meta.IsStatusConditionTrue(cluster.Status.Conditions, clusterv1.ClusterRemoteConnectionProbeCondition) &&
+		machine.Status.NodeRef.IsDefined() && meta.IsStatusConditionTrue(machine.Status.Conditions, clusterv1.MachineNodeReadyCondition)
+}
+
 func placeName(place capstanv1.Placement) string {
 	if place.FailoverCluster != "" {
 		return "failover cluster " + place.FailoverCluster
