@@ -24,8 +24,17 @@ import (
 // survey is who is left on a host that is being drained.
 type survey struct {
 	vms []capstanv1.DrainingVM
-	// stuck are those that will not go by themselves.
+	// stuck are those that will not go by themselves, and held tells that the others wait
+	// because all repair is held.
 	stuck []string
+	held  bool
+}
+
+// waiting is what a VM waits for before it is gone.
+type waiting struct {
+	says string
+	// stuck tells that this will not come by itself, and held that all repair is held.
+	stuck, held bool
 }
 
 // findLeft looks for the VMs that are to leave the host. Those who replace them look at
@@ -44,12 +53,13 @@ func (r *Reconciler) findLeft(ctx context.Context, s *scope) error {
 		if vm.CurrentHost() != s.host.Name {
 			continue
 		}
-		waits, stuck, err := r.waitsFor(ctx, vm)
+		w, err := r.waitsFor(ctx, vm)
 		if err != nil {
 			return err
 		}
-		found.vms = append(found.vms, capstanv1.DrainingVM{Namespace: vm.Namespace, Name: vm.Name, Role: vm.Spec.Role, WaitsFor: shortened(waits)})
-		if stuck {
+		found.vms = append(found.vms, capstanv1.DrainingVM{Namespace: vm.Namespace, Name: vm.Name, Role: vm.Spec.Role, WaitsFor: shortened(w.says)})
+		found.held = found.held || w.held
+		if w.stuck {
 			found.stuck = append(found.stuck, vm.Namespace+"/"+vm.Name)
 		}
 	}
@@ -61,14 +71,13 @@ func (r *Reconciler) findLeft(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// waitsFor says what a VM waits for before it is gone, and whether that will not come by
-// itself.
-func (r *Reconciler) waitsFor(ctx context.Context, vm *capstanv1.VirtualMachine) (waits string, stuck bool, err error) {
+// waitsFor says what a VM waits for.
+func (r *Reconciler) waitsFor(ctx context.Context, vm *capstanv1.VirtualMachine) (waiting, error) {
 	if !vm.DeletionTimestamp.IsZero() {
 		if ready := conditions.Get(vm, capstanv1.ReadyCondition); ready != nil && ready.Reason != capstanv1.ReasonReady {
-			return "it is being deleted: " + ready.Message, false, nil
+			return waiting{says: "it is being deleted: " + ready.Message}, nil
 		}
-		return "it is being deleted", false, nil
+		return waiting{says: "it is being deleted"}, nil
 	}
 	var holder conditions.Holder
 	var obj client.Object
@@ -81,31 +90,34 @@ func (r *Reconciler) waitsFor(ctx context.Context, vm *capstanv1.VirtualMachine)
 	}
 	switch err := r.Client.Get(ctx, key, obj); {
 	case apierrors.IsNotFound(err):
-		return "nothing that could have it replaced is there: delete it", true, nil
+		return waiting{says: "nothing that could have it replaced is there: delete it", stuck: true}, nil
 	case err != nil:
-		return "", false, fmt.Errorf("reading the owner of VirtualMachine %s: %w", client.ObjectKeyFromObject(vm), err)
+		return waiting{}, fmt.Errorf("reading the owner of VirtualMachine %s: %w", client.ObjectKeyFromObject(vm), err)
 	}
 	switch c := conditions.Get(holder, tells); {
 	case conditions.IsTrue(holder, capstanv1.PausedCondition):
-		return "it is paused, or its Cluster is", true, nil
+		return waiting{says: "it is paused, or its Cluster is", stuck: true}, nil
 	case c == nil, c.Type == capstanv1.InstancesUpToDateCondition && c.Status == metav1.ConditionTrue:
-		waits, stuck = waitsBefore(obj, holder)
-		return waits, stuck, nil
+		return waitsBefore(obj, holder), nil
 	default:
-		return c.Message, c.Reason == capstanv1.ReasonCannotReplace || c.Reason == capstanv1.ReasonNotRolledOut, nil
+		stuck := c.Reason == capstanv1.ReasonCannotReplace || c.Reason == capstanv1.ReasonNotRolledOut
+		return waiting{says: c.Message, stuck: stuck, held: c.Reason == capstanv1.ReasonRepairHeld}, nil
 	}
 }
 
 // waitsBefore says what a VM waits for that nobody has said is to be replaced for the drain.
 // What is wrong with it goes first, and whoever waits for something else says so.
-func waitsBefore(obj client.Object, holder conditions.Holder) (waits string, stuck bool) {
+func waitsBefore(obj client.Object, holder conditions.Holder) waiting {
 	if !obj.GetDeletionTimestamp().IsZero() {
-		return "it is being deleted", false
+		return waiting{says: "it is being deleted"}
 	}
 	if ready := conditions.Get(holder, capstanv1.ReadyCondition); ready != nil && ready.Status != metav1.ConditionTrue {
-		return "something else comes first: " + ready.Message, ready.Reason == capstanv1.ReasonCannotRepair
+		return waiting{
+			says:  "something else comes first: " + ready.Message,
+			stuck: ready.Reason == capstanv1.ReasonCannotRepair, held: ready.Reason == capstanv1.ReasonRepairHeld,
+		}
 	}
-	return "its replacement has not begun", false
+	return waiting{says: "its replacement has not begun"}
 }
 
 // holding is what a host that is being drained holds by its own word.
@@ -190,7 +202,11 @@ func setMaintenance(s *scope) {
 		conditions.False(host, capstanv1.DrainedCondition, capstanv1.ReasonCannotDrain, "%s left, of which %d will not go by themselves: %s",
 			conditions.Counted(len(vms), "VM"), len(s.left.stuck), someOf(s.left.stuck))
 	case len(vms) > 0:
-		conditions.False(host, capstanv1.DrainedCondition, capstanv1.ReasonDraining, "%s left: %s: %s",
+		reason := capstanv1.ReasonDraining
+		if s.left.held {
+			reason = capstanv1.ReasonRepairHeld
+		}
+		conditions.False(host, capstanv1.DrainedCondition, reason, "%s left: %s: %s",
 			conditions.Counted(len(vms), "VM"), vms[0].Namespace+"/"+vms[0].Name, vms[0].WaitsFor)
 	case s.holding == nil:
 		conditions.Unknown(host, capstanv1.DrainedCondition, capstanv1.ReasonHostUnreachable,

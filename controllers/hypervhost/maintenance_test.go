@@ -62,6 +62,14 @@ func cannot(m *infrav1.HyperVMachine) {
 	conditions.False(m, capstanv1.ReplacingCondition, capstanv1.ReasonCannotReplace, "it is the only member")
 }
 
+func waitsInOutage(m *infrav1.HyperVMachine) {
+	conditions.False(m, capstanv1.ReplacingCondition, capstanv1.ReasonRepairHeld, "2 of 3 hosts do not answer")
+}
+
+func brokenInOutage(m *infrav1.HyperVMachine) {
+	conditions.Unknown(m, capstanv1.ReadyCondition, capstanv1.ReasonRepairHeld, "2 of 3 hosts do not answer")
+}
+
 func silentAbout(*infrav1.HyperVMachine) {}
 
 // lister is an agent that is asked for all it holds and for nothing else.
@@ -166,6 +174,15 @@ func TestWhatIsLeftOnAHostThatIsDrained(t *testing.T) {
 				conditions.False(m, capstanv1.ReadyCondition, capstanv1.ReasonVolumeFault, "its volume is gone")
 			})},
 			status: metav1.ConditionFalse, reason: capstanv1.ReasonDraining, waiting: []string{"a: something else comes first: its volume is gone"},
+		},
+		"one that is held in an outage, and one that goes": {
+			objects: []client.Object{vmOn("hv1", "a", isGoing), vmOn("hv1", "b"), replaced("b", waitsInOutage)},
+			status:  metav1.ConditionFalse, reason: capstanv1.ReasonRepairHeld,
+			waiting: []string{"a: it is being deleted: its disks are being deleted", "b: 2 of 3 hosts do not answer"},
+		},
+		"one whose repair is held in an outage": {
+			objects: []client.Object{vmOn("hv1", "a"), replaced("a", brokenInOutage)},
+			status:  metav1.ConditionFalse, reason: capstanv1.ReasonRepairHeld, waiting: []string{"a: something else comes first: 2 of 3 hosts do not answer"},
 		},
 		"one that nobody can repair": {
 			objects: []client.Object{vmOn("hv1", "a"), replaced("a", func(m *infrav1.HyperVMachine) {

@@ -73,6 +73,8 @@ type scope struct {
 	better map[string]improvement
 	// waits says what the rebalancing waits for, or "".
 	waits string
+	// held tells that it waits because all repair is held.
+	held bool
 }
 
 // improvement is where a VM would be today, and from which point of view that is better.

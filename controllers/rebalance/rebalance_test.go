@@ -190,6 +190,20 @@ func TestAMachineThatCannotBeReplacedIsSkipped(t *testing.T) {
 	b.Expect(b.events.Of("shop")).To(ContainElement(HaveField("Note", "nothing better is possible; 0 machines replaced; a cannot be")))
 }
 
+func TestAMachineThatIsHeldInAnOutageIsWaitedFor(t *testing.T) {
+	b := newBench(t, all(machine("a", "hv1"), machine("b", "hv1"))...)
+	b.ask(true)
+	b.look()
+	infra := &infrav1.HyperVMachine{}
+	b.Expect(b.client.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, infra)).To(Succeed())
+	conditions.False(infra, capstanv1.ReplacingCondition, capstanv1.ReasonRepairHeld, "2 of 3 hosts do not answer")
+	b.Expect(b.client.Update(t.Context(), infra)).To(Succeed())
+	wlc := b.look()
+	b.Expect(b.turns()).To(Equal([]string{"a"}))
+	b.Expect(conditions.Get(wlc, capstanv1.RebalancingCondition)).To(HaveValue(And(
+		HaveField("Reason", capstanv1.ReasonRepairHeld), HaveField("Message", HavePrefix("Machine a: 2 of 3 hosts do not answer")))))
+}
+
 func TestAMachineThatIsWellByNowIsLetOff(t *testing.T) {
 	b := newBench(t, all(machine("a", "hv1"), machine("b", "hv1"))...)
 	b.ask(true)

@@ -89,7 +89,7 @@ func (r *Reconciler) attend(ctx context.Context, s *scope, m *clusterv1.Machine,
 	case settled && !begun && !better:
 		s.waits = fmt.Sprintf("Machine %s is well where it is by now", m.Name)
 	case replacing != nil:
-		s.waits = fmt.Sprintf("Machine %s: %s", m.Name, replacing.Message)
+		s.waits, s.held = fmt.Sprintf("Machine %s: %s", m.Name, replacing.Message), replacing.Reason == capstanv1.ReasonRepairHeld
 		return nil
 	default:
 		s.waits = fmt.Sprintf("Machine %s is to be replaced", m.Name)
@@ -204,5 +204,9 @@ func setStatus(s *scope) {
 	if s.waits == "" {
 		return
 	}
-	conditions.True(s.wlc, capstanv1.RebalancingCondition, capstanv1.ReasonProgressing, "%s; %s replaced", s.waits, conditions.Counted(status.Replaced, "machine"))
+	reason := capstanv1.ReasonProgressing
+	if s.held {
+		reason = capstanv1.ReasonRepairHeld
+	}
+	conditions.True(s.wlc, capstanv1.RebalancingCondition, reason, "%s; %s replaced", s.waits, conditions.Counted(status.Replaced, "machine"))
 }
