@@ -3,18 +3,21 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // AddressReservationSpec says who holds an address.
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be changed, only freed"
+// +kubebuilder:validation:XValidation:rule="has(self.userRef) == has(oldSelf.userRef)",message="a reservation cannot be given to anybody else, only freed"
+// +kubebuilder:validation:XValidation:rule="self.claimRef.uid == oldSelf.claimRef.uid || has(self.userRef)",message="a reservation passes to a later claim only of whom it is for: free it"
 type AddressReservationSpec struct {
 	// logicalNetwork is the name of the LogicalNetwork.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	LogicalNetwork string `json:"logicalNetwork"`
 
 	// address that is held.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Address string `json:"address"`
 
 	// claimRef is the IPAddressClaim that it is held for.
@@ -33,21 +36,25 @@ type UserReference struct {
 	// kind of the user.
 	// +required
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Kind string `json:"kind"`
 
 	// name of the user.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Name string `json:"name"`
 
 	// uid of the user.
 	// +required
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	UID string `json:"uid"`
 
 	// vmID is the identity of the VM, where the user is one: hosts know it by that.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	VMID string `json:"vmID,omitempty"`
 }
 
@@ -55,14 +62,20 @@ type UserReference struct {
 type ClaimReference struct {
 	// namespace of the claim.
 	// +required
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Namespace string `json:"namespace"`
 
 	// name of the claim.
 	// +required
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Name string `json:"name"`
 
-	// uid of the claim.
+	// uid of the claim. It changes when the user makes a claim of the same name again after
+	// this one went by force.
 	// +required
+	// +kubebuilder:validation:MaxLength=63
 	UID string `json:"uid"`
 }
 

@@ -125,7 +125,10 @@ func (r *ClaimReconciler) allocate(ctx context.Context, claim *ipamv1.IPAddressC
 	if err != nil {
 		return nil, &invalidPoolError{fmt.Errorf("LogicalNetwork %s: %w", network.Name, err)}
 	}
-	reserved, err := r.reserve(ctx, claim, network.Name, pool)
+	reserved, err := r.inherit(ctx, claim, network.Name, pool)
+	if err == nil && !reserved.IsValid() {
+		reserved, err = r.reserve(ctx, claim, network.Name, pool)
+	}
 	if err != nil {
 		return nil, err
 	}

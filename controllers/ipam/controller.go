@@ -37,7 +37,7 @@ import (
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks/finalizers,verbs=update
-// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks;tombstones,verbs=get;list;watch
 // +kubebuilder:rbac:groups=capstan.dev,resources=logicalnetworks/status,verbs=get;update;patch
 

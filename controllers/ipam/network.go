@@ -66,7 +66,7 @@ func (r *NetworkReconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager
 		Complete(conditions.RetryConflicts(r))
 }
 
-// soon enqueues the network of an object that comes or goes, once for all that do so
+// soon enqueues the network of an object that comes, changes or goes, once for all that do so
 // within the interval.
 func soon(interval time.Duration, networkOf func(client.Object) string) handler.EventHandler {
 	enqueue := func(obj client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
@@ -77,6 +77,9 @@ func soon(interval time.Duration, networkOf func(client.Object) string) handler.
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			enqueue(e.Object, queue)
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(e.ObjectNew, queue)
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			enqueue(e.Object, queue)
