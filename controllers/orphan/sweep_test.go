@@ -23,8 +23,10 @@ var _ = Describe("Orphaned VMs and disks", func() {
 		whole, remnant := s.stray(ctx, "hv1"), s.stray(ctx, "hv2")
 		s.unmake(ctx, remnant)
 		Expect(s.remains(ctx, remnant)()).NotTo(BeEmpty())
+		found, removed := testenv.Count(GinkgoT(), "capstan_orphans_found_total"), testenv.Count(GinkgoT(), "capstan_orphans_removed_total")
 
 		Expect(s.sweep(ctx)).To(Equal(s.Policy.Interval))
+		Expect(testenv.Count(GinkgoT(), "capstan_orphans_found_total")).To(Equal(found + 2))
 		Expect(s.reported(ctx, "hv1", whole)).To(HaveValue(SatisfyAll(
 			HaveField("State", capstanv1.OrphanWaiting), HaveField("Owner", s.namespace+"/stray"), HaveField("Remnant", false),
 			HaveField("Volumes", Equal([]string{"csv1", "csv2"})), HaveField("Message", ContainSubstring("it is removed after")),
@@ -45,6 +47,7 @@ var _ = Describe("Orphaned VMs and disks", func() {
 		Expect(s.host(ctx, "hv1").Status.Orphans).To(BeEmpty())
 		Expect(s.condition(ctx, "hv1")).To(SatisfyAll(HaveField("Status", metav1.ConditionTrue), HaveField("Reason", capstanv1.ReasonNoOrphans)))
 		Expect(s.told(ctx, "hv1")).To(Equal([]string{eventFound, eventRemoved}))
+		Expect(testenv.Count(GinkgoT(), "capstan_orphans_removed_total")).To(Equal(removed + 2))
 	})
 
 	It("bear our stamp: what is another installation's is neither counted nor touched", func(ctx SpecContext) {
