@@ -2,6 +2,7 @@ package hypervmachine_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/testenv"
@@ -89,6 +91,21 @@ func (t *trio) seesMachine(ctx context.Context) {
 	})
 	Eventually(testenv.Get(ctx, env, t.infra)).Should(HaveField("Status.Conditions", ContainElement(And(
 		HaveField("Type", capstanv1.ReplacingCondition), HaveField("Message", ContainSubstring(look))))))
+}
+
+// lookUntil has the controller look at a machine until it tells that of its replacement: what
+// it knows of the hosts may be late, and of an outage it is told by no event of the machine's.
+func lookUntil(ctx context.Context, machine *clusterv1.Machine, infra *infrav1.HyperVMachine, reason string) {
+	GinkgoHelper()
+	looks := 0
+	Eventually(func(g Gomega) {
+		looks++
+		testenv.Update(ctx, env, machine, func(m *clusterv1.Machine) {
+			metav1.SetMetaDataAnnotation(&m.ObjectMeta, capstanv1.ReplaceAnnotation, fmt.Sprintf("look %d", looks))
+		})
+		g.Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(infra), infra)).To(Succeed())
+		g.Expect(conditions.Get(infra, capstanv1.ReplacingCondition)).To(HaveValue(HaveField("Reason", reason)))
+	}).WithContext(ctx).WithPolling(100 * time.Millisecond).Should(Succeed())
 }
 
 // heals reads the metric of that name.
@@ -231,7 +248,7 @@ var _ = Describe("Everything fails at once", func() {
 		for _, away := range more {
 			tell(ctx, away, isSilent)
 		}
-		t.seesMachine(ctx)
+		lookUntil(ctx, t.machine, t.infra, capstanv1.ReasonRepairHeld)
 		env.ExpectReady(ctx, t.infra)
 		Expect(t.annotations(ctx)()).NotTo(HaveKey(clusterv1.MachineSkipRemediationAnnotation), "its node is ready")
 
@@ -256,6 +273,7 @@ var _ = Describe("Everything fails at once", func() {
 		for _, away := range others(ctx) {
 			tell(ctx, away, isSilent)
 		}
+		lookUntil(ctx, t.machine, t.infra, capstanv1.ReasonRepairHeld)
 		runsOn(ctx, vm, host)
 		Eventually(t.annotations(ctx)).Should(HaveKeyWithValue(clusterv1.MachineSkipRemediationAnnotation, capstanv1.ReasonRepairHeld))
 		env.ExpectReady(ctx, t.infra)

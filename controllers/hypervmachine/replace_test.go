@@ -384,15 +384,13 @@ var _ = Describe("Machines that somebody wants to be replaced while most hosts a
 		for _, away := range more {
 			tell(ctx, away, isSilent)
 		}
+		lookUntil(ctx, c.machines[0], c.infra[0], capstanv1.ReasonRepairHeld)
 		c.want(ctx, 0, "meanwhile")
 		c.expectWaits(ctx, 0, capstanv1.ReasonRepairHeld, "(meanwhile); repair is held: 2 of 3 hosts do not answer")
 		for _, back := range more {
 			tell(ctx, back, answers)
 		}
-		testenv.UpdateStatus(ctx, env, c.machines[0], func(m *clusterv1.Machine) {
-			conditions.True(m, clusterv1.MachineNodeReadyCondition, clusterv1.MachineNodeReadyReason, "")
-		})
-		c.want(ctx, 0, "afterwards")
-		c.expectAsked(ctx, 0, capstanv1.ReasonReplaceRequested, "afterwards")
+		lookUntil(ctx, c.machines[0], c.infra[0], capstanv1.ReasonReplaceRequested)
+		c.expectAsked(ctx, 0, capstanv1.ReasonReplaceRequested, "Cluster API is asked to replace the machine")
 	})
 })
