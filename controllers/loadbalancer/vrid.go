@@ -38,6 +38,13 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 	if id := vridIn(held.Items); id != 0 {
 		return id, nil
 	}
+	// One that has had an ID has it still: it may have passed to this claim a moment ago,
+	// if the one before went by force.
+	if lb.Status.VRID != 0 {
+		if id, err := r.heldVRID(ctx, claim); id != 0 || err != nil {
+			return id, err
+		}
+	}
 	taken, err := r.takenVRIDs(ctx, lb)
 	if err != nil {
 		return 0, err
@@ -51,11 +58,8 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 		}
 	}
 	// Or it went on, and what came of that stands in the API server.
-	if err := r.Live.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
-		return 0, fmt.Errorf("listing AddressReservations: %w", err)
-	}
-	if id := vridIn(held.Items); id != 0 {
-		return id, nil
+	if id, err := r.heldVRID(ctx, claim); id != 0 || err != nil {
+		return id, err
 	}
 	for i := range int32(maxVRID) {
 		id := (first+i)%maxVRID + 1
@@ -68,6 +72,15 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 		}
 	}
 	return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
+}
+
+// heldVRID returns the virtual router ID that a claim holds, past the cache, or 0.
+func (r *Reconciler) heldVRID(ctx context.Context, claim *ipamv1.IPAddressClaim) (int32, error) {
+	held := &capstanv1.AddressReservationList{}
+	if err := r.Live.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
+		return 0, fmt.Errorf("listing AddressReservations: %w", err)
+	}
+	return vridIn(held.Items), nil
 }
 
 func vridIn(held []capstanv1.AddressReservation) int32 {

@@ -52,3 +52,32 @@ func TestAVirtualRouterIDIsReservedOnceThoughTheCacheIsLate(t *testing.T) {
 		})
 	}
 }
+
+func TestALoadBalancerKeepsTheVirtualRouterIDThatPassedToItsClaimAMomentAgo(t *testing.T) {
+	g := NewWithT(t)
+	scheme := runtime.NewScheme()
+	g.Expect(capstanv1.AddToScheme(scheme)).To(Succeed())
+	lb := &capstanv1.LoadBalancer{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}}
+	lb.Spec.LogicalNetwork, lb.Status.VRID = "lan", 7
+	claim := &ipamv1.IPAddressClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-vip", UID: "now"}}
+	earlier := claim.DeepCopy()
+	earlier.UID = "earlier"
+	is, shown := vridReservation(lb, claim, 7), vridReservation(lb, earlier, 7)
+	index := func(obj client.Object) []string {
+		if reservation, ok := obj.(*capstanv1.AddressReservation); ok {
+			return []string{reservation.Spec.ClaimRef.UID}
+		}
+		return nil
+	}
+	live := fake.NewClientBuilder().WithScheme(scheme).WithObjects(is).Build()
+	cache := fake.NewClientBuilder().WithScheme(scheme).WithObjects(shown).WithIndex(&capstanv1.AddressReservation{}, claimIndex, index).Build()
+	r := &Reconciler{Live: live, Client: interceptor.NewClient(live, interceptor.Funcs{
+		List: func(ctx context.Context, _ client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			return cache.List(ctx, list, opts...)
+		},
+	})}
+	g.Expect(r.vridOf(t.Context(), lb, claim)).To(Equal(int32(7)))
+	held := &capstanv1.AddressReservationList{}
+	g.Expect(live.List(t.Context(), held)).To(Succeed())
+	g.Expect(held.Items).To(HaveLen(1), "it takes no second one")
+}
