@@ -142,6 +142,10 @@ func (r *Reconciler) hurdleBefore(ctx context.Context, s *scope, site *site) (*h
 	if !watched || isExcluded(s.machine) {
 		return &hurdle{forGood: true, message: unwatched(s.machine, &cause{}).message}, nil
 	}
+	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && ready.Reason == capstanv1.ReasonMovedElsewhere {
+		// Its deletion would wait for a person all the same.
+		return &hurdle{forGood: true, message: ready.Message}, nil
+	}
 	return r.hurdleAmong(ctx, r.Client, s, site)
 }
 

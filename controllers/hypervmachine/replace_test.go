@@ -209,6 +209,17 @@ var _ = Describe("The machines of a pool on a host that is being drained", func(
 		c.isLeftAlone(ctx, 0)
 	})
 
+	It("stay where somebody has moved them by hand", func(ctx SpecContext) {
+		host := newHost(ctx)
+		c := newPool(ctx, 1, host)
+		testenv.UpdateStatus(ctx, env, c.vms[0], func(vm *capstanv1.VirtualMachine) {
+			conditions.Unknown(vm, capstanv1.ReadyCondition, capstanv1.ReasonMovedElsewhere, "somebody has moved it to host hv9")
+		})
+		drain(ctx, host, capstanv1.MaintenanceDrain)
+		c.expectWaits(ctx, 0, capstanv1.ReasonCannotReplace, "somebody has moved it to host hv9")
+		Consistently(c.asked(ctx, 0), "500ms").Should(BeEmpty())
+	})
+
 	It("stay as long as others would have no place", func(ctx SpecContext) {
 		host := newHost(ctx)
 		image := testenv.NewVMImage("image-"+host.Name, testenv.Version)
