@@ -2,6 +2,7 @@ package ha
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -16,9 +17,9 @@ import (
 // takes to move the VIP, so that the loss is noticed and healed as two things.
 var soon = []string{"--host-loss-timeout=20s", "--volume-fault-timeout=5s", "--host-poll-interval=1s"}
 
-// TestAnyOneVolumeMayGo takes from a control plane of three, one after the other, each of
+// TestAnyCSVFaults takes from a control plane of three, one after the other, each of
 // the volumes that its members are on.
-func TestAnyOneVolumeMayGo(t *testing.T) {
+func TestAnyCSVFaults(t *testing.T) {
 	c := startWith(t, hosts, map[string][]string{"manager": soon})
 	c.survivesEach(func(member *capstanv1.VirtualMachine) string {
 		return member.Spec.Placement.Disks[0].Volume
@@ -31,9 +32,9 @@ func TestAnyOneVolumeMayGo(t *testing.T) {
 	})
 }
 
-// TestAnyOneHostMayGo takes each of the hosts, which form no failover cluster. One more
+// TestAnyHostIsLost takes each of the hosts, which form no failover cluster. One more
 // than the members need is there to take in what was on it, and nobody declares a loss.
-func TestAnyOneHostMayGo(t *testing.T) {
+func TestAnyHostIsLost(t *testing.T) {
 	c := startWith(t, hosts+1, map[string][]string{"fabric": {"--stand-alone"}, "manager": soon})
 	c.survivesEach(func(member *capstanv1.VirtualMachine) string {
 		return member.Spec.Placement.Host
@@ -58,7 +59,8 @@ func (c *cluster) survivesEach(where func(*capstanv1.VirtualMachine) string, set
 	}
 	g.Expect(used).To(HaveLen(3), "the members are apart")
 	var longest time.Duration
-	for name, site := range used {
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		site := used[name]
 		t.Logf("%s goes", name)
 		var gone time.Time
 		report := c.whileAsked(func() {

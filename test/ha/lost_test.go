@@ -16,9 +16,9 @@ import (
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 )
 
-// TestWhatLayOnALostHostIsReplaced is of hosts that form no failover cluster: nobody
+// TestAHostThatStandsAloneIsLost is of one that is in no failover cluster: nobody
 // but Capstan brings up elsewhere what lay on one of them.
-func TestWhatLayOnALostHostIsReplaced(t *testing.T) {
+func TestAHostThatStandsAloneIsLost(t *testing.T) {
 	c := start(t, "--stand-alone")
 	g := NewWithT(t)
 	auditor := c.threeMembers(g)

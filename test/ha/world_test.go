@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -116,6 +117,38 @@ func (c *cluster) controlPlaneStands(g Gomega, members int) {
 	g.Expect(meta.IsStatusConditionTrue(kcp.Status.Conditions, controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition)).To(BeTrue())
 	g.Expect(kcp.Status.ReadyReplicas).To(HaveValue(BeEquivalentTo(members)))
 	g.Expect(c.members(g)).To(HaveLen(members))
+}
+
+// machines are all VMs of the cluster, load balancers too: who is another one has another
+// UID.
+func (c *cluster) machines(g Gomega) map[string]types.UID {
+	list := &capstanv1.VirtualMachineList{}
+	g.Expect(c.API.List(c.Ctx, list, client.InNamespace(shop.Namespace))).To(Succeed())
+	uids := map[string]types.UID{}
+	for i := range list.Items {
+		uids[list.Items[i].Name] = list.Items[i].UID
+	}
+	return uids
+}
+
+// hosts are the names of all there are.
+func (c *cluster) hosts(g Gomega) []string {
+	list := &capstanv1.HyperVHostList{}
+	g.Expect(c.API.List(c.Ctx, list)).To(Succeed())
+	var names []string
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names
+}
+
+// holder is the host of the VM that has the VIP.
+func (c *cluster) holder(g Gomega) string {
+	lb := &capstanv1.LoadBalancer{}
+	g.Expect(c.API.Get(c.Ctx, shop, lb)).To(Succeed())
+	at := slices.IndexFunc(lb.Status.Instances, func(i capstanv1.LoadBalancerInstance) bool { return i.Role == "Active" })
+	g.Expect(at).NotTo(Equal(-1))
+	return lb.Status.Instances[at].Host
 }
 
 // members are the VMs of the control plane.
