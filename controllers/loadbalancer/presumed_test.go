@@ -157,4 +157,30 @@ var _ = Describe("A load-balancer VM on a host that is silent", func() {
 		Consistently(s.presumption(ctx, alone), "500ms").ShouldNot(HaveKey(capstanv1.PresumedLostAnnotation))
 		Expect(s.vms(ctx)).To(HaveLen(1))
 	})
+
+	It("keeps others from being replaced that are well, if most hosts are silent", func(ctx SpecContext) {
+		s := newSite(ctx)
+		h := s.runHosts(ctx)
+		lb, active, _ := s.newPair(ctx)
+		fleet := newHosts(ctx, "host-of-"+active, "another-of-"+s.namespace, "a-third-of-"+s.namespace)
+		others := []*capstanv1.HyperVHost{fleet["another-of-"+s.namespace], fleet["a-third-of-"+s.namespace]}
+		for _, host := range others {
+			tellHost(ctx, host, false)
+		}
+		host := fleet["host-of-"+active]
+		testenv.Update(ctx, env, host, func(h *capstanv1.HyperVHost) { h.Spec.Maintenance = capstanv1.MaintenanceDrain })
+		Eventually(message(ctx, lb, capstanv1.InstancesUpToDateCondition)).Should(And(
+			ContainSubstring("repair is held: 2 of 3 hosts do not answer"), ContainSubstring("host "+host.Name+" is being drained")))
+		Expect(s.vms(ctx)).To(HaveLen(2))
+
+		for _, host := range others {
+			tellHost(ctx, host, true)
+		}
+		By("looking at it again, as it does by itself after a while")
+		testenv.Update(ctx, env, lb, func(lb *capstanv1.LoadBalancer) {
+			metav1.SetMetaDataAnnotation(&lb.ObjectMeta, "test", "looked at again")
+		})
+		Eventually(h.namesOfGone(), "30s").Should(Equal([]string{active}))
+		Eventually(s.standby(ctx, lb, active)).Should(BeTrue())
+	})
 })

@@ -44,8 +44,9 @@ type candidate struct {
 	// it has the newest plan, and holds the VIP or can take it.
 	changed []string
 	serves  bool
-	// drained is the host that it is on, if that is being drained.
-	drained string
+	// drained is the host that it is on, if that is being drained, and drainHeld why it stays
+	// there all the same for now.
+	drained, drainHeld string
 	// isNew tells that it answers and has had no VIPs so far, rehearsed that it has the
 	// newest plan all the same.
 	isNew, rehearsed bool
@@ -101,7 +102,10 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		c.unfit = c.answers && c.isDead()
 		c.stuck = isStuck(vm)
 		c.changed = changedFor(s.lb, vm)
-		c.drained = drainedUnder(vm, s.hosts)
+		if c.drained = drainedUnder(vm, s.hosts); c.drained != "" && outage.why != "" {
+			c.drainHeld = outage.why
+			s.tryAgainIn(min(outage.until.Sub(now), pollHold))
+		}
 		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown
 		c.isNew = c.answers && (!c.carried && !c.carries || isWithoutVIPs(status) && !isResigning(vm))
 		c.rehearsed = c.isNew && hasRehearsed(s.lb, status)

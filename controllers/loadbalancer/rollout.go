@@ -17,7 +17,7 @@ import (
 // that nothing new is tried, because a newcomer has failed.
 func rollOut(all []candidate, wanted int, held bool) step {
 	old, fresh, calm, served, heard := 0, 0, true, true, true
-	spare := 0
+	spare, stays := 0, 0
 	for i := range all {
 		c := &all[i]
 		switch {
@@ -28,8 +28,10 @@ func rollOut(all []candidate, wanted int, held bool) step {
 		}
 		switch {
 		case !c.vm.DeletionTimestamp.IsZero():
-		case c.isOutdated():
+		case c.givesWay():
 			old++
+		case c.isOutdated():
+			stays++
 		default:
 			fresh++
 			served = served && c.serves
@@ -39,7 +41,7 @@ func rollOut(all []candidate, wanted int, held bool) step {
 			spare = 1
 		}
 	}
-	if old > 0 && fresh > 0 {
+	if old+stays > 0 && fresh > 0 {
 		spare = 1
 	}
 	st := step{missing: max(wanted-len(all), 0), surplus: max(len(all)-wanted-spare, 0)}
@@ -86,7 +88,7 @@ func standsIn(all []candidate, leaver *candidate) bool {
 // nextToRoll is the VM that gives way next, or nil.
 func nextToRoll(all []candidate) *candidate {
 	for _, c := range expendable(all) {
-		if c.vm.DeletionTimestamp.IsZero() && c.isOutdated() {
+		if c.vm.DeletionTimestamp.IsZero() && c.givesWay() {
 			return c
 		}
 	}
@@ -119,7 +121,7 @@ func failedNewcomer(all []candidate) *candidate {
 // giveUpOutdated has a VM replaced at once that is to give way and has never had a plan:
 // nobody depends on it, and what is to change may be why.
 func (c *candidate) giveUpOutdated() {
-	if !c.isOutdated() || c.carried || c.isDead() || !c.vm.DeletionTimestamp.IsZero() {
+	if !c.givesWay() || c.carried || c.isDead() || !c.vm.DeletionTimestamp.IsZero() {
 		return
 	}
 	c.rising = false
@@ -159,6 +161,8 @@ func progress(all []candidate, wanted int) (line string, stopped, done bool) {
 			old = append(old, fmt.Sprintf("%s (%s)", c.vm.Name, c.whyOutdated()))
 			switch {
 			case waits != "":
+			case c.drainHeld != "":
+				waits = c.drainHeld
 			case c.resigns:
 				waits = "waiting for " + c.vm.Name + " to hand the VIP over"
 			case !c.answers:

@@ -27,6 +27,8 @@ func oldSilent(c *candidate)  { soon(c); old(c); c.role, c.planned = roleUnknown
 func oldNever(c *candidate)   { rising(c); old(c); c.giveUpOutdated() }
 func drained(c *candidate)    { c.drained = "host-of-" + c.vm.Name }
 
+func stayPut(c *candidate) { drained(c); c.drainHeld = "repair is held" }
+
 func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 	for name, tc := range map[string]struct {
 		all         []candidate
@@ -87,6 +89,10 @@ func TestHowAChangeOfTheSpecIsRolledOut(t *testing.T) {
 		"the hosts of both are drained":               {all: []candidate{member("a", newActive, drained), member("b", newStandby, drained)}, wanted: 2, missing: 1, successorOf: "b"},
 		"a host is drained no more once one is made":  {all: []candidate{member("a", newActive), member("b", newStandby), member("c", rising)}, wanted: 2, surplus: 1},
 		"the host of one that boots is drained":       {all: []candidate{member("a", newActive), member("b", rising, drained, (*candidate).giveUpOutdated)}, wanted: 2, missing: 1, replaced: "b"},
+		"a host is drained in an outage":              {all: []candidate{member("a", newActive), member("b", newStandby, stayPut)}, wanted: 2},
+		"an outage begins while one is drained":       {all: []candidate{member("a", newActive), member("b", newStandby, stayPut), member("c", newStandby)}, wanted: 2},
+		"the spec changes in an outage":               {all: []candidate{member("a", oldActive), member("b", newStandby, stayPut)}, wanted: 2, missing: 1, successorOf: "a"},
+		"a drained one dies in an outage":             {all: []candidate{member("a", newActive), member("b", gone, stayPut)}, wanted: 2, missing: 1, replaced: "b"},
 		"two newcomers fail, and one of them counts":  {all: []candidate{member("a", oldActive), member("c", failed), member("d", failed)}, wanted: 2, missing: 1, replaced: "d"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +128,10 @@ func TestTheProgressOfARolloutIsOneLine(t *testing.T) {
 		done    bool
 	}{
 		"there is none": {all: []candidate{member("a", newActive), member("b", newStandby)}, done: true},
+		"a host is drained in an outage": {
+			all:  []candidate{member("a", newActive), member("b", newStandby, stayPut)},
+			line: "1 of 2 virtual machines are as the spec says; repair is held; still to be replaced: b (host host-of-b is being drained)",
+		},
 		"the newcomer boots": {
 			all:  []candidate{member("a", oldActive), member("b", oldStandby), member("c", rising)},
 			line: "0 of 2 virtual machines are as the spec says; waiting for c to take its share; still to be replaced: a (spec.image changed), b (spec.image changed)",
