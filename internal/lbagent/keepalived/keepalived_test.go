@@ -21,6 +21,13 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
+// TestMain has a hangup do no harm that comes when its test is over: the kernel is in no
+// hurry where others want its processors.
+func TestMain(m *testing.M) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	os.Exit(m.Run())
+}
+
 // stand is a keepalived whose program judges files by a script, and whose process
 // is this test's own: it hears what would be a reload.
 type stand struct {
