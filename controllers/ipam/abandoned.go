@@ -31,34 +31,41 @@ const (
 	askHostsSoon = 2 * time.Second
 )
 
-// abandoned remembers since when reservations have had no claim and no user. A manager that is
-// started anew waits anew. It is safe for concurrent use.
-type abandoned struct {
-	mu    sync.Mutex
-	since map[string]map[types.UID]time.Time
+// vigil is since when a reservation has had no claim and no user, when hosts were asked of
+// it last, and what that came to.
+type vigil struct {
+	since, asked time.Time
+	reason       capstanv1.UnclaimedReason
+	message      string
 }
 
-// note returns since when each of some reservations of a network has had neither, and
-// forgets the others.
-func (a *abandoned) note(network string, idle []types.UID, now time.Time) map[types.UID]time.Time {
+// abandoned remembers the reservations that have no claim and no user. A manager that is
+// started anew waits anew. It is safe for concurrent use; the vigils of one network are
+// looked at by one at a time.
+type abandoned struct {
+	mu sync.Mutex
+	of map[string]map[types.UID]*vigil
+}
+
+// note returns the vigils of some reservations of a network, and forgets the others.
+func (a *abandoned) note(network string, idle []types.UID, now time.Time) map[types.UID]*vigil {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	since := make(map[types.UID]time.Time, len(idle))
+	vigils := make(map[types.UID]*vigil, len(idle))
 	for _, uid := range idle {
-		began, known := a.since[network][uid]
-		if !known {
-			began = now
+		if vigils[uid] = a.of[network][uid]; vigils[uid] == nil {
+			vigils[uid] = &vigil{since: now, reason: capstanv1.UnclaimedGracePeriod, message: fmt.Sprintf(
+				"hosts are asked what they hold when nobody has been known to use it for %.0f min", abandonedGrace.Minutes())}
 		}
-		since[uid] = began
 	}
-	if a.since == nil {
-		a.since = map[string]map[types.UID]time.Time{}
+	if a.of == nil {
+		a.of = map[string]map[types.UID]*vigil{}
 	}
-	a.since[network] = since
-	if len(since) == 0 {
-		delete(a.since, network)
+	a.of[network] = vigils
+	if len(vigils) == 0 {
+		delete(a.of, network)
 	}
-	return since
+	return vigils
 }
 
 // reclaim frees what is held for claims that are gone: whose finalizers somebody took
@@ -86,16 +93,18 @@ func (r *NetworkReconciler) reclaim(ctx context.Context, network *capstanv1.Logi
 			idle = append(idle, h.UID)
 		}
 	}
-	since := r.abandoned.note(network.Name, idle, now)
+	vigils := r.abandoned.note(network.Name, idle, now)
 	var due []*hold
 	for _, h := range left {
 		if h.reason != "" {
 			again = soonest(again, abandonedGrace)
 			continue
 		}
-		h.since = since[h.UID]
-		h.because(capstanv1.UnclaimedGracePeriod, "hosts are asked what they hold when nobody has been known to use it for %.0f min", abandonedGrace.Minutes())
-		if wait := abandonedGrace - now.Sub(h.since); wait > 0 {
+		h.vigil = vigils[h.UID]
+		h.since, h.reason, h.message = h.vigil.since, h.vigil.reason, h.vigil.message
+		// A network is looked at whenever an address comes or goes, and hosts are not asked
+		// as often.
+		if wait := max(abandonedGrace-now.Sub(h.since), askHostsAgain-now.Sub(h.vigil.asked)); wait > 0 {
 			again = soonest(again, wait)
 		} else {
 			due = append(due, h)
@@ -133,6 +142,7 @@ func (r *NetworkReconciler) freeDue(ctx context.Context, network *capstanv1.Logi
 			return 0, err
 		}
 		if claimed || h.byObjects(known) || h.byHosts(hosts, known) {
+			h.vigil.asked, h.vigil.reason, h.vigil.message = r.Clock.Now(), h.reason, h.message
 			again = askHostsAgain
 			continue
 		}

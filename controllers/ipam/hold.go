@@ -16,7 +16,9 @@ type hold struct {
 	reason  capstanv1.UnclaimedReason
 	message string
 	since   time.Time
-	freed   bool
+	// vigil is there if nobody is known who may use it.
+	vigil *vigil
+	freed bool
 }
 
 // mostMessage is how much of a reason is told.

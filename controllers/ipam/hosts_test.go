@@ -120,6 +120,26 @@ func TestNoAddressIsFreedBeforeEveryHostHasSaidWhatItHolds(t *testing.T) {
 	}
 }
 
+func TestHostsAreNotAskedAtEveryLook(t *testing.T) {
+	g := NewWithT(t)
+	k := newKeeper(t, ofVM(), testenv.NewHyperVHost("hv1", func(h *capstanv1.HyperVHost) {
+		conditions.False(h, capstanv1.AgentConnectedCondition, capstanv1.ReasonHostUnreachable, "")
+	}))
+	k.look(t)
+	network, _ := k.wait(t, abandonedGrace)
+	g.Expect(k.asked).To(Equal(1))
+	version := network.ResourceVersion
+	for range 3 {
+		network, again := k.wait(t, time.Minute)
+		g.Expect(again).To(BeNumerically("<", askHostsAgain))
+		g.Expect(network.Status.Unclaimed).To(HaveExactElements(HaveField("Reason", capstanv1.UnclaimedWaitingForHost)))
+		g.Expect(network.ResourceVersion).To(Equal(version))
+	}
+	g.Expect(k.asked).To(Equal(1))
+	k.wait(t, 2*time.Minute)
+	g.Expect(k.asked).To(Equal(2))
+}
+
 func TestWhatHostsSaidBeforeAnAddressWasAbandonedIsNoAnswer(t *testing.T) {
 	g := NewWithT(t)
 	vm := vmObject("team", "vm", "uid-of-vm")

@@ -53,6 +53,20 @@ type keeper struct {
 	clock *clocktesting.FakePassiveClock
 	hosts agents
 	told  *testenv.Recorder
+	// asked is how often hosts were asked, or somebody else's answers.
+	asked int
+}
+
+// asking counts how often hosts are asked.
+type asking struct {
+	*census.Taker
+	times *int
+}
+
+// Since implements Census.
+func (a asking) Since(ctx context.Context, moment time.Time) (*census.Census, error) {
+	*a.times++
+	return a.Taker.Since(ctx, moment)
 }
 
 func newKeeper(t *testing.T, objects ...client.Object) *keeper {
@@ -63,7 +77,7 @@ func newKeeper(t *testing.T, objects ...client.Object) *keeper {
 	}
 	k.NetworkReconciler = &NetworkReconciler{
 		Client: k.store, Live: k.store, Events: k.told, Clock: k.clock, Installation: here,
-		Census: &census.Taker{Live: k.store, Hosts: k.hosts, Clock: k.clock},
+		Census: asking{&census.Taker{Live: k.store, Hosts: k.hosts, Clock: k.clock}, &k.asked},
 		writer: &conditions.Writer{Client: k.store, Summary: capstanv1.ReadyCondition},
 	}
 	return k
