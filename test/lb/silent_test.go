@@ -188,7 +188,9 @@ func TestNoRequestHangsAtAnAPIServerThatDoesNotServe(t *testing.T) {
 			}
 		})
 	}
+	began := time.Now()
 	asked.Wait()
+	t.Logf("all were answered or told after %s", time.Since(began).Round(time.Millisecond))
 	w.Expect(hung).To(BeEmpty(), "half of them are led to the one that does not serve")
 	w.answersOnly(target, "s0")
 	w.Expect(node.Thaw()).To(Succeed())
