@@ -253,6 +253,13 @@ type VirtualMachineStatus struct {
 	// +optional
 	SeedHash string `json:"seedHash,omitempty"`
 
+	// removalHost is the HyperVHost that was asked to remove the VM and has agreed. That
+	// nothing of it is found there from then on is the end of it, and no other host need be
+	// asked for it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	RemovalHost string `json:"removalHost,omitempty"`
+
 	// guest is what the guest's console tells. It is there if the first boot has
 	// failed or takes long, until the guest is up.
 	// +optional

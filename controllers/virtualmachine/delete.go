@@ -56,7 +56,7 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 		return nil, r.entomb(ctx, s)
 	}
 	key := client.ObjectKeyFromObject(s.vm)
-	if s.was != capstanv1.VMDeleting && s.was != "" && !wasWhole(s) {
+	if s.vm.Status.RemovalHost != "" || s.was != capstanv1.VMDeleting && s.was != "" && !wasWhole(s) {
 		r.misses.settle(key)
 	}
 	err := r.ask(ctx, s)
@@ -71,7 +71,9 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 	}
 	switch {
 	case err == nil:
-		// It was there, so what is missed from now on has been removed.
+		// It was there, so what is missed from now on has been removed, as the next manager
+		// knows, too.
+		s.vm.Status.RemovalHost = s.at.Name
 		r.misses.settle(key)
 		return &wait{
 			reason: capstanv1.ReasonDeleting, requeue: pollWork,

@@ -185,6 +185,8 @@ func TestADeletionIsNotOverBeforeEveryOtherHostHasSaidThatItDoesNotHaveTheVM(t *
 		held   map[string]hostapi.VM
 		silent []string
 		was    capstanv1.VMPhase
+		// removed tells that the host had agreed to remove it.
+		removed bool
 		// reason is of what it waits for, or "" if nothing is left.
 		reason string
 		listed bool
@@ -192,6 +194,7 @@ func TestADeletionIsNotOverBeforeEveryOtherHostHasSaidThatItDoesNotHaveTheVM(t *
 		"it is there, and removed":                    {held: map[string]hostapi.VM{"hv1": there}, silent: []string{"hv2"}, was: capstanv1.VMRunning},
 		"nobody has it":                               {was: capstanv1.VMRunning, listed: true},
 		"nobody has it, as a new manager finds":       {was: capstanv1.VMDeleting, listed: true},
+		"it was removed, as a new manager finds":      {silent: []string{"hv2"}, was: capstanv1.VMDeleting, removed: true},
 		"disks of it are left, nobody has it":         {held: map[string]hostapi.VM{"hv1": remnant}, was: capstanv1.VMRunning, listed: true},
 		"another host has it":                         {held: map[string]hostapi.VM{"hv2": there}, was: capstanv1.VMRunning, reason: capstanv1.ReasonMovedElsewhere, listed: true},
 		"another host has it, and disks were left":    {held: map[string]hostapi.VM{"hv1": remnant, "hv2": there}, was: capstanv1.VMRunning, reason: capstanv1.ReasonMovedElsewhere, listed: true},
@@ -203,6 +206,9 @@ func TestADeletionIsNotOverBeforeEveryOtherHostHasSaidThatItDoesNotHaveTheVM(t *
 			g := NewWithT(t)
 			e := newEstate(t, tc.held, tc.silent...)
 			vm := missedVM(tc.was, isDeleted)
+			if tc.removed {
+				vm.Status.RemovalHost = "hv1"
+			}
 			var waiting *wait
 			// What is asked for is done by the second look.
 			for range 3 {
@@ -211,6 +217,8 @@ func TestADeletionIsNotOverBeforeEveryOtherHostHasSaidThatItDoesNotHaveTheVM(t *
 				waiting, err = e.remove(t.Context(), s)
 				g.Expect(err).NotTo(HaveOccurred())
 				vm.Status.Phase = capstanv1.VMDeleting
+				asked := vm.Status.RemovalHost != ""
+				g.Expect(asked).To(Equal(tc.removed || len(e.holders["hv1"].deleted) > 0), "it is recorded")
 			}
 			listed := false
 			for name, h := range e.holders {
