@@ -44,11 +44,15 @@ func startAuditor(ctx context.Context, w *site, f *findings, others *bystanders)
 		site: w, book: newBook(w.api), listener: newListener(), findings: f, steps: onlooker.NewTally(),
 		others: others, began: time.Now(), stop: stop, stopped: make(chan struct{}),
 	}
+	var before map[string]bool
 	a.onlooker = onlooker.Start(ctx, onlooker.Options{
-		World: func(ctx context.Context) (fabricapi.World, error) { return w.World(ctx) },
+		World: func(ctx context.Context) (fabricapi.World, error) {
+			before = a.others.all()
+			return w.World(ctx)
+		},
 		Every: lookEvery, Steps: a.steps,
 		Judge: func(now fabricapi.World) []string {
-			f.add(a.others.look(now)...)
+			f.add(look(now, before)...)
 			return nil
 		},
 	})

@@ -93,12 +93,18 @@ func (b *bystanders) add(site, name string, stamp *fabricapi.Stamp) {
 	}
 }
 
-// look tells what must not be on the hosts, not for a moment.
-func (b *bystanders) look(w fabricapi.World) []finding {
-	var found []finding
+// all are those that there are now.
+func (b *bystanders) all() map[string]bool {
 	b.mu.Lock()
-	missing := maps.Clone(b.there)
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.there)
+}
+
+// look tells what must not be on the hosts, not for a moment. Of other people's VMs and
+// files those must be there that were before the hosts were looked at.
+func look(w fabricapi.World, before map[string]bool) []finding {
+	var found []finding
+	missing := maps.Clone(before)
 	for _, double := range onlooker.Doubles(w) {
 		found = append(found, finding{duplicate, double})
 	}

@@ -81,17 +81,27 @@ func TestWhatIsSomebodyElsesMustStay(t *testing.T) {
 	others.add("fc1", "g1", nil)
 	others.add("fc1", "g2", stampOf("them", "their-id"))
 	both := worldOf(fabricapi.Site{VMs: []fabricapi.VM{{GUID: "g1"}, {GUID: "g2"}}})
-	g.Expect(others.look(both)).To(BeEmpty())
-	g.Expect(others.look(worldOf(fabricapi.Site{VMs: []fabricapi.VM{{GUID: "g1"}}}))).To(ConsistOf(
+	g.Expect(look(both, others.all())).To(BeEmpty())
+	g.Expect(look(worldOf(fabricapi.Site{VMs: []fabricapi.VM{{GUID: "g1"}}}), others.all())).To(ConsistOf(
 		finding{lost, "g2 in fc1, which is somebody else's, is gone"}))
-	g.Expect(others.look(both)).To(BeEmpty(), "looking forgets nothing")
+	g.Expect(look(both, others.all())).To(BeEmpty(), "looking forgets nothing")
+}
+
+func TestWhoCameWhileTheHostsWereLookedAtIsNotMissed(t *testing.T) {
+	g := NewWithT(t)
+	others := newBystanders()
+	before := others.all()
+	looked := worldOf(fabricapi.Site{})
+	others.add("fc1", "g1", nil)
+	g.Expect(look(looked, before)).To(BeEmpty())
+	g.Expect(look(looked, others.all())).To(HaveLen(1), "the next time it must be there")
 }
 
 func TestDoublesAreSeen(t *testing.T) {
 	g := NewWithT(t)
-	found := newBystanders().look(worldOf(fabricapi.Site{VMs: []fabricapi.VM{
+	found := look(worldOf(fabricapi.Site{VMs: []fabricapi.VM{
 		{GUID: "g1", Name: "a", Stamp: stampOf("us", ourID)}, {GUID: "g2", Name: "a", Stamp: stampOf("us", ourID)},
-	}}))
+	}}), nil)
 	g.Expect(found).To(ConsistOf(finding{duplicate, "identity id-1 is held by VM a (g1) and VM a (g2)"}))
 }
 
