@@ -14,11 +14,7 @@ import (
 
 func TestTheDocumentTellsWhyAddressesAreHeld(t *testing.T) {
 	g := NewWithT(t)
-	data, err := os.ReadFile("../../docs/addresses.md")
-	g.Expect(err).NotTo(HaveOccurred())
-	_, section, found := strings.Cut(string(data), "\n## Addresses without a claim\n")
-	g.Expect(found).To(BeTrue())
-	section, _, _ = strings.Cut(section, "\n## ")
+	section := sectionOf(t, "addresses.md", "Addresses without a claim")
 	var reasons []string
 	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z]\w+) \| [^|]+ \| [^|]+ \|$`).FindAllStringSubmatch(section, -1) {
 		if row[1] != "Reason" {
@@ -35,9 +31,28 @@ func TestTheDocumentTellsWhyAddressesAreHeld(t *testing.T) {
 	} {
 		g.Expect(section).To(ContainSubstring(text))
 	}
-	errors, err := os.ReadFile("../../docs/errors.md")
-	g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestTheDocumentTellsWhatNoneAbandonedSays(t *testing.T) {
+	want := []string{"True " + capstanv1.ReasonNoneAbandoned}
 	for _, of := range abandonedFor {
-		g.Expect(string(errors)).To(ContainSubstring("| False | " + of.condition + " |"))
+		want = append(want, "False "+of.condition)
 	}
+	var told []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (True|False) \| (\w+) \| [^|]+ \|$`).FindAllStringSubmatch(sectionOf(t, "errors.md", "When a network is full"), -1) {
+		told = append(told, row[1]+" "+row[2])
+	}
+	NewWithT(t).Expect(told).To(Equal(want))
+}
+
+// sectionOf is what a document says under a heading.
+func sectionOf(t *testing.T, document, heading string) string {
+	t.Helper()
+	g := NewWithT(t)
+	data, err := os.ReadFile("../../docs/" + document)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, section, found := strings.Cut(string(data), "\n## "+heading+"\n")
+	g.Expect(found).To(BeTrue())
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
 }
