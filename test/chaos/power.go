@@ -47,6 +47,7 @@ func loseAllPower(ctx context.Context, s *storm, r *rand.Rand) (*blow, error) {
 			return nil, err
 		}
 	}
+	s.auditor.listener.excuse()
 	return &blow{whom: "all hosts and the management cluster"}, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,7 @@ const longestSilence = time.Minute
 
 // listener hears whether whatever waits says why.
 type listener struct {
+	mu sync.Mutex
 	// since is when an object was first seen without a word.
 	since map[types.UID]time.Time
 	// heard counts how often something that waited said why.
@@ -25,8 +27,17 @@ type listener struct {
 
 func newListener() *listener { return &listener{since: map[types.UID]time.Time{}} }
 
+// excuse gives all who are silent their time anew: whoever speaks for them had no power.
+func (l *listener) excuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.since)
+}
+
 // hear returns what has been silent for too long.
 func (l *listener) hear(objects []unstructured.Unstructured, now time.Time) []finding {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var found []finding
 	for i := range objects {
 		object := &objects[i]

@@ -69,3 +69,13 @@ func TestWhoHasSpokenMeanwhileIsGivenTimeAnew(t *testing.T) {
 	g.Expect(l.hear(mute, now.Add(2*longestSilence))).To(BeEmpty())
 	g.Expect(l.hear(mute, now.Add(4*longestSilence))).To(HaveLen(1))
 }
+
+func TestWhoHadNoPowerIsGivenTimeAnew(t *testing.T) {
+	g := NewWithT(t)
+	l, now := newListener(), time.Unix(0, 0)
+	mute := []unstructured.Unstructured{objectWith()}
+	g.Expect(l.hear(mute, now)).To(BeEmpty())
+	l.excuse()
+	g.Expect(l.hear(mute, now.Add(2*longestSilence))).To(BeEmpty())
+	g.Expect(l.hear(mute, now.Add(4*longestSilence))).To(HaveLen(1))
+}
