@@ -7,6 +7,11 @@
 // Capstan's own kinds may enter: it would run as well for any infrastructure
 // provider. The manifests that belong to it are config/capi.
 //
+// One thing of Cluster API's it takes off itself: the note on a KubeadmControlPlane
+// that a member is being remediated, once that member has gone, none is going, and
+// those that stay are as many as are wanted. Upstream would keep it for good and repair
+// no member any more. A paused control plane, and that of a paused Cluster, keeps it.
+//
 // A caller goes through it in this order: AddToScheme, RequireCRDs and
 // RefuseForeign, ConfigureManager, then SetupReconcilers and SetupWebhooks on
 // the manager.

@@ -10,12 +10,15 @@ import (
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/controlplane/kubeadm/reconcilers/kubeadmcontrolplane"
+	"sigs.k8s.io/cluster-api/util"
 	"sigs.k8s.io/cluster-api/util/annotations"
+	"sigs.k8s.io/cluster-api/util/predicates"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -43,7 +46,18 @@ func (r *remediationEnd) setup(mgr ctrl.Manager, options controller.Options) err
 	return ctrl.NewControllerManagedBy(mgr).Named("remediationend").WithOptions(options).
 		For(&controlplanev1.KubeadmControlPlane{}, builder.WithPredicates(noted)).
 		Owns(&clusterv1.Machine{}, builder.WithPredicates(gone)).
+		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(controlPlaneOf),
+			builder.WithPredicates(predicates.ClusterUpdateUnpaused(mgr.GetScheme(), mgr.GetLogger()))).
 		Complete(r)
+}
+
+// controlPlaneOf is the control plane of a Cluster, whose pause is over.
+func controlPlaneOf(_ context.Context, cluster client.Object) []reconcile.Request {
+	c, ok := cluster.(*clusterv1.Cluster)
+	if !ok || !c.Spec.ControlPlaneRef.IsDefined() {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.ControlPlaneRef.Name}}}
 }
 
 func noteOn(controlPlane client.Object) string {
@@ -57,7 +71,15 @@ func (r *remediationEnd) Reconcile(ctx context.Context, request ctrl.Request) (c
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	note := noteOn(controlPlane)
-	if note == "" || !controlPlane.DeletionTimestamp.IsZero() || annotations.HasPaused(controlPlane) {
+	if note == "" || !controlPlane.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	cluster, err := util.GetOwnerCluster(ctx, r.client, controlPlane.ObjectMeta)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return ctrl.Result{}, fmt.Errorf("reading the Cluster of KubeadmControlPlane %s: %w", request, err)
+	case cluster == nil || annotations.IsPaused(cluster, controlPlane):
+		// Upstream, too, leaves a control plane alone that has no Cluster.
 		return ctrl.Result{}, nil
 	}
 	remediation, err := kubeadmcontrolplane.RemediationDataFromAnnotation(note)

@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -17,7 +18,10 @@ var _ = Describe("The note that a member of a control plane is being remediated"
 		note  = `{"machine":"shop-old","timestamp":"2200-01-01T00:00:00Z","retryCount":0}`
 		holds = "capstan.dev/spec"
 	)
-	var controlPlane *controlplanev1.KubeadmControlPlane
+	var (
+		cluster      *clusterv1.Cluster
+		controlPlane *controlplanev1.KubeadmControlPlane
+	)
 
 	// member makes one that is older than the note says, so that upstream takes it for
 	// nobody's successor. Once deleted it stays until it is let go.
@@ -45,9 +49,16 @@ var _ = Describe("The note that a member of a control plane is being remediated"
 		Expect(k8s.Patch(ctx, controlPlane, client.MergeFrom(before))).To(Succeed())
 	}
 
+	pauses := func(ctx SpecContext, paused bool) {
+		GinkgoHelper()
+		before := reread(ctx, cluster).DeepCopy()
+		cluster.Spec.Paused = &paused
+		Expect(k8s.Patch(ctx, cluster, client.MergeFrom(before))).To(Succeed())
+	}
+
 	BeforeEach(func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
-		newCluster(ctx, namespace)
+		cluster = newCluster(ctx, namespace)
 		controlPlane = newControlPlane(namespace, 3)
 		Expect(k8s.Create(ctx, controlPlane)).To(Succeed())
 	})
@@ -72,6 +83,20 @@ var _ = Describe("The note that a member of a control plane is being remediated"
 		before := reread(ctx, controlPlane).DeepCopy()
 		*controlPlane.Spec.Replicas = 1
 		Expect(k8s.Patch(ctx, controlPlane, client.MergeFrom(before))).To(Succeed())
+		Eventually(annotations(ctx)).ShouldNot(HaveKey(controlplanev1.RemediationInProgressAnnotation))
+	})
+
+	It("stays as long as the Cluster is paused", func(ctx SpecContext) {
+		for _, name := range []string{"shop-a", "shop-b", "shop-c"} {
+			member(ctx, name)
+		}
+		pauses(ctx, true)
+		Eventually(func() bool {
+			return meta.IsStatusConditionTrue(reread(ctx, controlPlane).Status.Conditions, clusterv1.PausedCondition)
+		}).Should(BeTrue(), "the manager knows of it")
+		remediates(ctx)
+		Consistently(annotations(ctx), "1s").Should(HaveKey(controlplanev1.RemediationInProgressAnnotation))
+		pauses(ctx, false)
 		Eventually(annotations(ctx)).ShouldNot(HaveKey(controlplanev1.RemediationInProgressAnnotation))
 	})
 })
