@@ -39,7 +39,7 @@ func (r *Reconciler) membersLeft(ctx context.Context, e *evidence) (membership, 
 	}
 	vms := &capstanv1.VirtualMachineList{}
 	if err := r.Client.List(ctx, vms, client.InNamespace(e.machine.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: e.cluster.Name}); err != nil {
-		return membership{}, fmt.Errorf("listing VirtualMachines: %w", err)
+		return membership{}, fmt.Errorf("listing the VirtualMachines of Cluster %s: %w", client.ObjectKeyFromObject(e.cluster), err)
 	}
 	byName := map[string]*capstanv1.VirtualMachine{}
 	for i := range vms.Items {

@@ -58,7 +58,7 @@ func (r *Reconciler) controlPlaneOf(ctx context.Context, e *evidence) ([]cluster
 	machines := &clusterv1.MachineList{}
 	if err := r.Client.List(ctx, machines, client.InNamespace(e.machine.Namespace),
 		client.MatchingLabels{clusterv1.ClusterNameLabel: e.cluster.Name}, client.HasLabels{clusterv1.MachineControlPlaneLabel}); err != nil {
-		return nil, fmt.Errorf("listing Machines: %w", err)
+		return nil, fmt.Errorf("listing the control plane of Cluster %s: %w", client.ObjectKeyFromObject(e.cluster), err)
 	}
 	return machines.Items, nil
 }

@@ -144,7 +144,7 @@ func (r *Reconciler) gather(ctx context.Context, s *scope) (*evidence, error) {
 func (r *Reconciler) isWatched(ctx context.Context, machine *clusterv1.Machine) (bool, error) {
 	checks := &clusterv1.MachineHealthCheckList{}
 	if err := r.Client.List(ctx, checks, client.InNamespace(machine.Namespace)); err != nil {
-		return false, fmt.Errorf("listing MachineHealthChecks: %w", err)
+		return false, fmt.Errorf("listing the MachineHealthChecks for Machine %s: %w", client.ObjectKeyFromObject(machine), err)
 	}
 	for i := range checks.Items {
 		check := &checks.Items[i]
@@ -225,7 +225,7 @@ func (r *Reconciler) annotate(ctx context.Context, s *scope, change func(map[str
 	change(s.machine.Annotations)
 	if err := r.Client.Patch(ctx, s.machine, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
 		client.FieldOwner(capstanv1.FieldOwner)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("changing the annotation %s of Machine %s: %w", clusterv1.RemediateMachineAnnotation, s.machine.Name, err)
+		return fmt.Errorf("changing the annotation %s of Machine %s: %w", clusterv1.RemediateMachineAnnotation, client.ObjectKeyFromObject(s.machine), err)
 	}
 	return nil
 }

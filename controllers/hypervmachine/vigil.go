@@ -52,7 +52,7 @@ func (v *Vigil) Held(hosts []capstanv1.HyperVHost, now time.Time) (until time.Ti
 func Presume(ctx context.Context, c client.Client, vm *capstanv1.VirtualMachine, since time.Time) error {
 	want := ""
 	if !since.IsZero() {
-		want = clockTime(since)
+		want = since.UTC().Format(time.RFC3339)
 	}
 	if vm.Annotations[capstanv1.PresumedLostAnnotation] == want {
 		return nil
@@ -66,7 +66,7 @@ func Presume(ctx context.Context, c client.Client, vm *capstanv1.VirtualMachine,
 	ctrllog.FromContext(ctx).Info("Whether the VM is presumed lost has changed", "VirtualMachine", vm.Name, "lost", want != "", "host", vm.Place().Host)
 	if err := c.Patch(ctx, vm, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
 		client.FieldOwner(capstanv1.FieldOwner)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("changing the annotation %s of VirtualMachine %s: %w", capstanv1.PresumedLostAnnotation, vm.Name, err)
+		return fmt.Errorf("changing the annotation %s of VirtualMachine %s: %w", capstanv1.PresumedLostAnnotation, client.ObjectKeyFromObject(vm), err)
 	}
 	return nil
 }

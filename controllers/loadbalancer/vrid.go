@@ -33,7 +33,7 @@ func (e *noVRIDError) Error() string {
 func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim) (int32, error) {
 	held := &capstanv1.AddressReservationList{}
 	if err := r.Client.List(ctx, held, client.MatchingFields{claimIndex: string(claim.UID)}); err != nil {
-		return 0, fmt.Errorf("listing AddressReservations: %w", err)
+		return 0, fmt.Errorf("listing the AddressReservations of IPAddressClaim %s: %w", client.ObjectKeyFromObject(claim), err)
 	}
 	if id := vridIn(held.Items); id != 0 {
 		return id, nil
@@ -78,7 +78,7 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 func (r *Reconciler) heldVRID(ctx context.Context, claim *ipamv1.IPAddressClaim) (int32, error) {
 	held := &capstanv1.AddressReservationList{}
 	if err := r.Live.List(ctx, held, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)}); err != nil {
-		return 0, fmt.Errorf("listing AddressReservations: %w", err)
+		return 0, fmt.Errorf("listing the AddressReservations of IPAddressClaim %s: %w", client.ObjectKeyFromObject(claim), err)
 	}
 	return vridIn(held.Items), nil
 }
