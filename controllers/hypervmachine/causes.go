@@ -128,7 +128,7 @@ func (c *cause) waits() string {
 	if c.denied != "" {
 		return c.says(c.denied)
 	}
-	return c.says(fmt.Sprintf("the machine is replaced at %s unless that ends before", clockTime(c.due)))
+	return c.says(fmt.Sprintf("the machine is replaced at %s unless that ends before", conditions.ClockTime(c.due)))
 }
 
 // says puts what is wrong before what is done about it.
@@ -139,7 +139,5 @@ func (c *cause) says(what string) string {
 	case c.since.IsZero():
 		return c.message + "; " + what
 	}
-	return fmt.Sprintf("%s, since %s; %s", c.message, clockTime(c.since), what)
+	return fmt.Sprintf("%s, since %s; %s", c.message, conditions.ClockTime(c.since), what)
 }
-
-func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -88,7 +88,7 @@ func isAtRisk(machine *clusterv1.Machine) bool {
 }
 
 func (h *hold) String() string {
-	return fmt.Sprintf("repair is held: %s; it goes on when that is over, or at %s", h.message, clockTime(h.until))
+	return fmt.Sprintf("repair is held: %s; it goes on when that is over, or at %s", h.message, conditions.ClockTime(h.until))
 }
 
 // census tells since when hosts are silent, and since when those answer that came back a

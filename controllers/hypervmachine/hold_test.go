@@ -11,6 +11,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // states are how hosts are, hv1 first.
@@ -84,7 +85,7 @@ func TestRepairIsHeldWhileMostIsGone(t *testing.T) {
 			}
 			g.Expect(h).NotTo(BeNil())
 			g.Expect(h.until).To(Equal(noon.Add(tc.until)))
-			g.Expect(h.String()).To(And(ContainSubstring(tc.says), ContainSubstring(clockTime(h.until))))
+			g.Expect(h.String()).To(And(ContainSubstring(tc.says), ContainSubstring(conditions.ClockTime(h.until))))
 		})
 	}
 }

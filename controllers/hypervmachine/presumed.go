@@ -10,6 +10,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // presumedLost is for a VM that nobody speaks for any more, and whose node is not heard
@@ -101,14 +102,14 @@ func tellSilence(e *evidence, c *cause, held *hold) string {
 			names = append(names, host.Name)
 		}
 	}
-	message := fmt.Sprintf("%s does not answer, since %s; if it will not come back, set spec.lost to true on HyperVHost %s", placeName(place), clockTime(since), listed(names))
+	message := fmt.Sprintf("%s does not answer, since %s; if it will not come back, set spec.lost to true on HyperVHost %s", placeName(place), conditions.ClockTime(since), listed(names))
 	switch {
 	case c == nil:
 		return message
 	case held != nil:
 		return message + "; " + held.String()
 	case c.due.After(e.now):
-		return fmt.Sprintf("%s, or wait until %s, when it is presumed lost unless it or the node is heard of before", message, clockTime(c.due))
+		return fmt.Sprintf("%s, or wait until %s, when it is presumed lost unless it or the node is heard of before", message, conditions.ClockTime(c.due))
 	}
 	return message + "; it is presumed lost"
 }

@@ -10,6 +10,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
 )
 
@@ -121,7 +122,7 @@ func hearsay(vm *capstanv1.VirtualMachine, others []*lbapi.Status) word {
 func judgeLoss(e evidence, now time.Time) verdict {
 	v := verdict{reason: capstanv1.ReasonHostLost}
 	v.message = fmt.Sprintf("neither its agent nor any host that can have it (%s) answers, nor does the virtual machine hear it that holds the VIP, since %s",
-		hostOf(e.vm), e.loss.since.UTC().Format(time.RFC3339))
+		hostOf(e.vm), conditions.ClockTime(e.loss.since))
 	if e.loss.held != "" {
 		v.reason, v.message = capstanv1.ReasonRepairHeld, v.message+"; "+e.loss.held
 		later := e.loss.heldUntil

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 )
 
 // longestResignation is how long a VM may take to hand the VIP over before it goes all
@@ -90,7 +91,7 @@ func (r *Reconciler) followHandovers(s *scope, all []candidate) {
 // whyKept says why a VM has the VIP that was to hand it over.
 func (c *candidate) whyKept() string {
 	return fmt.Sprintf("%s holds the VIP and stays, for no other virtual machine took it when it was handed over, whatever they say; it is tried again at %s",
-		c.vm.Name, c.keptUntil.UTC().Format(time.RFC3339))
+		c.vm.Name, conditions.ClockTime(c.keptUntil))
 }
 
 // resigns tells whether a VM is given a plan without VIPs. As long as nobody else could

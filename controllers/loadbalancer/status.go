@@ -170,7 +170,7 @@ func (i *instance) outlook() string {
 	case v.until.IsZero() || i.onItsWay:
 		return ""
 	}
-	return "; unless that changes, it is replaced at " + v.until.UTC().Format(time.RFC3339)
+	return "; unless that changes, it is replaced at " + conditions.ClockTime(v.until)
 }
 
 func waitsFor(stranger string) string {

@@ -146,7 +146,7 @@ func judgeUnfit(e evidence, limits Timeouts, now time.Time) verdict {
 		return verdict{}
 	}
 	v := verdict{reason: capstanv1.ReasonAgentUnfit, mayLive: true}
-	v.message = fmt.Sprintf("its agent answers, and does not serve since %s: %s", e.since.UTC().Format(time.RFC3339), e.unfit)
+	v.message = fmt.Sprintf("its agent answers, and does not serve since %s: %s", conditions.ClockTime(e.since), e.unfit)
 	if !e.blamed && e.served {
 		v.stays = true
 		return v

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -95,7 +94,7 @@ func setMachinesReady(s *scope) {
 	case s.held:
 		conditions.False(s.pool, capstanv1.MachinesReadyCondition, capstanv1.ReasonRolloutPending,
 			"%d of %d nodes ready; a change that replaces them is pending since %s and begins at %s",
-			s.pool.Status.AvailableReplicas, wanted, clockTime(s.pool.Status.PendingRollout.Since.Time), beginning(s))
+			s.pool.Status.AvailableReplicas, wanted, conditions.ClockTime(s.pool.Status.PendingRollout.Since.Time), beginning(s))
 	case settled(s.deployment, s.sets, wanted):
 		setSettled(s, wanted)
 	case s.pool.Spec.Rollout.Paused && onlyOutdated(s.deployment, s.sets, wanted):
@@ -178,13 +177,10 @@ func waitingMessage(s *scope, wanted int32) string {
 // beginning tells when a roll-out begins that is held.
 func beginning(s *scope) string {
 	if s.begins.Before(s.latest) {
-		return fmt.Sprintf("%s, or if it is edited again at %s at the latest", clockTime(s.begins), clockTime(s.latest))
+		return fmt.Sprintf("%s, or if it is edited again at %s at the latest", conditions.ClockTime(s.begins), conditions.ClockTime(s.latest))
 	}
-	return fmt.Sprintf("%s, however often it is edited", clockTime(s.begins))
+	return fmt.Sprintf("%s, however often it is edited", conditions.ClockTime(s.begins))
 }
-
-// clockTime tells a time as others in a status are told.
-func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // onlyOutdated tells whether all that is missing is that nodes be replaced.
 func onlyOutdated(md *clusterv1.MachineDeployment, sets []clusterv1.MachineSet, wanted int32) bool {

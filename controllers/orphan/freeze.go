@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -54,7 +53,7 @@ func tokenOf(entries []capstanv1.HostOrphan) string {
 	var ids []string
 	for i := range entries {
 		if awaitsWord(&entries[i]) {
-			ids = append(ids, entries[i].ID+" "+entries[i].FirstSeen.UTC().Format(time.RFC3339))
+			ids = append(ids, entries[i].ID+" "+conditions.ClockTime(entries[i].FirstSeen.Time))
 		}
 	}
 	if len(ids) == 0 {

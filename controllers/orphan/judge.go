@@ -10,6 +10,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/census"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -165,7 +166,7 @@ func (r *Reconciler) stateOf(o *orphan, frozen string, known *known, now time.Ti
 	case !o.entry.Acknowledged && !covered:
 		return capstanv1.OrphanReported, "it is a whole VM, which may be in use by somebody who is not known here"
 	case now.Before(end):
-		return capstanv1.OrphanWaiting, fmt.Sprintf("it is removed after %s, unless its object comes back", end.UTC().Format(time.RFC3339))
+		return capstanv1.OrphanWaiting, fmt.Sprintf("it is removed after %s, unless its object comes back", conditions.ClockTime(end))
 	case !o.seen:
 		return capstanv1.OrphanWaiting, "it is removed once a second sweep has found it"
 	case o.vm.Operation != nil:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
@@ -134,5 +133,5 @@ func sinceWhen(host *capstanv1.HyperVHost) string {
 	if c == nil {
 		return " was never asked yet"
 	}
-	return fmt.Sprintf(" does not answer (%s) since %s", c.Reason, c.LastTransitionTime.UTC().Format(time.RFC3339))
+	return fmt.Sprintf(" does not answer (%s) since %s", c.Reason, conditions.ClockTime(c.LastTransitionTime.Time))
 }

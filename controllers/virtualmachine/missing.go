@@ -11,6 +11,7 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/census"
+	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
@@ -134,7 +135,7 @@ func (r *Reconciler) judgeMissed(s *scope, found *census.Census) *wait {
 	}
 	message += "; waiting for its word, or for " + declareLost(first.Hosts)
 	if !first.Until.IsZero() {
-		message += fmt.Sprintf(", until %s", first.Until.UTC().Format(time.RFC3339))
+		message += fmt.Sprintf(", until %s", conditions.ClockTime(first.Until))
 	}
 	return &wait{reason: capstanv1.ReasonHostUnreachable, requeue: pollElsewhere, unknown: true, message: message}
 }

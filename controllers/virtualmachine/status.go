@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -159,7 +158,7 @@ func setReady(s *scope) {
 	if s.wait != nil {
 		why = s.wait.message
 	}
-	message := fmt.Sprintf("%s, since %s", why, since.UTC().Format(time.RFC3339))
+	message := fmt.Sprintf("%s, since %s", why, conditions.ClockTime(since))
 	if guest := vm.Status.Guest.Explain(); guest != "" && s.phase == capstanv1.VMStarting {
 		message += "; " + guest
 	}
