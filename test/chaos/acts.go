@@ -18,8 +18,9 @@ import (
 )
 
 // patience is how long a user tries again what the API server does not take now: it is
-// being started, or the manager is, whose webhooks it asks.
-const patience = time.Minute
+// being started, or the manager is, whose webhooks it asks. One whose clock was far ahead
+// when it started shows certificates of then for half a minute after it was set right.
+const patience = 2 * time.Minute
 
 // act has the user do what they want next.
 func (s *storm) act(ctx context.Context, m moment) error {
@@ -130,12 +131,16 @@ func ignoreExists(err error) error {
 }
 
 // persist does something until it is refused for good. A person would try again what
-// fails because a server is being started.
-func (s *storm) persist(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// fails because a server is being started. Meanwhile what is due to end ends: it may be
+// what is in the way.
+func (s *storm) persist(outer context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(outer, patience)
 	defer cancel()
 	var last error
 	err := wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		if err := s.endDue(outer); err != nil {
+			return false, err
+		}
 		last = do(ctx)
 		switch {
 		case last == nil:

@@ -119,6 +119,11 @@ func (s *storm) await(ctx context.Context, m moment) error {
 	if err := pause(ctx, m.later); err != nil {
 		return err
 	}
+	return s.endDue(ctx)
+}
+
+// endDue ends what has lasted for long enough.
+func (s *storm) endDue(ctx context.Context) error {
 	for len(s.blows) > 0 && time.Now().After(s.blows[0].due) {
 		if err := s.endFirst(ctx); err != nil {
 			return err
