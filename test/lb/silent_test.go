@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -107,6 +108,36 @@ func TestConnectionsToAServerThatLosesItsPowerEnd(t *testing.T) {
 	w.Expect(after.echo()).To(endedByPeer())
 	w.Expect(elsewhere.echo()).To(Succeed(), "another server's")
 	w.answersOnly(target, "s0")
+}
+
+// A node passes checks of its node port on to machines that may have lost their power, or
+// has no room for another connection: that says nothing of those that it has.
+func TestConnectionsToANodeThatAnswersItselfStayThoughItsPortIsSilent(t *testing.T) {
+	if !*all {
+		t.Skip("takes long: run with -all")
+	}
+	w := start(t, 1)
+	node, backend := w.addServer("s9", netip.MustParseAddr("10.77.0.60"))
+	plan := w.Plan()
+	plan.Frontends[0].Backends = []lbapi.Backend{backend}
+	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
+	w.answersOnly(target, backend.Name)
+	held := w.hold()
+	plan = plan.Clone()
+	plan.Frontends[0].Backends = append(plan.Frontends[0].Backends, lblab.Server(0))
+	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
+	rules := node.Command(w.ctx, "nft", "-f", "-")
+	rules.Stdin = strings.NewReader(fmt.Sprintf(`table inet full {
+	chain input {
+		type filter hook input priority 0
+		tcp dport %d tcp flags & (syn | ack) == syn drop
+	}
+}
+`, lblab.Port))
+	out, err := rules.CombinedOutput()
+	w.Expect(err).NotTo(HaveOccurred(), string(out))
+	w.answersOnly(target, "s0")
+	w.Consistently(held.echo).WithTimeout(25 * time.Second).WithPolling(time.Second).Should(Succeed())
 }
 
 // Where no server is heard it is the load balancer's own network that is silent.

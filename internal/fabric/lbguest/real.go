@@ -83,7 +83,10 @@ func newRealBalancer(opts Options) (_ *realBalancer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.engine = engine.New(engine.Options{Balancer: b.haproxy, Router: segmentRouter{b}, Hears: opts.Segment.hears, Held: b.held, Clock: opts.Clock, Log: opts.Log})
+	b.engine = engine.New(engine.Options{
+		Balancer: b.haproxy, Router: segmentRouter{b}, Hears: opts.Segment.hears, Lives: engine.Lives, Held: b.held,
+		Clock: opts.Clock, Log: opts.Log,
+	})
 	b.process = startProcess(opts.Log, opts.HAProxy, "-W", "-f", config, "-S", master)
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop

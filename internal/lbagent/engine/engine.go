@@ -44,6 +44,9 @@ type Options struct {
 	Gate Gate
 	// Hears listens for the other VMs. Without it nothing is told of them.
 	Hears Hearing
+	// Lives listens for a machine on which a server is silent. Without it nobody is known
+	// to have lost their power, and no connection ends for that.
+	Lives Hearing
 	// Held returns the addresses that this machine has now.
 	Held  func() (map[netip.Addr]string, error)
 	Clock lbagent.Clock

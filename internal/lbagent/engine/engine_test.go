@@ -39,6 +39,18 @@ type world struct {
 	young int
 	// frozen is what HAProxy's answers wait for.
 	frozen chan struct{}
+	// machines answer what is said of their addresses, or else nothing, and asked are those
+	// that were asked.
+	machines map[string]machine
+	asked    []string
+}
+
+// machine is how one answers itself.
+type machine struct {
+	lives bool
+	err   error
+	// thinks is what its answer waits for.
+	thinks chan struct{}
 }
 
 func newWorld() *world {
@@ -74,6 +86,21 @@ func (w *world) After(time.Duration) <-chan time.Time {
 	wait := make(chan time.Time, 1)
 	go func() { w.waits <- wait }()
 	return wait
+}
+
+func (w *world) hearsMachine(ctx context.Context, address string) (bool, error) {
+	w.mu.Lock()
+	w.asked = append(w.asked, address)
+	m := w.machines[address]
+	w.mu.Unlock()
+	if m.thinks != nil {
+		select {
+		case <-m.thinks:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	return m.lives, m.err
 }
 
 func (w *world) addresses() (map[netip.Addr]string, error) {
@@ -185,7 +212,7 @@ func (r router) Alive() error {
 func (w *world) open() *engine.Engine {
 	return engine.New(engine.Options{
 		Balancer: balancer{part{w, "HAProxy"}}, Router: router{part{w, "keepalived"}},
-		Gate: gate{w}, Held: w.addresses, Clock: w, Log: slog.New(slog.DiscardHandler),
+		Gate: gate{w}, Lives: w.hearsMachine, Held: w.addresses, Clock: w, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -12,12 +12,22 @@ import (
 // refuses, nothing is answered, checks time out. A switch that comes to know a port
 // again, a machine that is moved to another host or too busy to answer, take less. Those
 // who have lost their power answer nobody ever again, and clients would wait until their
-// kernels give up, which takes minutes.
+// kernels give up, which takes minutes. A server's own machine is asked before that: a node
+// may pass the checks of its node port on to another one, and connections to others still.
 const longestSilence = 10 * time.Second
 
 // forsaken remembers since when servers are silent.
 type forsaken struct {
 	since map[haproxy.ID]time.Time
+}
+
+// heard says that servers are none of those: the machines answer that they are on.
+func (f *forsaken) heard(servers []haproxy.ID, now time.Time) {
+	for _, id := range servers {
+		if _, silent := f.since[id]; silent {
+			f.since[id] = now
+		}
+	}
 }
 
 // overdue takes what is known of servers now, and returns those that have been silent for

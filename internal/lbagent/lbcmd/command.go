@@ -149,7 +149,10 @@ func newEngine(o *options, log *slog.Logger) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Balancer: balancer, Router: router, Hears: engine.Answers, Held: engine.Addresses, Clock: systemClock{}, Log: log}
+	opts := engine.Options{
+		Balancer: balancer, Router: router, Hears: engine.Answers, Lives: engine.Lives, Held: engine.Addresses,
+		Clock: systemClock{}, Log: log,
+	}
 	if o.nft != "" {
 		opts.Gate = gate.Gate{Program: o.nft}
 	}
