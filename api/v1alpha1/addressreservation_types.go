@@ -32,21 +32,25 @@ type AddressReservationSpec struct {
 
 // UserReference names who uses an address, such as a VirtualMachine or a LoadBalancer of
 // the claim's namespace.
+// +kubebuilder:validation:XValidation:rule="has(self.vmID) == has(oldSelf.vmID)",message="a reservation cannot be given to anybody else, only freed"
 type UserReference struct {
 	// kind of the user.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Kind string `json:"kind"`
 
 	// name of the user.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Name string `json:"name"`
 
 	// uid of the user.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	UID string `json:"uid"`

@@ -65,7 +65,9 @@ var _ = Describe("An AddressReservation", func() {
 		}
 		nobodys := held.DeepCopy()
 		nobodys.Name, nobodys.Spec.UserRef = name+"-nobodys", nil
-		env.Create(ctx, held, nobodys)
+		vms := held.DeepCopy()
+		vms.Name, vms.Spec.UserRef.VMID = name+"-vms", "6d3f4c1e-0000-4000-8000-000000000001"
+		env.Create(ctx, held, nobodys, vms)
 		change := func(obj *capstanv1.AddressReservation, with func(*capstanv1.AddressReservationSpec)) error {
 			changed := obj.DeepCopy()
 			with(&changed.Spec)
@@ -73,15 +75,37 @@ var _ = Describe("An AddressReservation", func() {
 		}
 		Expect(change(held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID = "2" })).To(Succeed())
 		Expect(change(nobodys, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID = "2" })).To(MatchError(ContainSubstring("passes to a later claim only of whom it is for")))
-		for _, with := range []func(*capstanv1.AddressReservationSpec){
-			func(s *capstanv1.AddressReservationSpec) { s.Address = "10.20.0.11" },
-			func(s *capstanv1.AddressReservationSpec) { s.LogicalNetwork = "dmz" },
-			func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.Name = "vm-1" },
-			func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.Namespace = "other" },
-			func(s *capstanv1.AddressReservationSpec) { s.UserRef.UID = "another" },
-			func(s *capstanv1.AddressReservationSpec) { s.UserRef = nil },
+		for _, of := range []struct {
+			obj  *capstanv1.AddressReservation
+			with func(*capstanv1.AddressReservationSpec)
+		}{
+			{held, func(s *capstanv1.AddressReservationSpec) { s.Address = "10.20.0.11" }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.LogicalNetwork = "dmz" }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.Name = "vm-1" }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.Namespace = "other" }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef.UID = "another" }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef = nil }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef.VMID = vms.Spec.UserRef.VMID }},
+			{vms, func(s *capstanv1.AddressReservationSpec) { s.UserRef.VMID = "" }},
+			{vms, func(s *capstanv1.AddressReservationSpec) {
+				s.UserRef.VMID = "6d3f4c1e-0000-4000-8000-000000000002"
+			}},
 		} {
-			Expect(change(held, with)).To(MatchError(ContainSubstring("cannot be given to anybody else")))
+			Expect(change(of.obj, of.with)).To(MatchError(ContainSubstring("cannot be given to anybody else")))
+		}
+	})
+
+	It("is for somebody who has a kind, a name and an identity, if it is for anybody", func(ctx SpecContext) {
+		name := "held-" + env.Namespace(ctx, GinkgoT())
+		for field, user := range map[string]capstanv1.UserReference{
+			"kind": {Name: "vm", UID: "uid-of-vm"}, "name": {Kind: "VirtualMachine", UID: "uid-of-vm"}, "uid": {Kind: "VirtualMachine", Name: "vm"},
+		} {
+			Expect(env.Client.Create(ctx, &capstanv1.AddressReservation{
+				ObjectMeta: metav1.ObjectMeta{Name: name},
+				Spec: capstanv1.AddressReservationSpec{
+					LogicalNetwork: name, Address: "10.20.0.10", ClaimRef: capstanv1.ClaimReference{Namespace: "team", Name: "vm-0", UID: "1"}, UserRef: &user,
+				},
+			}, client.DryRunAll)).To(MatchError(ContainSubstring("spec.userRef."+field)))
 		}
 	})
 })
