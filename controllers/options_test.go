@@ -117,6 +117,7 @@ func TestHelpTellsAfterHowLongMachinesAreReplaced(t *testing.T) {
 	DefaultOptions().AddFlags(flags)
 	g.Expect(flags.Parse([]string{"--help"})).To(MatchError(flag.ErrHelp))
 	for name, fallback := range map[string]string{"host-loss-timeout": "8m0s", "volume-fault-timeout": "3m0s", "missing-vm-timeout": "1m0s", "repair-hold": "30m0s"} {
-		g.Expect(help.String()).To(MatchRegexp(`(?m)^  -%s value\n.*\(default %s\)$`, name, fallback))
+		g.Expect(help.String()).To(MatchRegexp(`(?m)^  -%s duration\n.*\(default %s\)$`, name, fallback))
 	}
+	g.Expect(help.String()).To(And(ContainSubstring("the peer of a load balancer's VM"), ContainSubstring("a VM that is missing"), ContainSubstring("back only now")))
 }
