@@ -43,8 +43,13 @@ func callKinds() []kind {
 			return s.inject(ctx, fabricapi.Injection{Op: op, Times: 1 + r.IntN(2), Effect: fabricapi.Repeated})
 		}},
 		{name: "answer-delayed", share: 1, strike: func(ctx context.Context, s *storm, r *rand.Rand) (*blow, error) {
+			// All calls of a host, or one call of all hosts: one of one is hardly ever made.
+			host, op := s.anyHost(r), anyCall
+			if r.IntN(2) == 0 {
+				host, op = "", someCall(r)
+			}
 			return s.inject(ctx, fabricapi.Injection{
-				Host: s.anyHost(r), Op: someCall(r), Skip: r.IntN(3), Times: 1 + r.IntN(3), Effect: fabricapi.HeldBack, Delay: between(r, time.Second, 7*time.Second),
+				Host: host, Op: op, Skip: r.IntN(3), Times: 1 + r.IntN(3), Effect: fabricapi.HeldBack, Delay: between(r, time.Second, 7*time.Second),
 			})
 		}},
 		{name: "vm-moved-while-made", share: 1, strike: moving(making)},
