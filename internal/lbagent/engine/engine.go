@@ -62,9 +62,11 @@ type Engine struct {
 	plan lbapi.Plan
 	// missed counts the looks in a row at which HAProxy did not answer.
 	missed int
-	// balancer is what is wrong with HAProxy, and stats is what it last said.
+	// balancer is what is wrong with HAProxy, stats is what it last said, and answers counts
+	// how often it has said something.
 	balancer error
 	stats    map[haproxy.ID]haproxy.ServerStat
+	answers  int
 	seen     lbagent.Observation
 	changed  chan struct{}
 }

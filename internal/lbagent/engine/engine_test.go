@@ -18,6 +18,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/lbagent/engine"
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
 
 var errFake = errors.New("not today")
@@ -43,6 +44,9 @@ type world struct {
 	// that were asked.
 	machines map[string]machine
 	asked    []string
+	// log is what the Engine says, and stop ends it with all that it has begun.
+	log  logtest.Text
+	stop func()
 }
 
 // machine is how one answers itself.
@@ -212,7 +216,7 @@ func (r router) Alive() error {
 func (w *world) open() *engine.Engine {
 	return engine.New(engine.Options{
 		Balancer: balancer{part{w, "HAProxy"}}, Router: router{part{w, "keepalived"}},
-		Gate: gate{w}, Lives: w.hearsMachine, Held: w.addresses, Clock: w, Log: slog.New(slog.DiscardHandler),
+		Gate: gate{w}, Lives: w.hearsMachine, Held: w.addresses, Clock: w, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	})
 }
 
@@ -366,7 +370,7 @@ func watched(t *testing.T, w *world) (e *engine.Engine, tick func()) {
 		defer close(done)
 		e.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		cancel()
 		for {
 			select {
@@ -376,6 +380,7 @@ func watched(t *testing.T, w *world) (e *engine.Engine, tick func()) {
 			}
 		}
 	})
+	t.Cleanup(w.stop)
 	pending := <-w.waits
 	return e, func() {
 		w.set(func(w *world) { w.now = w.now.Add(time.Second) })

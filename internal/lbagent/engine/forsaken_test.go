@@ -8,6 +8,7 @@ import (
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/testenv/logtest"
 )
 
 func TestConnectionsEndToServersThatAreSilentForTooLong(t *testing.T) {
@@ -52,6 +53,7 @@ func TestConnectionsEndToServersThatAreSilentForTooLong(t *testing.T) {
 				return did
 			}
 			if !tt.want {
+				w.stop()
 				g.Expect(did()).To(BeEmpty())
 				return
 			}
@@ -59,6 +61,7 @@ func TestConnectionsEndToServersThatAreSilentForTooLong(t *testing.T) {
 			w.set(func(w *world) { w.stats[id("a")] = idle })
 			tick()
 			tick()
+			w.stop()
 			g.Expect(did()).To(HaveLen(1), "once")
 		})
 	}
@@ -75,6 +78,40 @@ func TestConnectionsThatCouldNotBeEndedAreTriedAgain(t *testing.T) {
 		return n
 	}
 	g.Eventually(func() int { tick(); return cuts() }).WithTimeout(10 * time.Second).Should(BeNumerically(">", 2))
+}
+
+func TestAFailureToEndConnectionsIsTriedAndToldLessAndLess(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	w.stats[id("a")] = haproxy.ServerStat{Health: lbapi.HealthDown, Sessions: 1, Silent: true}
+	w.stats[id("b")] = haproxy.ServerStat{Health: lbapi.HealthUp}
+	w.refuses = "cut [" + id("a").String() + "]"
+	_, tick := watched(t, w)
+	const looks = 100
+	for range looks {
+		tick()
+	}
+	w.stop()
+	tries := len(w.did) - 4
+	g.Expect(tries).To(And(BeNumerically(">", 0), BeNumerically("<", looks/4)))
+	g.Expect(len(logtest.Lines(t, w.log.String()))).To(And(BeNumerically(">", 0), BeNumerically("<=", 1+tries/3)))
+}
+
+func TestNoConnectionsEndByWhatHAProxySaidLongAgo(t *testing.T) {
+	g, w := NewWithT(t), newWorld()
+	w.stats[id("a")] = haproxy.ServerStat{Health: lbapi.HealthDown, Sessions: 1, Silent: true}
+	w.stats[id("b")] = haproxy.ServerStat{Health: lbapi.HealthUp}
+	_, tick := watched(t, w)
+	for range 5 {
+		tick()
+	}
+	w.set(func(w *world) {
+		w.frozen = make(chan struct{})
+		w.now = w.now.Add(time.Hour)
+	})
+	tick()
+	tick()
+	w.stop()
+	g.Expect(w.did[4:]).To(BeEmpty())
 }
 
 func repeat(s haproxy.ServerStat, times int) []haproxy.ServerStat {

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/capstan-k8s/capstan/internal/lbagent/haproxy"
@@ -9,9 +11,9 @@ import (
 )
 
 // askMachines asks the machine of each of the servers once, however many it has, whether it
-// lives. Those of which that cannot be told are in neither answer, as those are that the
-// plan does not know any more.
-func (e *Engine) askMachines(ctx context.Context, servers []haproxy.ID, plan lbapi.Plan) (alive, gone []haproxy.ID) {
+// lives. Those of which that cannot be told are in neither answer, and the error says why, as
+// those are that the plan does not know any more.
+func (e *Engine) askMachines(ctx context.Context, servers []haproxy.ID, plan lbapi.Plan) (alive, gone []haproxy.ID, err error) {
 	addresses := map[haproxy.ID]string{}
 	for _, f := range plan.Frontends {
 		for _, b := range f.Backends {
@@ -38,12 +40,12 @@ func (e *Engine) askMachines(ctx context.Context, servers []haproxy.ID, plan lba
 		switch a := answers[addresses[id]]; {
 		case a == nil:
 		case a.err != nil:
-			e.opts.Log.Warn("whether a machine lives on which a server is silent cannot be told", "server", id, "error", a.err)
+			err = errors.Join(err, fmt.Errorf("ask the machine of server %s whether it lives: %w", id, a.err))
 		case a.heard:
 			alive = append(alive, id)
 		default:
 			gone = append(gone, id)
 		}
 	}
-	return alive, gone
+	return alive, gone, err
 }

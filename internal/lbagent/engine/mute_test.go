@@ -56,6 +56,7 @@ func TestConnectionsThatAServerNeverAnswersEndWhenItIsFoundToBeMute(t *testing.T
 			}
 			g.Eventually(did).Should(Equal(tt.want))
 			tick()
+			w.stop()
 			g.Expect(did()).To(Equal(tt.want))
 		})
 	}

@@ -67,6 +67,7 @@ func (e *Engine) judge(stats map[haproxy.ID]haproxy.ServerStat, err error) error
 	switch {
 	case err == nil:
 		e.missed, e.stats, e.balancer = 0, stats, nil
+		e.answers++
 	case errors.Is(err, errSlow):
 	default:
 		e.missed++
