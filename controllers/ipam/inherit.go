@@ -47,22 +47,37 @@ func (r *ClaimReconciler) inherit(ctx context.Context, claim *ipamv1.IPAddressCl
 	return inherited, nil
 }
 
-// isHeir tells whether a claim comes after the one that something is held for.
+// isHeir tells whether a claim comes after the one that something is held for, and was made
+// for the same user: the very object, or one of the same VM that was made again from a
+// backup, or came back from another management cluster.
 func isHeir(claim *ipamv1.IPAddressClaim, spec *capstanv1.AddressReservationSpec) bool {
-	of, user := &spec.ClaimRef, madeFor(claim)
-	return of.Namespace == claim.Namespace && of.Name == claim.Name && of.UID != string(claim.UID) &&
-		spec.UserRef != nil && user != nil && spec.UserRef.Kind == user.Kind && spec.UserRef.UID == user.UID
+	user, its := madeFor(claim), spec.UserRef
+	if !comesAfter(claim, &spec.ClaimRef) || user == nil || its == nil || its.Kind != user.Kind {
+		return false
+	}
+	return its.UID == user.UID || its.VMID != "" && its.VMID == user.VMID
 }
 
-// passOn makes a reservation that of a claim, and tells whether it did. There is one claim
-// of a name at a time, so that the earlier one is gone if this one is there. What a
-// Tombstone holds is not passed on.
+// comesAfter tells whether a claim has the name of another one, which is gone if this one
+// is there.
+func comesAfter(claim *ipamv1.IPAddressClaim, of *capstanv1.ClaimReference) bool {
+	return of.Namespace == claim.Namespace && of.Name == claim.Name && of.UID != string(claim.UID)
+}
+
 func (r *ClaimReconciler) passOn(ctx context.Context, claim *ipamv1.IPAddressClaim, name string) (passed bool, err error) {
+	return PassOn(ctx, r.Client, r.Live, claim, name)
+}
+
+// PassOn makes a reservation that of a claim, and tells whether it did. It does if the
+// reservation is for the user that the claim was made for, and that of an earlier claim of
+// its name. There is one claim of a name at a time, so that the earlier one is gone if this
+// one is there. What a Tombstone holds is not passed on.
+func PassOn(ctx context.Context, c client.Client, live client.Reader, claim *ipamv1.IPAddressClaim, name string) (passed bool, err error) {
 	now, reservation := &ipamv1.IPAddressClaim{}, &capstanv1.AddressReservation{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(claim), now); client.IgnoreNotFound(err) != nil {
+	if err := live.Get(ctx, client.ObjectKeyFromObject(claim), now); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading IPAddressClaim %s: %w", claim.Name, err)
 	}
-	switch err := r.Live.Get(ctx, client.ObjectKey{Name: name}, reservation); {
+	switch err := live.Get(ctx, client.ObjectKey{Name: name}, reservation); {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
@@ -78,13 +93,13 @@ func (r *ClaimReconciler) passOn(ctx context.Context, claim *ipamv1.IPAddressCla
 	if !isHeir(claim, &reservation.Spec) {
 		return false, nil
 	}
-	if tombstone, err := Buried(ctx, r.Live, reservation.Spec.LogicalNetwork, reservation.Spec.Address); err != nil || tombstone != "" {
+	if tombstone, err := Buried(ctx, live, reservation.Spec.LogicalNetwork, reservation.Spec.Address); err != nil || tombstone != "" {
 		return false, err
 	}
 	before := reservation.DeepCopy()
 	reservation.Spec.ClaimRef.UID = string(claim.UID)
 	metav1.SetMetaDataLabel(&reservation.ObjectMeta, capstanv1.ClaimLabel, string(claim.UID))
-	if err := r.Client.Patch(ctx, reservation, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(capstanv1.FieldOwner)); err != nil {
+	if err := c.Patch(ctx, reservation, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(capstanv1.FieldOwner)); err != nil {
 		return false, fmt.Errorf("passing AddressReservation %s on to the claim that came after its own: %w", name, err)
 	}
 	ctrllog.FromContext(ctx).Info("Address passed on to a later claim of the same user", "address", reservation.Spec.Address)

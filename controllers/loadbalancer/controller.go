@@ -31,7 +31,7 @@ import (
 // +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=loadbalancers/status;loadbalancers/finalizers,verbs=get;update;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=virtualmachines,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=capstan.dev,resources=addressreservations,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=capstan.dev,resources=tombstones;logicalnetworks,verbs=get;list;watch
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddressclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=ipam.cluster.x-k8s.io,resources=ipaddresses,verbs=get;list;watch

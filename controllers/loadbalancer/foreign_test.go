@@ -4,7 +4,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/testenv"
@@ -42,6 +44,38 @@ var _ = Describe("A LoadBalancer whose VIP another IPAM provider gives out, for 
 		Expect(k8s.Delete(ctx, lb)).To(Succeed())
 		Eventually(isGone(ctx, lb)).Should(BeTrue())
 		env.ExpectGone(ctx, claim)
+		Expect(s.reservations(ctx)).To(BeEmpty())
+	})
+
+	It("keeps its virtual router ID when its claim is taken away by force, finalizers and all", func(ctx SpecContext) {
+		s := newSite(ctx)
+		testenv.Update(ctx, env, &capstanv1.LogicalNetwork{ObjectMeta: metav1.ObjectMeta{Name: s.network}}, func(n *capstanv1.LogicalNetwork) {
+			n.Spec.Subnets[0].VIPRanges, n.Spec.Subnets[0].VIPsFrom = nil, testenv.ForeignPool("theirs")
+		})
+		lb := s.newLoadBalancer(ctx)
+		env.ExpectCondition(ctx, lb, capstanv1.VIPAllocatedCondition, metav1.ConditionTrue, capstanv1.ReasonAllocated, Not(BeEmpty()))
+		vips, router, held := lb.Status.VIPs, lb.Status.VRID, s.reservations(ctx)
+		claim := &ipamv1.IPAddressClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: clusterName + "-vip"}}
+		testenv.Await(ctx, env, claim)
+		was := claim.UID
+		Expect(k8s.Delete(ctx, claim)).To(Succeed())
+		Eventually(testenv.Get(ctx, env, claim)).Should(HaveField("Finalizers", Not(ContainElement(HavePrefix("example.org/")))), "its provider has freed it")
+		Expect(k8s.Patch(ctx, claim, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+		Eventually(testenv.Get(ctx, env, claim)).Should(SatisfyAll(HaveField("UID", Not(Equal(was))), HaveField("Status.AddressRef.Name", Not(BeEmpty()))))
+		Eventually(func() []string {
+			list := &capstanv1.AddressReservationList{}
+			Expect(k8s.List(ctx, list, client.MatchingLabels{capstanv1.ClaimLabel: string(claim.UID)})).To(Succeed())
+			var its []string
+			for _, r := range list.Items {
+				its = append(its, r.Spec.Address)
+			}
+			return its
+		}).Should(Equal(held))
+		Expect(s.reservations(ctx)).To(Equal(held), "it takes no second one")
+		env.ExpectCondition(ctx, lb, capstanv1.VIPAllocatedCondition, metav1.ConditionTrue, capstanv1.ReasonAllocated, Equal(vips[0]))
+		Expect(lb.Status.VRID).To(Equal(router))
+		Expect(k8s.Delete(ctx, lb)).To(Succeed())
+		Eventually(isGone(ctx, lb)).Should(BeTrue())
 		Expect(s.reservations(ctx)).To(BeEmpty())
 	})
 

@@ -57,6 +57,10 @@ func setVIP(s *scope) {
 	case s.vip.isAllocated():
 		address := s.vip.address.Addr().String()
 		lb.Status.VIPs, lb.Status.VRID = vipsOf(s), s.vip.vrid
+		if s.vip.contested != "" {
+			conditions.False(lb, capstanv1.VIPAllocatedCondition, capstanv1.ReasonAddressTaken, "%s: %s", address, s.vip.contested)
+			return
+		}
 		conditions.True(lb, capstanv1.VIPAllocatedCondition, capstanv1.ReasonAllocated, "%s", address)
 	case s.vip.reason != "":
 		conditions.False(lb, capstanv1.VIPAllocatedCondition, s.vip.reason, "%s", s.vip.message)

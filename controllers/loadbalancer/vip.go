@@ -26,6 +26,8 @@ type vip struct {
 	vrid    int32
 	// reason and message say why there is no address yet.
 	reason, message string
+	// contested says who has the virtual router ID that is kept all the same.
+	contested string
 	// full tells that the network has none left, and looksFull that it seems so before
 	// the claim is answered.
 	full, looksFull bool
@@ -103,6 +105,10 @@ func (r *Reconciler) reconcileVIP(ctx context.Context, s *scope) error {
 	if errors.As(err, &noVRID) {
 		s.vip.reason, s.vip.message, s.vip.full = capstanv1.ReasonNetworkFull, noVRID.Error(), true
 		return nil
+	}
+	var contested *contestedVRIDError
+	if errors.As(err, &contested) {
+		s.vip.contested, err = contested.Error(), nil
 	}
 	s.vip.address = prefix
 	return err

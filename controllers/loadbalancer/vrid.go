@@ -25,6 +25,19 @@ func (e *noVRIDError) Error() string {
 	return fmt.Sprintf("LogicalNetwork %s is full: all %d virtual router IDs are taken; use another network or delete a load balancer", e.network, maxVRID)
 }
 
+// contestedVRIDError says that the virtual router ID that VMs speak by is somebody else's.
+type contestedVRIDError struct {
+	network string
+	id      int32
+	by      capstanv1.ClaimReference
+}
+
+// Error implements error.
+func (e *contestedVRIDError) Error() string {
+	return fmt.Sprintf("virtual router ID %d of LogicalNetwork %s, by which the virtual machines hold the VIP, is reserved for IPAddressClaim %s/%s; "+
+		"they keep it, and it is reserved for them as soon as that one gives it back", e.id, e.network, e.by.Namespace, e.by.Name)
+}
+
 // vridOf returns the virtual router ID of the VIP, and reserves one if it has
 // none. The ID is as much a property of the network as an address is, and is
 // held the same way: by an AddressReservation for the VIP's claim, whose name the
@@ -38,12 +51,8 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 	if id := vridIn(held.Items); id != 0 {
 		return id, nil
 	}
-	// One that has had an ID has it still: it may have passed to this claim a moment ago,
-	// if the one before went by force.
 	if lb.Status.VRID != 0 {
-		if id, err := r.heldVRID(ctx, claim); id != 0 || err != nil {
-			return id, err
-		}
+		return r.keepVRID(ctx, lb, claim)
 	}
 	taken, err := r.takenVRIDs(ctx, lb)
 	if err != nil {
@@ -72,6 +81,38 @@ func (r *Reconciler) vridOf(ctx context.Context, lb *capstanv1.LoadBalancer, cla
 		}
 	}
 	return 0, &noVRIDError{network: lb.Spec.LogicalNetwork}
+}
+
+// keepVRID returns the virtual router ID by which VMs speak already. It may have passed to
+// this claim a moment ago, if the one before went by force, or passes on now: nobody else
+// does that where another provider answers the claim. VMs get their plans one by one, so
+// that with another ID two of them would hold the VIP: rather than that it is kept though
+// somebody else has it, which the error says.
+func (r *Reconciler) keepVRID(ctx context.Context, lb *capstanv1.LoadBalancer, claim *ipamv1.IPAddressClaim) (int32, error) {
+	if id, err := r.heldVRID(ctx, claim); id != 0 || err != nil {
+		return id, err
+	}
+	id := lb.Status.VRID
+	name := addresspool.VirtualRouterReservationName(lb.Spec.LogicalNetwork, id)
+	if passed, err := ipam.PassOn(ctx, r.Client, r.Live, claim, name); err != nil {
+		return 0, err
+	} else if passed {
+		return id, nil
+	}
+	if mine, err := r.tryVRID(ctx, lb, claim, id); err != nil {
+		return 0, err
+	} else if mine {
+		return id, nil
+	}
+	holder := &capstanv1.AddressReservation{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: name}, holder); err != nil {
+		return 0, fmt.Errorf("reading AddressReservation %s: %w", name, err)
+	}
+	// What a Tombstone of one of its own VMs holds is not passed on, and is nobody else's.
+	if user := holder.Spec.UserRef; user != nil && user.UID == string(lb.UID) {
+		return id, nil
+	}
+	return id, &contestedVRIDError{network: lb.Spec.LogicalNetwork, id: id, by: holder.Spec.ClaimRef}
 }
 
 // heldVRID returns the virtual router ID that a claim holds, past the cache, or 0.

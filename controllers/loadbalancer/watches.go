@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/addresspool"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 )
@@ -108,7 +109,8 @@ func (r *Reconciler) matching(ctx context.Context, options ...client.ListOption)
 	return requests
 }
 
-// withoutVRID are those that may have waited for a virtual router ID to be freed.
+// withoutVRID are those that may have waited for a virtual router ID to be freed, and the
+// one that speaks by it though somebody else had it.
 func (r *Reconciler) withoutVRID(ctx context.Context, obj client.Object) []reconcile.Request {
 	freed, ok := obj.(*capstanv1.AddressReservation)
 	if !ok {
@@ -120,7 +122,8 @@ func (r *Reconciler) withoutVRID(ctx context.Context, obj client.Object) []recon
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if lb := &list.Items[i]; lb.Status.VRID == 0 && lb.Spec.LogicalNetwork == freed.Spec.LogicalNetwork {
+		lb := &list.Items[i]
+		if lb.Spec.LogicalNetwork == freed.Spec.LogicalNetwork && (lb.Status.VRID == 0 || freed.Spec.Address == addresspool.VirtualRouter(lb.Status.VRID)) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(lb)})
 		}
 	}
