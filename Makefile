@@ -21,7 +21,7 @@ test-story: build ## Tell the demo's story while manager and agents are killed a
 	hack/story.sh
 
 .PHONY: test-ha
-test-ha: build ## Grow and shrink a control plane, take its hosts and volumes away, and drain a host
+test-ha: build ## Grow and shrink a control plane; take its hosts, volumes, all power and the management cluster away; fail over, drain, sweep orphans
 	hack/ha.sh
 
 .PHONY: test-clients

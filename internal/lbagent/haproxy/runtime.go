@@ -139,7 +139,7 @@ func (h *HAProxy) sessions(ctx context.Context, of []ID) (int64, error) {
 func (h *HAProxy) Cut(ctx context.Context, servers []ID) error {
 	defer h.old.forget()
 	if err := h.cut(ctx, servers); err != nil {
-		return fmt.Errorf("end connections to servers: %w", err)
+		return fmt.Errorf("end connections to servers %s: %w", servers, err)
 	}
 	return nil
 }

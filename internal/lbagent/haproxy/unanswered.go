@@ -12,7 +12,7 @@ import (
 func (h *HAProxy) CutUnanswered(ctx context.Context, servers []ID, within time.Duration) (ended int, err error) {
 	procs, err := h.awaitProcesses(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("end connections that are not answered: %w", err)
+		return 0, fmt.Errorf("end connections that servers %s do not answer: %w", servers, err)
 	}
 	for _, pid := range append(procs.old, procs.worker) {
 		// A worker that does not answer has ended, and its connections with it.

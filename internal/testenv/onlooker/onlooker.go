@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/capstan-k8s/capstan/internal/fabric/fabricapi"
 )
 
@@ -18,6 +20,8 @@ type Options struct {
 	Judge func(fabricapi.World) []string
 	// Steps counts the changes that are seen.
 	Steps *Tally
+	// Clock is what is looked at by. Nil is the real one.
+	Clock clock.WithTicker
 	// Found is told of each thing that must not be, when it is first seen. It may be
 	// nil.
 	Found func(line string)
@@ -49,7 +53,10 @@ type Report struct {
 // Start begins to look.
 func Start(ctx context.Context, o Options) *Onlooker {
 	ctx, stop := context.WithCancel(ctx)
-	now := time.Now()
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	now := o.Clock.Now()
 	l := &Onlooker{
 		Options: o, stop: stop, stopped: make(chan struct{}), began: now, last: now,
 		report: Report{Violations: map[string]time.Time{}, Identities: map[string]string{}},
@@ -64,7 +71,7 @@ func (l *Onlooker) Stop() Report {
 	<-l.stopped
 	if l.report.Lasted == 0 {
 		// Whoever has not looked since long has not looked for that long.
-		now := time.Now()
+		now := l.Clock.Now()
 		l.report.Lasted, l.report.Longest = now.Sub(l.began), max(l.report.Longest, now.Sub(l.last))
 	}
 	return l.report
@@ -72,11 +79,11 @@ func (l *Onlooker) Stop() Report {
 
 func (l *Onlooker) run(ctx context.Context) {
 	defer close(l.stopped)
-	ticker := time.NewTicker(l.Every)
+	ticker := l.Clock.NewTicker(l.Every)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-ticker.C():
 			l.look(ctx)
 		case <-ctx.Done():
 			return
@@ -94,8 +101,8 @@ func (l *Onlooker) look(ctx context.Context) {
 		return
 	}
 	l.report.Looks++
-	l.report.Longest = max(l.report.Longest, time.Since(l.last))
-	l.last = time.Now()
+	l.report.Longest = max(l.report.Longest, l.Clock.Since(l.last))
+	l.last = l.Clock.Now()
 	for _, violation := range l.Judge(now) {
 		l.note(violation)
 	}
@@ -110,7 +117,7 @@ func (l *Onlooker) note(violation string) {
 	if _, known := l.report.Violations[violation]; known {
 		return
 	}
-	l.report.Violations[violation] = time.Now()
+	l.report.Violations[violation] = l.Clock.Now()
 	if l.Found != nil {
 		l.Found(violation)
 	}
