@@ -43,8 +43,6 @@ type Reconciler struct {
 	Installation string
 	Clock        clock.PassiveClock
 	Policy       Policy
-	// AfterArrival is how soon there is a sweep after a host has come. Zero is 10 s.
-	AfterArrival time.Duration
 
 	writer *conditions.Writer
 	// memory is of what the sweep before found. Losing it costs one more sweep.

@@ -1,6 +1,7 @@
 package orphan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -237,4 +238,26 @@ func shorten(text string) string {
 		text = text[:most] + "..."
 	}
 	return strings.ToValidUTF8(text, "?")
+}
+
+// judged tells whether it is known what a place holds.
+func judged(p *census.Place) bool {
+	reason, _ := p.Unsettled()
+	return reason == ""
+}
+
+// volumesOf are the volumes of a VM's disks.
+func volumesOf(vm *hostapi.VM) []string {
+	var volumes []string
+	for _, disk := range vm.Disks {
+		volumes = append(volumes, disk.Volume)
+	}
+	slices.Sort(volumes)
+	volumes = slices.Compact(volumes)
+	return volumes[:min(len(volumes), mostVolumes)]
+}
+
+// byAge puts what was found first first.
+func byAge(a, b *orphan) int {
+	return cmp.Or(a.entry.FirstSeen.Compare(b.entry.FirstSeen.Time), strings.Compare(a.entry.ID, b.entry.ID))
 }

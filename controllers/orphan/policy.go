@@ -43,6 +43,9 @@ func (r *Removal) String() string { return string(*r) }
 type Policy struct {
 	// Interval is how often all hosts are swept. Zero is never.
 	Interval time.Duration
+	// AfterArrival is how soon there is a sweep after a host has come. When a manager starts
+	// all of them come within seconds, and one sweep is enough.
+	AfterArrival time.Duration
 	// Grace is how long an orphan is left alone after it was found.
 	Grace time.Duration
 	// Removal is what is removed without being acknowledged.
@@ -59,7 +62,10 @@ type Policy struct {
 // management cluster: then the VM is a member of a cluster that works, perhaps one that
 // etcd cannot lose. What is left of a VM is never that.
 func DefaultPolicy() Policy {
-	return Policy{Interval: 5 * time.Minute, Grace: 15 * time.Minute, Removal: RemoveRemnants, FreezeAbove: 3, FreezeShare: 0.1}
+	return Policy{
+		Interval: 5 * time.Minute, AfterArrival: 10 * time.Second, Grace: 15 * time.Minute,
+		Removal: RemoveRemnants, FreezeAbove: 3, FreezeShare: 0.1,
+	}
 }
 
 // covers tells whether an orphan may be removed without being acknowledged.

@@ -273,10 +273,12 @@ var _ = Describe("A failover cluster", func() {
 
 var _ = Describe("A sweep", func() {
 	It("comes by itself soon after a host has, and as soon as an administrator says something", func(ctx SpecContext) {
-		s := newSite(ctx, func(p *Policy) { p.Removal, p.Grace, p.Interval = RemoveRemnants, 0, time.Hour })
+		s := newSite(ctx, func(p *Policy) {
+			p.Removal, p.Grace, p.Interval, p.AfterArrival = RemoveRemnants, 0, time.Hour, time.Millisecond
+		})
 		id := s.stray(ctx, "hv1")
 		env.RunReconcilers(GinkgoT(), func(mgr manager.Manager) []testenv.Reconciler {
-			s.Client, s.AfterArrival = mgr.GetClient(), time.Millisecond
+			s.Client = mgr.GetClient()
 			return []testenv.Reconciler{s.Reconciler}
 		})
 		Eventually(func() *capstanv1.HostOrphan { return s.reported(ctx, "hv1", id) }).ShouldNot(BeNil())

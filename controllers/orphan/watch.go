@@ -17,10 +17,6 @@ import (
 	"github.com/capstan-k8s/capstan/internal/hostapi"
 )
 
-// defaultAfterArrival is how soon there is a sweep after a host has come. When a manager starts
-// all of them come within seconds, and one sweep is enough.
-const defaultAfterArrival = 10 * time.Second
-
 // everything is the one request.
 var everything = reconcile.Request{NamespacedName: client.ObjectKey{Name: "all-hosts"}}
 
@@ -34,7 +30,7 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager, optio
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("orphan").
 		Watches(&capstanv1.HyperVHost{}, handler.Funcs{
-			CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { q.AddAfter(everything, r.AfterArrival) },
+			CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { q.AddAfter(everything, r.Policy.AfterArrival) },
 			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 				if after, ok := r.bringsSweep(e.ObjectOld, e.ObjectNew); ok {
 					q.AddAfter(everything, after)
@@ -49,9 +45,6 @@ func (r *Reconciler) prepare() {
 	// The condition is not the summary of a host, and each orphan has events of its own.
 	r.writer = &conditions.Writer{Client: r.Client}
 	r.memory = map[hostapi.VMID]memory{}
-	if r.AfterArrival == 0 {
-		r.AfterArrival = defaultAfterArrival
-	}
 }
 
 // bringsSweep tells whether a change of a host need not wait for the next sweep, and how
@@ -67,5 +60,5 @@ func (r *Reconciler) bringsSweep(old, changed client.Object) (after time.Duratio
 		return 0, true
 	}
 	answers := conditions.IsTrue(is, capstanv1.AgentConnectedCondition) && !conditions.IsTrue(was, capstanv1.AgentConnectedCondition)
-	return r.AfterArrival, answers
+	return r.Policy.AfterArrival, answers
 }

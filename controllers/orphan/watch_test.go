@@ -41,7 +41,7 @@ func TestOnlyAnAdministratorsWordOrAHostThatAnswersAgainBringsASweep(t *testing.
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := NewWithT(t)
-			after, sweeps := (&Reconciler{AfterArrival: time.Minute}).bringsSweep(tc.was, tc.is)
+			after, sweeps := (&Reconciler{Policy: Policy{AfterArrival: time.Minute}}).bringsSweep(tc.was, tc.is)
 			g.Expect(sweeps).To(Equal(tc.sweeps))
 			if sweeps {
 				g.Expect(after).To(Equal(tc.after))
