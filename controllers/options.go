@@ -11,8 +11,8 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/controllers/orphan"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/pacing"
 	"github.com/capstan-k8s/capstan/internal/placement"
 )
@@ -57,7 +57,7 @@ type Options struct {
 	WaitMessageHold time.Duration
 
 	// Healing is how long something must be wrong before machines are replaced for it.
-	Healing hypervmachine.Timeouts
+	Healing outage.Timeouts
 
 	// Placement is how full hosts and volumes may get.
 	Placement placement.Policy
@@ -88,9 +88,9 @@ func DefaultOptions() *Options {
 		Concurrency:             10,
 		ConnectionRetryInterval: time.Second,
 		HostPollInterval:        10 * time.Second,
-		Healing: hypervmachine.Timeouts{
-			HostLoss: hypervmachine.DefaultHostLossTimeout, VolumeFault: hypervmachine.DefaultVolumeFaultTimeout,
-			MissingVM: hypervmachine.DefaultMissingVMTimeout, Hold: hypervmachine.DefaultHold,
+		Healing: outage.Timeouts{
+			HostLoss: outage.DefaultHostLossTimeout, VolumeFault: outage.DefaultVolumeFaultTimeout,
+			MissingVM: outage.DefaultMissingVMTimeout, Hold: outage.DefaultHold,
 		},
 		Pace:               pacing.Pace{PerObject: 50 * time.Millisecond, Longest: 5 * time.Second},
 		WaitMessageHold:    10 * time.Second,

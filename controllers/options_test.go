@@ -9,8 +9,8 @@ import (
 
 	. "github.com/onsi/gomega"
 
-	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/controllers/orphan"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 func TestAnOvercommitThatMakesNoSenseIsRefused(t *testing.T) {
@@ -67,25 +67,25 @@ func TestWhatBecomesOfOrphansIsAskedForInKnownWords(t *testing.T) {
 }
 
 func TestTimeoutsOfHealingAreAboveNothing(t *testing.T) {
-	defaults := hypervmachine.Timeouts{
-		HostLoss: hypervmachine.DefaultHostLossTimeout, VolumeFault: hypervmachine.DefaultVolumeFaultTimeout,
-		MissingVM: hypervmachine.DefaultMissingVMTimeout, Hold: hypervmachine.DefaultHold,
+	defaults := outage.Timeouts{
+		HostLoss: outage.DefaultHostLossTimeout, VolumeFault: outage.DefaultVolumeFaultTimeout,
+		MissingVM: outage.DefaultMissingVMTimeout, Hold: outage.DefaultHold,
 	}
 	for _, tc := range []struct {
 		flag, refused string
-		want          func(*hypervmachine.Timeouts)
+		want          func(*outage.Timeouts)
 	}{
 		{flag: "--leader-elect"},
-		{flag: "--host-loss-timeout=20s", want: func(t *hypervmachine.Timeouts) { t.HostLoss = 20 * time.Second }},
-		{flag: "--host-loss-timeout=-1s", want: func(t *hypervmachine.Timeouts) { t.HostLoss = -time.Second }},
+		{flag: "--host-loss-timeout=20s", want: func(t *outage.Timeouts) { t.HostLoss = 20 * time.Second }},
+		{flag: "--host-loss-timeout=-1s", want: func(t *outage.Timeouts) { t.HostLoss = -time.Second }},
 		{flag: "--host-loss-timeout=0", refused: "must be above 0, or negative for never"},
-		{flag: "--volume-fault-timeout=5s", want: func(t *hypervmachine.Timeouts) { t.VolumeFault = 5 * time.Second }},
+		{flag: "--volume-fault-timeout=5s", want: func(t *outage.Timeouts) { t.VolumeFault = 5 * time.Second }},
 		{flag: "--volume-fault-timeout=-5s", refused: "must be above 0"},
-		{flag: "--missing-vm-timeout=2m", want: func(t *hypervmachine.Timeouts) { t.MissingVM = 2 * time.Minute }},
+		{flag: "--missing-vm-timeout=2m", want: func(t *outage.Timeouts) { t.MissingVM = 2 * time.Minute }},
 		{flag: "--missing-vm-timeout=-1m", refused: "must be above 0"},
 		{flag: "--missing-vm-timeout=0s", refused: "must be above 0"},
 		{flag: "--missing-vm-timeout=soon", refused: "must be a duration such as 90s or 8m"},
-		{flag: "--repair-hold=1h", want: func(t *hypervmachine.Timeouts) { t.Hold = time.Hour }},
+		{flag: "--repair-hold=1h", want: func(t *outage.Timeouts) { t.Hold = time.Hour }},
 		{flag: "--repair-hold=0", refused: "must be above 0"},
 	} {
 		t.Run(tc.flag, func(t *testing.T) {

@@ -35,6 +35,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/hostclient"
 	"github.com/capstan-k8s/capstan/internal/logs"
 	"github.com/capstan-k8s/capstan/internal/metrics"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/trust"
 )
@@ -78,11 +79,11 @@ func setupControllers(ctx context.Context, mgr ctrl.Manager, live client.Client,
 		{"HyperVCluster", &hypervcluster.Reconciler{Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock}},
 		{"HyperVMachineTemplate", &hypervmachinetemplate.Reconciler{Client: c}},
 		{"HyperVMachine", &hypervmachine.Reconciler{
-			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock, Timeouts: options.Healing, Placement: options.Placement,
+			Client: c, Live: r, Events: e, Patience: shared.patience, Clock: shared.clock, Outages: shared.outages, Placement: options.Placement,
 		}},
 		{"LoadBalancer", &loadbalancer.Reconciler{
 			Client: c, Live: r, Events: e, Patience: shared.patience, Manager: shared.identity, Pins: shared.pins,
-			Clock: shared.clock, Random: util.RandomString, Healing: options.Healing,
+			Clock: shared.clock, Random: util.RandomString, Outages: shared.outages,
 		}},
 		{"Service", &service.Reconciler{Client: c, Live: r, Connections: clusters, Clock: shared.clock}},
 		{"VirtualMachine", &virtualmachine.Reconciler{
@@ -125,6 +126,7 @@ type shared struct {
 	events       events.EventRecorder
 	clock        clock.WithTicker
 	patience     *conditions.Patience
+	outages      *outage.Watch
 	installation string
 	identity     *pki.ManagerIdentity
 	pins         *trust.Pins
@@ -132,7 +134,7 @@ type shared struct {
 }
 
 func newShared(ctx context.Context, mgr ctrl.Manager, live client.Client, options *Options) (*shared, error) {
-	s := &shared{events: mgr.GetEventRecorder("capstan"), clock: options.Clock}
+	s := &shared{events: mgr.GetEventRecorder("capstan"), clock: options.Clock, outages: outage.NewWatch(options.Healing)}
 	s.patience = &conditions.Patience{Clock: s.clock, Young: young, Words: options.WaitMessageHold}
 	var err error
 	if s.installation, err = trust.Installation(ctx, live); err != nil {

@@ -11,6 +11,7 @@ import (
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 // evidence is what it is judged by whether a machine must be replaced: what was observed
@@ -24,10 +25,10 @@ type evidence struct {
 	// watched is since when this manager looks, and timeouts are how long it does before
 	// it acts.
 	watched  time.Time
-	timeouts Timeouts
+	timeouts outage.Timeouts
 	// hold is what keeps all machines from being replaced, or nil. If that is over, over is
 	// since when.
-	hold *hold
+	hold *outage.Hold
 	over time.Time
 	// fault is what was found the last time.
 	fault *infrav1.MachineFault
@@ -116,7 +117,7 @@ func missingVM(e *evidence) *cause {
 func (c *cause) isDue(now time.Time) bool { return c != nil && !c.due.After(now) }
 
 // heldBy is what keeps a machine from being replaced for a cause, or nil.
-func (c *cause) heldBy(e *evidence) *hold {
+func (c *cause) heldBy(e *evidence) *outage.Hold {
 	if c == nil || c.declared {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package hypervmachine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,49 +12,14 @@ import (
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// at sets the time of a condition.
-func at(obj conditions.Holder, conditionType string, since time.Time) {
-	list := obj.GetConditions()
-	for i := range list {
-		if list[i].Type == conditionType {
-			list[i].LastTransitionTime = metav1.NewTime(since)
-		}
-	}
-	obj.SetConditions(list)
-}
-
 func withCluster(name string) func(*capstanv1.HyperVHost) {
 	return func(h *capstanv1.HyperVHost) { h.Status.FailoverCluster = name }
-}
-
-func answering(since time.Time) func(*capstanv1.HyperVHost) {
-	return func(h *capstanv1.HyperVHost) {
-		conditions.True(h, capstanv1.AgentConnectedCondition, capstanv1.ReasonConnected, "")
-		at(h, capstanv1.AgentConnectedCondition, since)
-	}
-}
-
-func silent(since time.Time) func(*capstanv1.HyperVHost) {
-	return refusing(capstanv1.ReasonHostUnreachable, since)
-}
-
-func refusing(reason string, since time.Time) func(*capstanv1.HyperVHost) {
-	return func(h *capstanv1.HyperVHost) {
-		conditions.False(h, capstanv1.AgentConnectedCondition, reason, "no answer")
-		at(h, capstanv1.AgentConnectedCondition, since)
-	}
-}
-
-func faulty(fault string, since time.Time) func(*capstanv1.HyperVHost) {
-	return func(h *capstanv1.HyperVHost) {
-		when := metav1.NewTime(since)
-		h.Status.Volumes[0].Fault, h.Status.Volumes[0].FaultSince = fault, &when
-	}
 }
 
 func hostWith(name string, with ...func(*capstanv1.HyperVHost)) capstanv1.HyperVHost {
@@ -69,7 +35,7 @@ func ofVM(hosts ...capstanv1.HyperVHost) *evidence {
 	machine.Status.NodeRef.Name = "shop-1"
 	return &evidence{
 		machine: machine, cluster: cluster, hosts: hosts, now: noon, watched: noon.Add(-24 * time.Hour),
-		timeouts: Timeouts{HostLoss: 8 * time.Minute, VolumeFault: 3 * time.Minute, Hold: 30 * time.Minute},
+		timeouts: outage.Timeouts{HostLoss: 8 * time.Minute, VolumeFault: 3 * time.Minute, Hold: 30 * time.Minute},
 		vm: &capstanv1.VirtualMachine{Spec: capstanv1.VirtualMachineSpec{Placement: &capstanv1.Placement{
 			Host: "hv1", Disks: []capstanv1.DiskPlacement{{Name: "boot", Volume: "Volume1"}},
 		}}},
@@ -101,21 +67,21 @@ func TestAHostIsPresumedLostOnlyIfNeitherItNorTheNodeIsHeardOf(t *testing.T) {
 		// due is how long after noon it is to be replaced, never if it is negative.
 		due time.Duration
 	}{
-		"both are silent for long":                   {ofVM(hostWith("hv1", silent(long))).node(metav1.ConditionUnknown, unknown, long), 0},
-		"the host is silent for a short while":       {ofVM(hostWith("hv1", silent(short))).node(metav1.ConditionUnknown, unknown, long), 3 * time.Minute},
-		"the node is not ready for a short while":    {ofVM(hostWith("hv1", silent(long))).node(metav1.ConditionFalse, notReady, short), 3 * time.Minute},
-		"the host alone is silent":                   {ofVM(hostWith("hv1", silent(long))).node(metav1.ConditionTrue, clusterv1.MachineNodeReadyReason, long), -1},
-		"the node alone is not ready":                {ofVM(hostWith("hv1", answering(long))).node(metav1.ConditionFalse, notReady, long), -1},
-		"nobody can ask for the node":                {ofVM(hostWith("hv1", silent(long))).node(metav1.ConditionUnknown, clusterv1.MachineNodeConnectionDownReason, long), -1},
-		"nothing is known of the node":               {ofVM(hostWith("hv1", silent(long))), -1},
-		"somebody answers for the host, but not it":  {ofVM(hostWith("hv1", refusing(capstanv1.ReasonAgentCertificateMismatch, long))).node(metav1.ConditionUnknown, unknown, long), -1},
-		"no HyperVHost is there":                     {ofVM(hostWith("hv2", silent(long))).node(metav1.ConditionUnknown, unknown, long), -1},
-		"another node of its failover cluster talks": {ofVM(hostWith("hv1", withCluster("fc"), silent(long)), hostWith("hv2", withCluster("fc"), answering(long))).inFailoverCluster("fc").node(metav1.ConditionUnknown, unknown, long), -1},
+		"both are silent for long":                   {ofVM(hostWith("hv1", testenv.Silent(long))).node(metav1.ConditionUnknown, unknown, long), 0},
+		"the host is silent for a short while":       {ofVM(hostWith("hv1", testenv.Silent(short))).node(metav1.ConditionUnknown, unknown, long), 3 * time.Minute},
+		"the node is not ready for a short while":    {ofVM(hostWith("hv1", testenv.Silent(long))).node(metav1.ConditionFalse, notReady, short), 3 * time.Minute},
+		"the host alone is silent":                   {ofVM(hostWith("hv1", testenv.Silent(long))).node(metav1.ConditionTrue, clusterv1.MachineNodeReadyReason, long), -1},
+		"the node alone is not ready":                {ofVM(hostWith("hv1", testenv.Answering(long))).node(metav1.ConditionFalse, notReady, long), -1},
+		"nobody can ask for the node":                {ofVM(hostWith("hv1", testenv.Silent(long))).node(metav1.ConditionUnknown, clusterv1.MachineNodeConnectionDownReason, long), -1},
+		"nothing is known of the node":               {ofVM(hostWith("hv1", testenv.Silent(long))), -1},
+		"somebody answers for the host, but not it":  {ofVM(hostWith("hv1", testenv.Refusing(capstanv1.ReasonAgentCertificateMismatch, long))).node(metav1.ConditionUnknown, unknown, long), -1},
+		"no HyperVHost is there":                     {ofVM(hostWith("hv2", testenv.Silent(long))).node(metav1.ConditionUnknown, unknown, long), -1},
+		"another node of its failover cluster talks": {ofVM(hostWith("hv1", withCluster("fc"), testenv.Silent(long)), hostWith("hv2", withCluster("fc"), testenv.Answering(long))).inFailoverCluster("fc").node(metav1.ConditionUnknown, unknown, long), -1},
 		"all of its failover cluster is silent": {
-			ofVM(hostWith("hv1", withCluster("fc"), silent(long)), hostWith("hv2", withCluster("fc"), silent(short))).inFailoverCluster("fc").node(metav1.ConditionUnknown, unknown, long), 3 * time.Minute,
+			ofVM(hostWith("hv1", withCluster("fc"), testenv.Silent(long)), hostWith("hv2", withCluster("fc"), testenv.Silent(short))).inFailoverCluster("fc").node(metav1.ConditionUnknown, unknown, long), 3 * time.Minute,
 		},
 		"a host has not said yet whether it is of that failover cluster": {
-			ofVM(hostWith("hv1", withCluster("fc"), silent(long)), hostWith("hv2", func(h *capstanv1.HyperVHost) { h.Status.Memory = nil })).inFailoverCluster("fc").node(metav1.ConditionUnknown, unknown, long), -1,
+			ofVM(hostWith("hv1", withCluster("fc"), testenv.Silent(long)), hostWith("hv2", func(h *capstanv1.HyperVHost) { h.Status.Memory = nil })).inFailoverCluster("fc").node(metav1.ConditionUnknown, unknown, long), -1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,29 +94,29 @@ func TestAHostIsPresumedLostOnlyIfNeitherItNorTheNodeIsHeardOf(t *testing.T) {
 			g.Expect(c).NotTo(BeNil())
 			g.Expect(c.reason).To(Equal(capstanv1.ReasonHostLost))
 			g.Expect(c.status).To(Equal(metav1.ConditionUnknown), "nobody knows how the VM is")
-			g.Expect(latest([]time.Time{c.due, noon})).To(Equal(noon.Add(tc.due)))
+			g.Expect(slices.MaxFunc([]time.Time{c.due, noon}, time.Time.Compare)).To(Equal(noon.Add(tc.due)))
 		})
 	}
 }
 
 func TestAClusterThatDoesNotAnswerTellsNothingOfItsNodes(t *testing.T) {
 	g := NewWithT(t)
-	e := ofVM(hostWith("hv1", silent(ago(time.Hour)))).node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, ago(time.Hour))
+	e := ofVM(hostWith("hv1", testenv.Silent(ago(time.Hour)))).node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, ago(time.Hour))
 	conditions.False(e.cluster, clusterv1.ClusterRemoteConnectionProbeCondition, clusterv1.ClusterRemoteConnectionProbeFailedReason, "")
 	g.Expect(causeOf(e)).To(BeNil())
 }
 
 func TestWhatBeganBeforeTheManagerDidIsReckonedFromThen(t *testing.T) {
 	g := NewWithT(t)
-	e := ofVM(hostWith("hv1", silent(ago(time.Hour)))).node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, ago(time.Hour))
+	e := ofVM(hostWith("hv1", testenv.Silent(ago(time.Hour)))).node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, ago(time.Hour))
 	e.watched = ago(time.Minute)
 	g.Expect(causeOf(e).due).To(Equal(noon.Add(7 * time.Minute)))
 }
 
 func TestLossIsNotPresumedWhereTheAdministratorForbidsIt(t *testing.T) {
 	g := NewWithT(t)
-	e := ofVM(hostWith("hv1", silent(ago(time.Hour)))).node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, ago(time.Hour))
-	e.timeouts = Timeouts{HostLoss: -1}.withDefaults()
+	e := ofVM(hostWith("hv1", testenv.Silent(ago(time.Hour)))).node(metav1.ConditionUnknown, clusterv1.MachineNodeReadyUnknownReason, ago(time.Hour))
+	e.timeouts.HostLoss = -1
 	g.Expect(causeOf(e)).To(BeNil())
 }
 
@@ -159,14 +125,14 @@ func TestAMachineIsReplacedForAVolumeThatItsHostCannotRead(t *testing.T) {
 		hosts []capstanv1.HyperVHost
 		due   time.Duration
 	}{
-		"dismounted for long":              {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour)), faulty("Dismounted", ago(time.Hour)))}, 0},
-		"no access for long":               {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour)), faulty("NoAccess", ago(time.Hour)))}, 0},
-		"no access for a short while":      {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour)), faulty("NoAccess", ago(time.Minute)))}, 2 * time.Minute},
-		"redirected":                       {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour)), faulty("Redirected", ago(time.Hour)))}, -1},
-		"in maintenance":                   {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour)), faulty("Maintenance", ago(time.Hour)))}, -1},
-		"well":                             {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour)))}, -1},
-		"its host is silent":               {[]capstanv1.HyperVHost{hostWith("hv1", silent(ago(time.Minute)), faulty("NoAccess", ago(time.Hour)))}, -1},
-		"another host's of the same name":  {[]capstanv1.HyperVHost{hostWith("hv1", answering(ago(time.Hour))), hostWith("hv2", answering(ago(time.Hour)), faulty("NoAccess", ago(time.Hour)))}, -1},
+		"dismounted for long":              {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour)), testenv.WithFault("Dismounted", ago(time.Hour)))}, 0},
+		"no access for long":               {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour)), testenv.WithFault("NoAccess", ago(time.Hour)))}, 0},
+		"no access for a short while":      {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour)), testenv.WithFault("NoAccess", ago(time.Minute)))}, 2 * time.Minute},
+		"redirected":                       {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour)), testenv.WithFault("Redirected", ago(time.Hour)))}, -1},
+		"in maintenance":                   {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour)), testenv.WithFault("Maintenance", ago(time.Hour)))}, -1},
+		"well":                             {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour)))}, -1},
+		"its host is silent":               {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Silent(ago(time.Minute)), testenv.WithFault("NoAccess", ago(time.Hour)))}, -1},
+		"another host's of the same name":  {[]capstanv1.HyperVHost{hostWith("hv1", testenv.Answering(ago(time.Hour))), hostWith("hv2", testenv.Answering(ago(time.Hour)), testenv.WithFault("NoAccess", ago(time.Hour)))}, -1},
 		"nothing is known of its host yet": {[]capstanv1.HyperVHost{hostWith("hv1")}, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,19 +145,19 @@ func TestAMachineIsReplacedForAVolumeThatItsHostCannotRead(t *testing.T) {
 			g.Expect(c).NotTo(BeNil())
 			g.Expect(c.reason).To(Equal(capstanv1.ReasonVolumeFault))
 			g.Expect(c.message).To(ContainSubstring("Volume1"))
-			g.Expect(latest([]time.Time{c.due, noon})).To(Equal(noon.Add(tc.due)))
+			g.Expect(slices.MaxFunc([]time.Time{c.due, noon}, time.Time.Compare)).To(Equal(noon.Add(tc.due)))
 		})
 	}
 }
 
 func TestAVolumeThatIsGoneCountsOnlyForAVMThatIsInTrouble(t *testing.T) {
 	g := NewWithT(t)
-	e := ofVM(hostWith("hv1", answering(ago(time.Hour)), func(h *capstanv1.HyperVHost) { h.Status.Volumes[0].Name = "Volume2" }))
+	e := ofVM(hostWith("hv1", testenv.Answering(ago(time.Hour)), func(h *capstanv1.HyperVHost) { h.Status.Volumes[0].Name = "Volume2" }))
 	g.Expect(causeOf(e)).To(BeNil(), "nothing is known of the VM")
 	conditions.True(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonReady, "")
 	g.Expect(causeOf(e)).To(BeNil(), "it may have been renamed")
 	conditions.False(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMFailed, "")
-	at(e.vm, capstanv1.ReadyCondition, ago(time.Hour))
+	testenv.ChangedAt(e.vm, capstanv1.ReadyCondition, ago(time.Hour))
 	c := causeOf(e)
 	g.Expect(c).NotTo(BeNil())
 	g.Expect(c.message).To(Equal("host hv1 has no volume Volume1, where disk boot is"))
@@ -199,7 +165,7 @@ func TestAVolumeThatIsGoneCountsOnlyForAVMThatIsInTrouble(t *testing.T) {
 
 func TestAMachineIsReplacedForAVMThatHasBeenMissingForAWhile(t *testing.T) {
 	g := NewWithT(t)
-	e := ofVM(hostWith("hv1", answering(ago(time.Hour))))
+	e := ofVM(hostWith("hv1", testenv.Answering(ago(time.Hour))))
 	e.timeouts.MissingVM = time.Minute
 	conditions.False(e.vm, capstanv1.ReadyCondition, capstanv1.ReasonVMNotFound, "it is not there")
 	e.found(capstanv1.ReasonVMNotFound, ago(20*time.Second))
@@ -218,7 +184,7 @@ func TestAVMIsNotTakenForMissingWhileItsNodeIsReady(t *testing.T) {
 		return e
 	}
 	ready := func() *evidence {
-		return ofVM(hostWith("hv1", answering(long))).node(metav1.ConditionTrue, clusterv1.MachineNodeReadyReason, long)
+		return ofVM(hostWith("hv1", testenv.Answering(long))).node(metav1.ConditionTrue, clusterv1.MachineNodeReadyReason, long)
 	}
 	for name, tc := range map[string]struct {
 		of  *evidence
@@ -257,9 +223,9 @@ func TestWhatWasWrongBeforeForAnotherReasonDoesNotCount(t *testing.T) {
 		before func(*evidence)
 		due    time.Duration
 	}{
-		"a VM that was off for an hour is not there": {host: answering(ago(time.Hour)), is: capstanv1.ReasonVMNotFound, due: time.Minute},
+		"a VM that was off for an hour is not there": {host: testenv.Answering(ago(time.Hour)), is: capstanv1.ReasonVMNotFound, due: time.Minute},
 		"a VM that had a faulted volume is not there": {
-			host: answering(ago(time.Hour)), is: capstanv1.ReasonVMNotFound, due: time.Minute,
+			host: testenv.Answering(ago(time.Hour)), is: capstanv1.ReasonVMNotFound, due: time.Minute,
 			before: func(e *evidence) { e.found(capstanv1.ReasonVolumeFault, ago(time.Hour)) },
 		},
 		"a VM that has failed for an hour has no volume": {host: gone, is: capstanv1.ReasonVMFailed, due: 3 * time.Minute},
@@ -270,10 +236,10 @@ func TestWhatWasWrongBeforeForAnotherReasonDoesNotCount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			e := ofVM(hostWith("hv1", answering(ago(time.Hour)), tc.host))
+			e := ofVM(hostWith("hv1", testenv.Answering(ago(time.Hour)), tc.host))
 			e.timeouts.MissingVM = time.Minute
 			conditions.False(e.vm, capstanv1.ReadyCondition, tc.is, "")
-			at(e.vm, capstanv1.ReadyCondition, ago(time.Hour))
+			testenv.ChangedAt(e.vm, capstanv1.ReadyCondition, ago(time.Hour))
 			if tc.before != nil {
 				tc.before(e)
 			}
@@ -287,8 +253,8 @@ func TestWhatWasWrongBeforeForAnotherReasonDoesNotCount(t *testing.T) {
 func TestAVMThatItsFailoverClusterMovedIsJudgedByItsNewHost(t *testing.T) {
 	g := NewWithT(t)
 	e := ofVM(
-		hostWith("hv1", withCluster("fc"), answering(ago(time.Hour)), faulty("NoAccess", ago(time.Hour))),
-		hostWith("hv2", withCluster("fc"), answering(ago(time.Hour))),
+		hostWith("hv1", withCluster("fc"), testenv.Answering(ago(time.Hour)), testenv.WithFault("NoAccess", ago(time.Hour))),
+		hostWith("hv2", withCluster("fc"), testenv.Answering(ago(time.Hour))),
 	).inFailoverCluster("fc")
 	e.vm.Status.Host = "hv2"
 	g.Expect(causeOf(e)).To(BeNil())

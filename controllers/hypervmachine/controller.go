@@ -1,8 +1,3 @@
-// Package hypervmachine fulfils Cluster API's InfraMachine contract: one
-// VirtualMachine for each HyperVMachine, with the identity that its node's
-// providerID bears.
-//
-// Source: Cluster API book, contract rules for InfraMachine.
 package hypervmachine
 
 import (
@@ -24,6 +19,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/logs"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/placement"
 )
 
@@ -43,16 +39,14 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 	// Placement is how full hosts and volumes may get.
 	Placement placement.Policy
-	// Timeouts are how long something must be wrong before a machine is replaced for it.
-	Timeouts Timeouts
+	// Outages tells how long something must be wrong before a machine is replaced for it,
+	// and when none is.
+	Outages *outage.Watch
 
 	applier *apply.Applier
 	writer  *conditions.Writer
 	// asking is held while it is decided whose turn it is to be replaced.
-	asking  sync.Mutex
-	outages outages
-	began   sync.Once
-	watched time.Time
+	asking sync.Mutex
 }
 
 // scope is what one reconcile knows.
@@ -70,7 +64,7 @@ type scope struct {
 	judged bool
 	cause  *cause
 	// held is what keeps the machine from being replaced, whoever finds that it must be.
-	held *hold
+	held *outage.Hold
 	// repair is how it stands with the replacement of the machine, if it has a cause.
 	repair *repair
 	// replacement is how it stands with a replacement that somebody wants.
@@ -89,7 +83,7 @@ type wait struct{ reason, message string }
 
 // Reconcile brings one HyperVMachine towards what its spec says.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
-	r.watchedSince()
+	r.Outages.Begin(r.Clock.Now())
 	infra := &infrav1.HyperVMachine{}
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -142,11 +136,4 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		}
 	}
 	return ctrl.Result{RequeueAfter: nextLook(s, r.Clock.Now())}, conditions.UnlessTold(reasonOf(s.err), s.err)
-}
-
-// watchedSince is since when this manager looks at machines. One that waits to be elected
-// looks at none.
-func (r *Reconciler) watchedSince() time.Time {
-	r.began.Do(func() { r.watched = r.Clock.Now() })
-	return r.watched
 }

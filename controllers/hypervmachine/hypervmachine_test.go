@@ -19,6 +19,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 )
 
@@ -38,7 +39,7 @@ var _ = BeforeSuite(func() {
 		return []testenv.Reconciler{
 			&hypervmachine.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: &events, Clock: clock.RealClock{},
-				Timeouts: hypervmachine.Timeouts{HostLoss: time.Millisecond, VolumeFault: time.Millisecond, MissingVM: time.Millisecond, Hold: time.Hour},
+				Outages: outage.NewWatch(outage.Timeouts{HostLoss: time.Millisecond, VolumeFault: time.Millisecond, MissingVM: time.Millisecond, Hold: time.Hour}),
 			},
 		}
 	})

@@ -109,7 +109,7 @@ func TestOnlyAMemberThatIsKnownToWorkWaitsForOthers(t *testing.T) {
 
 func TestAMemberWithAFaultThatStillWorksIsReckonedWithUntilItsTurn(t *testing.T) {
 	g := NewWithT(t)
-	e := ofVM(hostWith("hv1", answering(ago(time.Hour)), faulty("NoAccess", ago(time.Hour))))
+	e := ofVM(hostWith("hv1", testenv.Answering(ago(time.Hour)), testenv.WithFault("NoAccess", ago(time.Hour))))
 	members := membersWith(dead, works, unheard)
 	e.machine = &members[0]
 	g.Expect(e.stays(&members[1], e.vm)).To(BeTrue())

@@ -11,13 +11,14 @@ import (
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 // presumedLost is for a VM that nobody speaks for any more, and whose node is not heard
 // of either. Each alone declares nothing: an agent may be stopped, a node may hang.
 func presumedLost(e *evidence) *cause {
 	silent, is := e.vm.SilentSince(e.hosts)
-	if !is || e.timeouts.HostLoss <= 0 {
+	if !is {
 		return nil
 	}
 	down, is := nodeDownSince(e.machine, e.cluster)
@@ -28,10 +29,14 @@ func presumedLost(e *evidence) *cause {
 	if down.After(since) {
 		since = down
 	}
+	due, ever := e.timeouts.LostAt(e.reckoned(since))
+	if !ever {
+		return nil
+	}
 	return &cause{
 		reason: capstanv1.ReasonHostLost, status: metav1.ConditionUnknown, presumed: true,
 		message: fmt.Sprintf("neither the node nor any host that can have the VM (%s) answers", placeName(e.vm.Place())),
-		since:   since, due: e.after(since, e.timeouts.HostLoss),
+		since:   since, due: due,
 		remedy: "bring the host back",
 	}
 }
@@ -78,7 +83,7 @@ func (r *Reconciler) presumeGoing(ctx context.Context, s *scope) error {
 	switch {
 	case c == nil:
 	case held != nil:
-		s.again = min(held.until.Sub(e.now), pollRepair)
+		s.again = min(held.Until.Sub(e.now), pollRepair)
 	case c.due.After(e.now):
 		s.again = c.due.Sub(e.now)
 	}
@@ -90,7 +95,7 @@ func (r *Reconciler) presumeGoing(ctx context.Context, s *scope) error {
 
 // tellSilence tells which hosts a deletion waits for that do not answer, and what a person
 // can do who knows more of them; or nothing if one of them answers.
-func tellSilence(e *evidence, c *cause, held *hold) string {
+func tellSilence(e *evidence, c *cause, held *outage.Hold) string {
 	since, is := e.vm.SilentSince(e.hosts)
 	if !is {
 		return ""
@@ -117,7 +122,7 @@ func tellSilence(e *evidence, c *cause, held *hold) string {
 // presume says on the VirtualMachine whether it is presumed lost.
 func (r *Reconciler) presume(ctx context.Context, vm *capstanv1.VirtualMachine, lost bool, c *cause) error {
 	if lost && c.presumed {
-		return Presume(ctx, r.Client, vm, c.since)
+		return outage.Presume(ctx, r.Client, vm, c.since)
 	}
-	return Presume(ctx, r.Client, vm, time.Time{})
+	return outage.Presume(ctx, r.Client, vm, time.Time{})
 }

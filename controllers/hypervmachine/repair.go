@@ -16,6 +16,7 @@ import (
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/metrics"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 // +kubebuilder:rbac:groups=capstan.dev,resources=hypervhosts,verbs=get;list;watch
@@ -65,7 +66,7 @@ func withoutCause(s *scope, e *evidence) {
 	if s.held == nil || !s.machine.Status.NodeRef.IsDefined() {
 		return
 	}
-	s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: s.held.String(), due: s.held.until}
+	s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: metav1.ConditionUnknown, message: s.held.String(), due: s.held.Until}
 	if ready := conditions.Get(s.vm, capstanv1.ReadyCondition); ready != nil && ready.Status == metav1.ConditionFalse {
 		s.repair.status = metav1.ConditionFalse
 	}
@@ -86,11 +87,11 @@ func (r *Reconciler) repairGone(ctx context.Context, s *scope) error {
 }
 
 // repairFor does what there is to do for a cause, now or later.
-func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *cause, held *hold) error {
+func (r *Reconciler) repairFor(ctx context.Context, s *scope, e *evidence, c *cause, held *outage.Hold) error {
 	switch {
 	case held != nil:
 		s.held = held
-		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: c.status, message: c.says(held.String()), due: held.until}
+		s.repair = &repair{reason: capstanv1.ReasonRepairHeld, status: c.status, message: c.says(held.String()), due: held.Until}
 		return r.settle(ctx, s, "")
 	case !c.isDue(e.now):
 		// What is wrong now may be what the outage has left, as its node is that is not ready.
@@ -131,11 +132,12 @@ func (r *Reconciler) gather(ctx context.Context, s *scope) (*evidence, error) {
 	if err := r.Client.List(ctx, hosts, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing HyperVHosts: %w", err)
 	}
+	now := r.Clock.Now()
 	s.evidence = &evidence{
-		machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: r.Clock.Now(),
-		watched: r.watchedSince(), timeouts: r.Timeouts.withDefaults(), fault: s.infra.Status.Fault,
+		machine: s.machine, cluster: s.cluster, vm: s.vm, hosts: hosts.Items, now: now,
+		watched: r.Outages.Begin(now), timeouts: r.Outages.Timeouts(), fault: s.infra.Status.Fault,
 	}
-	r.outages.look(s.evidence)
+	s.evidence.hold, s.evidence.over = r.Outages.Look(hosts.Items, now)
 	return s.evidence, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	infrav1 "github.com/capstan-k8s/capstan/api/infrastructure/v1alpha1"
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/conditions"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 )
 
@@ -20,7 +21,7 @@ func TestWhatWasAskedBeforeAHoldIsTakenBackBeforeItsHealthCheckIsSentAway(t *tes
 	machine.Annotations = map[string]string{clusterv1.RemediateMachineAnnotation: capstanv1.ReasonVolumeFault}
 	conditions.False(machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckHasRemediateAnnotationReason, "")
 	r, key := &Reconciler{Client: testenv.NewUnsortedClient(t, machine)}, client.ObjectKeyFromObject(machine)
-	s := &scope{machine: &clusterv1.Machine{}, held: &hold{}}
+	s := &scope{machine: &clusterv1.Machine{}, held: &outage.Hold{}}
 	settles := func() map[string]string {
 		g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
 		g.Expect(r.settle(t.Context(), s, "")).To(Succeed())
@@ -44,7 +45,7 @@ func TestAHoldOutlastsWhatTheOutageLeavesBehindForAMoment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			e := ofVM(hostWith("hv1", answering(ago(time.Minute)), faulty("NoAccess", ago(tc.fault))))
+			e := ofVM(hostWith("hv1", testenv.Answering(ago(time.Minute)), testenv.WithFault("NoAccess", ago(tc.fault))))
 			machine := &membersWith(dead)[0]
 			machine.Labels = nil
 			machine.Annotations = map[string]string{clusterv1.MachineSkipRemediationAnnotation: capstanv1.ReasonRepairHeld}

@@ -19,11 +19,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/internal/apply"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/lbplan"
 	"github.com/capstan-k8s/capstan/internal/logs"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/trust"
 )
@@ -59,12 +59,11 @@ type Reconciler struct {
 	Random func(n int) string
 	// Timeouts are how long VMs may be of no use. What is zero has its default.
 	Timeouts Timeouts
-	// Healing is how long a host must be silent before its VMs are presumed lost, for
-	// machines as for load balancers.
-	Healing hypervmachine.Timeouts
+	// Outages tells how long a host must be silent before its VMs are presumed lost, and when
+	// none is replaced: for machines as for load balancers.
+	Outages *outage.Watch
 
 	applier    *apply.Applier
-	vigil      hypervmachine.Vigil
 	writer     *conditions.Writer
 	agents     *agents
 	departures departures
@@ -111,7 +110,7 @@ type scope struct {
 
 // Reconcile brings one LoadBalancer towards what its spec says.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, reterr error) {
-	r.vigil.Begin(r.Clock.Now())
+	r.Outages.Begin(r.Clock.Now())
 	lb := &capstanv1.LoadBalancer{}
 	if err := r.Client.Get(ctx, req.NamespacedName, lb); err != nil {
 		if apierrors.IsNotFound(err) {

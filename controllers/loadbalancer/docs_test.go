@@ -9,7 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 // rows returns the cells of the document's lines that have so many of them.
@@ -44,7 +44,7 @@ func TestTheDocumentSaysWhenVMsAreReplaced(t *testing.T) {
 	}
 	g.Expect(listed).To(Equal([]string{
 		"at once " + capstanv1.ReasonHostLost,
-		hypervmachine.DefaultHostLossTimeout.String() + " (`--host-loss-timeout`) " + capstanv1.ReasonHostLost,
+		outage.DefaultHostLossTimeout.String() + " (`--host-loss-timeout`) " + capstanv1.ReasonHostLost,
 		"when that is over, or the time comes that the message names " + capstanv1.ReasonRepairHeld,
 		"at once " + capstanv1.ReasonVMNotFound,
 		"at once " + capstanv1.ReasonEnrolmentLost,

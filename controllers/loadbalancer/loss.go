@@ -9,9 +9,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 // A host that is silent says nothing of its VMs, and an agent that is silent nothing of
@@ -24,10 +24,10 @@ type loss struct {
 	// since is since when nobody hears of the VM. It is zero where somebody does, or where
 	// there is nobody to say so.
 	since time.Time
-	// due is when it counts as lost, and heldUntil until when nothing is done about it all
-	// the same, and held why.
-	due, heldUntil time.Time
-	held           string
+	// due is when it counts as lost, and held why nothing is done about it all the same, or
+	// nil.
+	due  time.Time
+	held *outage.Hold
 	// refuted tells that it is heard of after all.
 	refuted bool
 }
@@ -36,22 +36,11 @@ func (l loss) isPossible() bool { return !l.since.IsZero() }
 
 // isPresumed tells whether nobody who could remove the VM is waited for.
 func (l loss) isPresumed(now time.Time) bool {
-	return l.isPossible() && !l.due.After(now) && l.held == ""
-}
-
-// outage is what keeps VMs from being replaced for what has befallen most hosts.
-type outage struct {
-	until time.Time
-	why   string
-}
-
-func (r *Reconciler) outage(s *scope, now time.Time) outage {
-	until, why := r.vigil.Held(s.hosts, now)
-	return outage{until: until, why: why}
+	return l.isPossible() && !l.due.After(now) && l.held == nil
 }
 
 // lossOf gathers what speaks for one of s.vms being lost.
-func (r *Reconciler) lossOf(s *scope, index int, held outage) loss {
+func (r *Reconciler) lossOf(s *scope, index int, held *outage.Hold) loss {
 	vm, key := &s.vms[index], client.ObjectKeyFromObject(s.lb)
 	agent := r.agents.of(key, vm)
 	hosts, silent := vm.SilentSince(s.hosts)
@@ -80,11 +69,11 @@ func (r *Reconciler) lossOf(s *scope, index int, held outage) loss {
 			since = t
 		}
 	}
-	due, ever := r.vigil.LostAt(since)
+	due, ever := r.Outages.Timeouts().LostAt(since)
 	if !ever {
 		return loss{}
 	}
-	return loss{since: since, due: due, heldUntil: held.until, held: held.why}
+	return loss{since: since, due: due, held: held}
 }
 
 // word is what other VMs say of one.
@@ -123,9 +112,9 @@ func judgeLoss(e evidence, now time.Time) verdict {
 	v := verdict{reason: capstanv1.ReasonHostLost}
 	v.message = fmt.Sprintf("neither its agent nor any host that can have it (%s) answers, nor does the virtual machine hear it that holds the VIP, since %s",
 		hostOf(e.vm), conditions.ClockTime(e.loss.since))
-	if e.loss.held != "" {
-		v.reason, v.message = capstanv1.ReasonRepairHeld, v.message+"; "+e.loss.held
-		later := e.loss.heldUntil
+	if e.loss.held != nil {
+		v.reason, v.message = capstanv1.ReasonRepairHeld, v.message+"; "+e.loss.held.String()
+		later := e.loss.held.Until
 		if e.loss.due.After(later) {
 			later = e.loss.due
 		}
@@ -145,9 +134,9 @@ func (r *Reconciler) presume(ctx context.Context, s *scope) error {
 		var err error
 		switch {
 		case c.loss.isPresumed(now):
-			err = hypervmachine.Presume(ctx, r.Client, c.vm, c.loss.since)
-		case said && (c.loss.refuted || c.loss.held != ""):
-			err = hypervmachine.Presume(ctx, r.Client, c.vm, time.Time{})
+			err = outage.Presume(ctx, r.Client, c.vm, c.loss.since)
+		case said && (c.loss.refuted || c.loss.held != nil):
+			err = outage.Presume(ctx, r.Client, c.vm, time.Time{})
 		}
 		if err != nil {
 			return err

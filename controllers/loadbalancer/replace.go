@@ -81,7 +81,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 	now, limits := r.Clock.Now(), r.Timeouts.withDefaults()
 	all := make([]candidate, len(s.vms))
 	unfit := r.findUnfit(s, now)
-	outage := r.outage(s, now)
+	hold, _ := r.Outages.Look(s.hosts, now)
 	for i := range s.vms {
 		vm := &s.vms[i]
 		agent := r.agents.of(client.ObjectKeyFromObject(s.lb), vm)
@@ -90,7 +90,7 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		e.answers = status != nil
 		e.silentSince, e.trouble = agent.silence()
 		e.unfitness, e.unfit = unfit[i], whyUnfit(s.lb, status)
-		e.loss = r.lossOf(s, i, outage)
+		e.loss = r.lossOf(s, i, hold)
 		c := candidate{vm: vm, verdict: judge(e, limits, now), loss: e.loss, answers: e.answers, carried: e.carried, silentSince: e.silentSince}
 		if was := instanceStatus(s.lb, vm.Name); was != nil {
 			c.role, c.planned = was.Role, was.AppliedGeneration > 0
@@ -102,9 +102,9 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 		c.unfit = c.answers && c.isDead()
 		c.stuck = isStuck(vm)
 		c.changed = changedFor(s.lb, vm)
-		if c.drained = drainedUnder(vm, s.hosts); c.drained != "" && outage.why != "" {
-			c.drainHeld = outage.why
-			s.tryAgainIn(min(outage.until.Sub(now), pollHold))
+		if c.drained = drainedUnder(vm, s.hosts); c.drained != "" && hold != nil {
+			c.drainHeld = hold.String()
+			s.tryAgainIn(min(hold.Until.Sub(now), pollHold))
 		}
 		c.serves = c.carries && status.Generation == s.lb.Status.PlanGeneration && c.role != roleUnknown
 		c.isNew = c.answers && (!c.carried && !c.carries || isWithoutVIPs(status) && !isResigning(vm))

@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/capstan-k8s/capstan/controllers/hypervmachine"
 	"github.com/capstan-k8s/capstan/controllers/ipam"
 	"github.com/capstan-k8s/capstan/controllers/loadbalancer"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 	"github.com/capstan-k8s/capstan/internal/trust"
@@ -42,7 +42,7 @@ var foreignFirst = netip.MustParsePrefix("198.51.100.10/24")
 var timeouts = loadbalancer.Timeouts{Boot: 1000 * time.Hour, Silence: time.Minute}
 
 // healing is far from both: a loss is leapt over, and no hold ever ends by itself.
-var healing = hypervmachine.Timeouts{HostLoss: 10 * time.Hour, Hold: 1000 * time.Hour}
+var healing = outage.Timeouts{HostLoss: 10 * time.Hour, Hold: 1000 * time.Hour}
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	env = testenv.Start(GinkgoT())
@@ -58,7 +58,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			&testenv.ForeignProvider{Client: mgr.GetClient(), First: foreignFirst, Gateway: netip.MustParseAddr("198.51.100.1")},
 			&loadbalancer.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
-				Clock: leaping, Random: utilrand.String, Timeouts: timeouts, Healing: healing,
+				Clock: leaping, Random: utilrand.String, Timeouts: timeouts, Outages: outage.NewWatch(healing),
 			},
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
+	"github.com/capstan-k8s/capstan/internal/outage"
 )
 
 var (
@@ -50,9 +51,10 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 	with := func(all ...func(*evidence)) []func(*evidence) { return all }
 	lost := func(e *evidence) { e.lost = true }
 	answers := func(e *evidence) { e.answers = true }
-	unheard := func(in time.Duration, held string) func(*evidence) {
+	inOutage := &outage.Hold{Message: "most hosts do not answer", Until: now.Add(20 * time.Minute)}
+	unheard := func(in time.Duration, held *outage.Hold) func(*evidence) {
 		return func(e *evidence) {
-			e.loss = loss{since: ago(time.Hour), due: now.Add(in), held: held, heldUntil: now.Add(20 * time.Minute)}
+			e.loss = loss{since: ago(time.Hour), due: now.Add(in), held: held}
 		}
 	}
 	unfitFor := func(d time.Duration) func(*evidence) {
@@ -76,11 +78,11 @@ func TestWhichVMsMustBeReplaced(t *testing.T) {
 		"one that its host has no more":                  {evidence: with(silentFor(0), says("False", "VirtualMachineNotFound")), reason: "VirtualMachineNotFound"},
 		"one that its host has no more, yet answers":     {evidence: with(silentFor(0), answers, says("False", "VirtualMachineNotFound"))},
 		"one that its host will make again":              {evidence: with(placedFor(0), says("False", "VirtualMachineNotFound")), reason: "VirtualMachineNotFound", in: 10 * time.Minute},
-		"one that nobody hears of since a while":         {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(3*time.Minute, "")), reason: "HostLost", in: 3 * time.Minute},
-		"one that nobody hears of for long":              {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(0, "")), reason: "HostLost"},
-		"one that nobody hears of in an outage":          {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(0, "repair is held")), reason: "RepairHeld", in: 20 * time.Minute},
-		"one that nobody hears of, and of late":          {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(30*time.Minute, "repair is held")), reason: "RepairHeld", in: 30 * time.Minute},
-		"one that nobody heard of, and that answers":     {evidence: with(answers, says("Unknown", "HostUnreachable"), unheard(0, ""))},
+		"one that nobody hears of since a while":         {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(3*time.Minute, nil)), reason: "HostLost", in: 3 * time.Minute},
+		"one that nobody hears of for long":              {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(0, nil)), reason: "HostLost"},
+		"one that nobody hears of in an outage":          {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(0, inOutage)), reason: "RepairHeld", in: 20 * time.Minute},
+		"one that nobody hears of, and of late":          {evidence: with(silentFor(time.Hour), says("Unknown", "HostUnreachable"), unheard(30*time.Minute, inOutage)), reason: "RepairHeld", in: 30 * time.Minute},
+		"one that nobody heard of, and that answers":     {evidence: with(answers, says("Unknown", "HostUnreachable"), unheard(0, nil))},
 		"one whose token is lost before it was used":     {evidence: with(tokenLost), reason: "EnrolmentLost"},
 		"one whose token is lost and that has a plan":    {evidence: with(tokenLost, silentFor(0)), reason: "EnrolmentLost", mayLive: true},
 		"one that fell silent a moment ago":              {evidence: with(silentFor(time.Minute), says("True", "Ready")), reason: "AgentSilent", mayLive: true, in: 5 * time.Minute},

@@ -41,7 +41,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		r.Secrets = mgr.GetCache()
 	}
 	r.agents = newAgents(r.Manager, r.Pins, r.Clock)
-	r.vigil.Timeouts = r.Healing
 	if err := mgr.Add(manager.RunnableFunc(r.agents.run)); err != nil {
 		return fmt.Errorf("adding the connections to load-balancer VMs: %w", err)
 	}

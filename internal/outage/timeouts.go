@@ -1,11 +1,11 @@
-package hypervmachine
+package outage
 
 import "time"
 
-// Timeouts are how long something must be wrong before machines are replaced for it.
+// Timeouts are how long something must be wrong before VMs are replaced for it.
 type Timeouts struct {
-	// HostLoss is how long neither a host's agent nor the machine's node may be heard of
-	// before the host counts as lost. Negative is never: then only spec.lost declares it,
+	// HostLoss is how long neither a host's agent nor a VM on it may be heard of before
+	// that counts as lost. Negative is never: then only spec.lost declares it,
 	// and what else is reckoned by it is reckoned by its default.
 	HostLoss time.Duration
 	// VolumeFault is how long a volume may be out of its host's reach.
@@ -40,11 +40,16 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
-// restart is how long a host, or the guests on it, may take until they are back to work.
+// Restart is how long a host, or the guests on it, may take until they are back to work.
 // That nobody presumes a loss does not make them faster.
-func (t Timeouts) restart() time.Duration {
+func (t Timeouts) Restart() time.Duration {
 	if t.HostLoss <= 0 {
 		return DefaultHostLossTimeout
 	}
 	return t.HostLoss
+}
+
+// LostAt tells when what nobody has heard of since then counts as lost, if it ever does.
+func (t Timeouts) LostAt(since time.Time) (due time.Time, ever bool) {
+	return since.Add(t.HostLoss), t.HostLoss > 0
 }
