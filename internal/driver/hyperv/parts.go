@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 
@@ -306,63 +305,4 @@ func (p *parts) stamp() hostapi.Stamp {
 		}
 	}
 	return hostapi.Stamp{ID: p.id}
-}
-
-// ListVMs implements hostapi.Driver.
-func (d *Driver) ListVMs(ctx context.Context) ([]hostapi.VM, error) {
-	const op = "ListVMs"
-	l, err := d.look(ctx, op)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := l.known(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := []hostapi.VM{}
-	for _, id := range ids {
-		p, err := l.parts(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if p.none() {
-			continue
-		}
-		vm, err := d.describe(ctx, op, p)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, vm)
-	}
-	return out, nil
-}
-
-// known are the IDs of everything that may bear a stamp, in order.
-func (l *picture) known(ctx context.Context) ([]hostapi.VMID, error) {
-	ids := map[hostapi.VMID]bool{}
-	for _, v := range l.volumes {
-		if !v.usable() {
-			continue
-		}
-		entries, err := l.Files.List(v.vms())
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, typed(l.op, v.name, "list the VMs on volume "+v.name, err)
-		}
-		for _, e := range entries {
-			ids[hostapi.VMID(e.Name)] = true
-		}
-	}
-	for _, c := range l.claims {
-		ids[c.Stamp.ID] = true
-	}
-	for _, name := range l.site.up {
-		found, err := l.on(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range found {
-			ids[m.notes.Stamp.ID] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(ids)), nil
 }

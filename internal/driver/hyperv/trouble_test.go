@@ -312,3 +312,26 @@ func TestADriverDoesNotStartWithoutKnowingItsCluster(t *testing.T) {
 	_, err := hyperv.New(t.Context(), hyperv.Options{Host: "HV1", WMI: client, Files: client.Files()})
 	g.Expect(err).To(HaveOccurred(), "it would take itself for a host that stands alone")
 }
+
+func TestAVMThatCannotBeReadHidesNoOther(t *testing.T) {
+	for kind, cluster := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			g := NewWithT(t)
+			h := newHost(t, cluster)
+			g.Expect(h.stage()).To(Succeed())
+			g.Expect(h.ensure()).To(Succeed())
+			other := h.request()
+			other.Stamp.ID, other.Name = "1b1f4c1e-6f0e-4f0a-9a3b-1c2d3e4f5a6b", "b"
+			other.NICs[0].MAC = hostapi.MACAddress(other.Stamp.ID, 0)
+			_, err := h.driver.EnsureVM(t.Context(), other)
+			g.Expect(err).NotTo(HaveOccurred())
+
+			h.world.Inject(wmifake.Fault{Class: "Msvm_VirtualSystemSettingData", Method: "Associators Msvm_VirtualSystemSettingDataComponent", Code: wmi.CodeFailed, Times: 1})
+			g.Expect(h.driver.ListVMs(t.Context())).To(ConsistOf(
+				And(HaveField("Stamp", h.request().Stamp), HaveField("Name", "a"), HaveField("Owner", "team/a"), HaveField("Host", "HV1"), HaveField("State", hostapi.StateFailed)),
+				And(HaveField("Stamp", other.Stamp), HaveField("State", hostapi.StateRunning)),
+			))
+			g.Expect(h.driver.ListVMs(t.Context())).To(HaveEach(HaveField("State", hostapi.StateRunning)), "it can be read again")
+		})
+	}
+}
