@@ -209,6 +209,19 @@ type GuestReport struct {
 	ObservedTime metav1.Time `json:"observedTime"`
 }
 
+// VMSighting is a place where a VM was seen that it was not placed at.
+type VMSighting struct {
+	// host is the name of the HyperVHost that had the VM.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host"`
+
+	// failoverCluster of that host, if any: each of its nodes can have the VM now.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	FailoverCluster string `json:"failoverCluster,omitempty"`
+}
+
 // VirtualMachineStatus is the observed state of a VM.
 type VirtualMachineStatus struct {
 	// conditions tell how the VM is. Ready sums up the others.
@@ -255,10 +268,16 @@ type VirtualMachineStatus struct {
 
 	// removalHost is the HyperVHost that was asked to remove the VM and has agreed. That
 	// nothing of it is found there from then on is the end of it, and no other host need be
-	// asked for it.
+	// asked for it, unless it was seen elsewhere.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	RemovalHost string `json:"removalHost,omitempty"`
+
+	// seenElsewhere is where the VM was seen last that is none of its place: somebody has
+	// moved it there by hand. It stays until that place itself says that it does not have
+	// the VM, however long it is silent, and whether or not the VM is back.
+	// +optional
+	SeenElsewhere *VMSighting `json:"seenElsewhere,omitempty"`
 
 	// guest is what the guest's console tells. It is there if the first boot has
 	// failed or takes long, until the guest is up.

@@ -120,7 +120,8 @@ type scope struct {
 	wait *wait
 	// again is when to look again though nothing is waited for.
 	again time.Duration
-	// stale tells that the object was read before somebody else changed it.
+	// stale tells that the status stays as it is: the object was read before somebody else
+	// changed it, or what it says is being looked into.
 	stale bool
 	// err is why a phase could not be finished.
 	err error

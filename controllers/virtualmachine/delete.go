@@ -60,7 +60,7 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 		r.misses.settle(key)
 	}
 	err := r.ask(ctx, s)
-	if (err == nil || hostapi.Is(err, hostapi.NotFound)) && isMissed(s.seen) && !r.misses.isSettled(key) {
+	if (err == nil || hostapi.Is(err, hostapi.NotFound)) && isMissed(s.seen) && (!r.misses.isSettled(key) || s.vm.Status.SeenElsewhere != nil) {
 		if waiting, err := r.lookElsewhere(ctx, s); waiting != nil || err != nil {
 			return waiting, err
 		}
@@ -79,6 +79,9 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 			reason: capstanv1.ReasonDeleting, requeue: pollWork,
 			message: fmt.Sprintf("waiting for host %s to confirm that nothing of the VM is left", s.at.Name),
 		}, nil
+	case hostapi.Is(err, hostapi.NotFound) && isSeenElsewhere(s):
+		// Nobody waits for that place, and nobody there has said that the VM is gone.
+		return nil, r.entomb(ctx, s)
 	case hostapi.Is(err, hostapi.NotFound):
 		return nil, nil
 	case hostapi.Is(err, hostapi.VolumeFaulted) && r.volumeGone(s):
@@ -143,6 +146,11 @@ func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 			Host: vm.Spec.Placement.Host, FailoverCluster: vm.Spec.Placement.FailoverCluster, Disks: vm.Spec.Placement.Disks,
 		},
 	}
+	if isSeenElsewhere(s) {
+		// Who honours it must be who has the VM. Where its disks lie there is not known.
+		seen := vm.Status.SeenElsewhere
+		tombstone.Spec.Host, tombstone.Spec.FailoverCluster, tombstone.Spec.Disks = seen.Host, seen.FailoverCluster, nil
+	}
 	for i, network := range vm.Spec.Networks {
 		address, err := r.addressOf(ctx, client.ObjectKey{Namespace: vm.Namespace, Name: claimName(vm, i)})
 		if err != nil {
@@ -162,7 +170,7 @@ func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 	if err := r.Client.Create(ctx, tombstone, client.FieldOwner(capstanv1.FieldOwner)); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("writing Tombstone %s of VirtualMachine %s/%s: %w", tombstone.Name, vm.Namespace, vm.Name, err)
 	}
-	ctrllog.FromContext(ctx).Info("Tombstone written", "host", vm.Spec.Placement.Host)
+	ctrllog.FromContext(ctx).Info("Tombstone written", "host", tombstone.Spec.Host)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package virtualmachine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,8 @@ type misses struct {
 	mu sync.Mutex
 	// since is when a VM was first missed, without a look at it in between.
 	since map[client.ObjectKey]time.Time
+	// asking is since when a census is wanted that somebody else takes.
+	asking map[client.ObjectKey]time.Time
 	// settled are VMs under deletion that need not be looked for elsewhere: they never were
 	// whole, or it is known what became of them.
 	settled map[client.ObjectKey]bool
@@ -46,6 +49,27 @@ func (m *misses) found(vm client.ObjectKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.since, vm)
+	delete(m.asking, vm)
+}
+
+// ask returns how old the word of all hosts may be: as it was when they were first asked in
+// vain, so that what somebody else asks meanwhile is not too old once all have answered.
+func (m *misses) ask(vm client.ObjectKey, oldest time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.asking == nil {
+		m.asking = map[client.ObjectKey]time.Time{}
+	}
+	if _, ok := m.asking[vm]; !ok {
+		m.asking[vm] = oldest
+	}
+	return m.asking[vm]
+}
+
+func (m *misses) answered(vm client.ObjectKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.asking, vm)
 }
 
 func (m *misses) settle(vm client.ObjectKey) {
@@ -67,6 +91,7 @@ func (m *misses) forget(vm client.ObjectKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.since, vm)
+	delete(m.asking, vm)
 	delete(m.settled, vm)
 }
 
@@ -78,7 +103,7 @@ func isMissed(seen *hostapi.VM) bool {
 // wasWhole tells whether there has been a whole VM, which may have been moved by hand. One
 // that is being made for the first time is not looked for: it is nowhere yet.
 func wasWhole(s *scope) bool {
-	return s.was == capstanv1.VMStarting || s.was == capstanv1.VMRunning || retired(s.vm)
+	return s.was == capstanv1.VMStarting || s.was == capstanv1.VMRunning || retired(s.vm) || s.vm.Status.SeenElsewhere != nil
 }
 
 // lookElsewhere is for a VM that its host, or all of its failover cluster, does not have any
@@ -88,29 +113,47 @@ func wasWhole(s *scope) bool {
 // returns nothing once each of them has said, after the VM was missed, that it does not have
 // it either.
 func (r *Reconciler) lookElsewhere(ctx context.Context, s *scope) (*wait, error) {
-	now := r.Clock.Now()
-	since := r.misses.miss(client.ObjectKeyFromObject(s.vm), now)
-	if fresh := now.Add(-freshness); fresh.After(since) {
-		since = fresh
+	key, now := client.ObjectKeyFromObject(s.vm), r.Clock.Now()
+	since := r.misses.miss(key, now)
+	oldest := since
+	if fresh := now.Add(-freshness); fresh.After(oldest) {
+		oldest = fresh
 	}
-	found, err := r.Census.Since(ctx, since)
+	found, err := r.Census.Since(ctx, r.misses.ask(key, oldest))
 	if err != nil {
 		return nil, fmt.Errorf("asking all hosts for VM %s: %w", s.vm.Spec.ID, err)
 	}
 	if found == nil {
+		// What was found the last time stands until something else is.
+		s.stale = isJudged(s)
 		return &wait{
 			reason: capstanv1.ReasonHostUnreachable, requeue: pollWork, unknown: true,
 			message: missed(s) + "; all other hosts are being asked for it",
 		}, nil
 	}
-	return r.judgeMissed(s, found), nil
+	r.misses.answered(key)
+	return r.judgeMissed(s, found, since), nil
 }
 
-// judgeMissed says what all hosts together say of a VM that its own host does not have; or
-// nothing if none has it.
-func (r *Reconciler) judgeMissed(s *scope, found *census.Census) *wait {
+// verdicts are what Ready says of a VM that its host does not have.
+var verdicts = []string{capstanv1.ReasonVMNotFound, capstanv1.ReasonMovedElsewhere, capstanv1.ReasonHostUnreachable}
+
+// isJudged tells whether the status says already what becomes of a VM that is missed.
+func isJudged(s *scope) bool {
+	if !s.vm.DeletionTimestamp.IsZero() && s.was != capstanv1.VMDeleting {
+		return false
+	}
+	ready := conditions.Get(s.vm, capstanv1.ReadyCondition)
+	return ready != nil && slices.Contains(verdicts, ready.Reason)
+}
+
+// judgeMissed says what all hosts together say of a VM that its own host does not have since
+// a moment; or nothing if none has it. Where it was seen is recorded, as whoever had it may
+// fall silent.
+func (r *Reconciler) judgeMissed(s *scope, found *census.Census, since time.Time) *wait {
 	id, place := hostapi.VMID(s.vm.Spec.ID), *s.vm.Spec.Placement
 	if there := found.Elsewhere(id, place); there != nil {
+		s.vm.Status.SeenElsewhere = &capstanv1.VMSighting{Host: there.Host.Name, FailoverCluster: there.Host.Status.FailoverCluster}
 		return &wait{
 			reason: capstanv1.ReasonMovedElsewhere, requeue: pollElsewhere, unknown: true,
 			message: fmt.Sprintf("%s, and host %s has it (%s), which is none of its place: somebody has moved it. It is neither replaced nor deleted, and keeps its address: "+
@@ -118,13 +161,14 @@ func (r *Reconciler) judgeMissed(s *scope, found *census.Census) *wait {
 				missed(s), there.Host.Name, there.VM.State, place.Host, there.Host.Name),
 		}
 	}
+	forget(s.vm, found)
 	if found.At(id, place) != nil {
 		return &wait{
 			reason: capstanv1.ReasonTransientError, requeue: pollWork, unknown: true,
 			message: missed(s) + ", and lists it all the same",
 		}
 	}
-	awaited := found.Awaited(place, r.HostLossTimeout, r.Clock.Now())
+	awaited := found.Awaited(census.Missed{ID: id, At: place, Since: since, Seen: s.vm.Status.SeenElsewhere}, r.HostLossTimeout, r.Clock.Now())
 	if len(awaited) == 0 {
 		return nil
 	}
@@ -133,11 +177,44 @@ func (r *Reconciler) judgeMissed(s *scope, found *census.Census) *wait {
 	if more := len(awaited) - 1; more > 0 {
 		message += fmt.Sprintf(" (and %d more places)", more)
 	}
-	message += "; waiting for its word, or for " + declareLost(first.Hosts)
+	message += "; waiting for its word"
+	if len(first.Silent) > 0 {
+		message += ", or for " + declareLost(first.Silent)
+	}
 	if !first.Until.IsZero() {
-		message += fmt.Sprintf(", until %s", conditions.ClockTime(first.Until))
+		message += ", until " + conditions.ClockTime(first.Until)
 	}
 	return &wait{reason: capstanv1.ReasonHostUnreachable, requeue: pollElsewhere, unknown: true, message: message}
+}
+
+// forget forgets where else the VM was seen once that place says that it does not have it.
+func forget(vm *capstanv1.VirtualMachine, found *census.Census) {
+	if seen := vm.Status.SeenElsewhere; seen != nil && found.Denies(hostapi.VMID(vm.Spec.ID), *seen) {
+		vm.Status.SeenElsewhere = nil
+	}
+}
+
+// lookBack asks where a VM was seen that is where it belongs again, until that place has
+// said that it has none of the same identity.
+func (r *Reconciler) lookBack(ctx context.Context, vm *capstanv1.VirtualMachine) error {
+	if vm.Status.SeenElsewhere == nil {
+		return nil
+	}
+	found, err := r.Census.Since(ctx, r.Clock.Now().Add(-freshness))
+	if err != nil {
+		return fmt.Errorf("asking host %s whether it still has VM %s: %w", vm.Status.SeenElsewhere.Host, vm.Spec.ID, err)
+	}
+	if found != nil {
+		forget(vm, found)
+	}
+	return nil
+}
+
+// isSeenElsewhere tells whether there is a HyperVHost of the place where the VM was seen
+// elsewhere, be it declared lost.
+func isSeenElsewhere(s *scope) bool {
+	seen := s.vm.Status.SeenElsewhere
+	return seen != nil && slices.ContainsFunc(s.hosts, func(h capstanv1.HyperVHost) bool { return h.SpeaksFor(seen.FailoverCluster, seen.Host) })
 }
 
 // missed says who does not have the VM.

@@ -27,11 +27,15 @@ type holder struct {
 	hostapi.Agent
 	vms     []hostapi.VM
 	listed  int
+	listing func()
 	deleted []hostapi.VMID
 }
 
 func (h *holder) ListVMs(context.Context) ([]hostapi.VM, error) {
 	h.listed++
+	if h.listing != nil {
+		h.listing()
+	}
 	return h.vms, nil
 }
 

@@ -47,7 +47,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 		s.staged = true
 		r.placer.standsSince(client.ObjectKeyFromObject(s.vm), r.Clock.Now())
 		r.misses.found(client.ObjectKeyFromObject(s.vm))
-		return nil, nil
+		return nil, r.lookBack(ctx, s.vm)
 	}
 	if isMissed(s.seen) && wasWhole(s) {
 		if waiting, err := r.lookElsewhere(ctx, s); waiting != nil || err != nil {

@@ -82,7 +82,7 @@ func lost(h *capstanv1.HyperVHost) { h.Spec.Lost = true }
 func silent(reason string, since time.Duration) func(*capstanv1.HyperVHost) {
 	return func(h *capstanv1.HyperVHost) {
 		h.Status.Conditions = []metav1.Condition{{
-			Type: capstanv1.AgentConnectedCondition, Status: metav1.ConditionFalse, Reason: reason, LastTransitionTime: metav1.NewTime(now.Add(-since)),
+			Type: capstanv1.AgentConnectedCondition, Status: metav1.ConditionFalse, Reason: reason, Message: "not let in", LastTransitionTime: metav1.NewTime(now.Add(-since)),
 		}}
 	}
 }
@@ -140,7 +140,7 @@ func TestAVMIsFoundWhereItWasNotPlaced(t *testing.T) {
 			there := found.Elsewhere(id, tc.at)
 			if tc.want == "" {
 				g.Expect(there).To(BeNil())
-				g.Expect(found.Awaited(tc.at, -1, now)).To(BeEmpty(), "all have said what they hold")
+				g.Expect(found.Awaited(census.Missed{ID: id, At: tc.at}, -1, now)).To(BeEmpty(), "all have said what they hold")
 				return
 			}
 			g.Expect(there).NotTo(BeNil())
@@ -151,35 +151,45 @@ func TestAVMIsFoundWhereItWasNotPlaced(t *testing.T) {
 	}
 }
 
+func told(entry capstanv1.HostOrphan) func(*capstanv1.HyperVHost) {
+	return func(h *capstanv1.HyperVHost) { h.Status.Orphans = []capstanv1.HostOrphan{entry} }
+}
+
 func TestWhoseWordIsAwaited(t *testing.T) {
 	const patience = 8 * time.Minute
 	at := capstanv1.Placement{Host: "hv1"}
 	unreachable := func(since time.Duration) func(*capstanv1.HyperVHost) {
 		return silent(capstanv1.ReasonHostUnreachable, since)
 	}
+	refused := silent(capstanv1.ReasonAgentCertificateMismatch, time.Hour)
+	unlisted := hostapi.Errorf(hostapi.Transient, "ListVMs", "", "a volume could not be read")
+	onHv2, inFc1 := &capstanv1.VMSighting{Host: "hv2"}, &capstanv1.VMSighting{Host: "hv2", FailoverCluster: "fc1"}
 	for name, tc := range map[string]struct {
 		others   []*capstanv1.HyperVHost
 		fails    error
+		seen     *capstanv1.VMSighting
+		missed   time.Duration
 		patience time.Duration
 		want     []census.Awaited
 	}{
 		"of a host that is silent": {
 			others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Minute))}, patience: patience,
-			want: []census.Awaited{{Why: "host hv2 does not answer", Hosts: []string{"hv2"}, Until: now.Add(7 * time.Minute)}},
+			want: []census.Awaited{{Why: "host hv2 does not answer", Silent: []string{"hv2"}, Until: now.Add(7 * time.Minute)}},
 		},
 		"of none that has been silent for long": {others: []*capstanv1.HyperVHost{host("hv2", unreachable(patience))}, patience: patience},
 		"of such a one if only a person declares a loss": {
 			others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Hour))}, patience: -1,
-			want: []census.Awaited{{Why: "host hv2 does not answer", Hosts: []string{"hv2"}}},
+			want: []census.Awaited{{Why: "host hv2 does not answer", Silent: []string{"hv2"}}},
 		},
-		"of none that is declared lost": {others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Minute), lost)}, patience: patience},
-		"of one that answers and is not let in": {
-			others: []*capstanv1.HyperVHost{host("hv2", silent(capstanv1.ReasonAgentCertificateMismatch, time.Hour))}, patience: patience,
-			want: []census.Awaited{{Why: "host hv2 does not answer", Hosts: []string{"hv2"}}},
+		"of none that is declared lost": {others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Minute), lost)}, patience: patience, seen: onHv2},
+		"of one that answers and is not let in, from when the VM was missed": {
+			others: []*capstanv1.HyperVHost{host("hv2", refused)}, missed: time.Minute, patience: patience,
+			want: []census.Awaited{{Why: "host hv2 cannot be asked (AgentCertificateMismatch: not let in)", Until: now.Add(7 * time.Minute)}},
 		},
+		"of none that answers and is not let in for long": {others: []*capstanv1.HyperVHost{host("hv2", refused)}, missed: patience, patience: patience},
 		"of one of which nothing is known": {
 			others: []*capstanv1.HyperVHost{host("hv2", unheard)}, patience: patience,
-			want: []census.Awaited{{Why: "host hv2 does not answer", Hosts: []string{"hv2"}}},
+			want: []census.Awaited{{Why: "host hv2 does not answer", Until: now.Add(patience)}},
 		},
 		"of none in a failover cluster of which a node answers": {
 			others: []*capstanv1.HyperVHost{host("hv2", inCluster("fc1"), unreachable(time.Minute)), host("hv3", inCluster("fc1"))}, patience: patience,
@@ -189,11 +199,43 @@ func TestWhoseWordIsAwaited(t *testing.T) {
 				host("hv2", inCluster("fc1"), unreachable(time.Hour)), host("hv3", inCluster("fc1"), unreachable(time.Minute)), host("hv4", inCluster("fc1"), lost),
 			},
 			patience: patience,
-			want:     []census.Awaited{{Why: "host hv2 does not answer", Hosts: []string{"hv2", "hv3"}, Until: now.Add(7 * time.Minute)}},
+			want:     []census.Awaited{{Why: "host hv2 does not answer", Silent: []string{"hv2", "hv3"}, Until: now.Add(7 * time.Minute)}},
 		},
-		"of one that could not list what it holds": {
-			others: []*capstanv1.HyperVHost{host("hv2")}, fails: hostapi.Errorf(hostapi.Transient, "ListVMs", "", "a volume could not be read"), patience: patience,
-			want: []census.Awaited{{Why: "host hv2 could not list what it holds: ListVMs: a volume could not be read", Hosts: []string{"hv2"}}},
+		"of one that could not list what it holds, from when the VM was missed": {
+			others: []*capstanv1.HyperVHost{host("hv2")}, fails: unlisted, missed: time.Minute, patience: patience,
+			want: []census.Awaited{{Why: "host hv2 could not list what it holds: ListVMs: a volume could not be read", Until: now.Add(7 * time.Minute)}},
+		},
+		"of none that could not list what it holds for long": {others: []*capstanv1.HyperVHost{host("hv2")}, fails: unlisted, missed: patience, patience: patience},
+		"without end of one that had it, and is silent": {
+			others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Hour))}, seen: onHv2, missed: time.Hour, patience: patience,
+			want: []census.Awaited{{Why: "host hv2 does not answer, and may have the VM: it was seen there", Silent: []string{"hv2"}}},
+		},
+		"without end of one that had it, and cannot list what it holds": {
+			others: []*capstanv1.HyperVHost{host("hv2")}, fails: unlisted, seen: onHv2, missed: time.Hour, patience: patience,
+			want: []census.Awaited{{Why: "host hv2 could not list what it holds: ListVMs: a volume could not be read, and may have the VM: it was seen there"}},
+		},
+		"without end of any node of the failover cluster that had it": {
+			others: []*capstanv1.HyperVHost{host("hv2", unheard), host("hv3", inCluster("fc1"), unreachable(time.Hour))}, seen: inFc1, missed: time.Hour, patience: patience,
+			want: []census.Awaited{
+				{Why: "host hv2 does not answer, and may have the VM: it was seen there"},
+				{Why: "host hv3 does not answer, and may have the VM: it was seen there", Silent: []string{"hv3"}},
+			},
+		},
+		"without end of one that has told of it": {
+			others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Hour), told(capstanv1.HostOrphan{ID: string(id)}))}, missed: time.Hour, patience: patience,
+			want: []census.Awaited{{Why: "host hv2 does not answer, and may have the VM: it was seen there", Silent: []string{"hv2"}}},
+		},
+		"of none that has told of what is left of it": {
+			others: []*capstanv1.HyperVHost{host("hv2", unreachable(time.Hour), told(capstanv1.HostOrphan{ID: string(id), Remnant: true}))}, missed: time.Hour, patience: patience,
+		},
+		"first of the one that is waited for the longest": {
+			others: []*capstanv1.HyperVHost{host("hv2", unreachable(2*time.Minute)), host("hv3", unreachable(time.Minute)), host("hv4", unreachable(time.Hour))},
+			seen:   &capstanv1.VMSighting{Host: "hv4"}, patience: patience,
+			want: []census.Awaited{
+				{Why: "host hv4 does not answer, and may have the VM: it was seen there", Silent: []string{"hv4"}},
+				{Why: "host hv3 does not answer", Silent: []string{"hv3"}, Until: now.Add(7 * time.Minute)},
+				{Why: "host hv2 does not answer", Silent: []string{"hv2"}, Until: now.Add(6 * time.Minute)},
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -203,12 +245,39 @@ func TestWhoseWordIsAwaited(t *testing.T) {
 			s.agents["hv2"].err = tc.fails
 			found, err := s.taker.Take(t.Context())
 			g.Expect(err).NotTo(HaveOccurred())
-			got := found.Awaited(at, tc.patience, now)
+			got := found.Awaited(census.Missed{ID: id, At: at, Since: now.Add(-tc.missed), Seen: tc.seen}, tc.patience, now)
+			g.Expect(got).To(HaveLen(len(tc.want)))
 			for i := range got {
 				g.Expect(got[i].Until.Equal(tc.want[i].Until)).To(BeTrue(), "%s", got[i].Until)
 				got[i].Until = tc.want[i].Until
 			}
-			g.Expect(got).To(Equal(tc.want))
+			g.Expect(got).To(HaveExactElements(tc.want))
+		})
+	}
+}
+
+func TestOnlyThePlaceWhereAVMWasSeenCanDenyIt(t *testing.T) {
+	silentHost := silent(capstanv1.ReasonHostUnreachable, time.Hour)
+	for name, tc := range map[string]struct {
+		hosts  []*capstanv1.HyperVHost
+		held   hostapi.VM
+		seen   capstanv1.VMSighting
+		denied bool
+	}{
+		"it has something else":                    {hosts: []*capstanv1.HyperVHost{host("hv2")}, held: vm(hostapi.StateRunning, func(v *hostapi.VM) { v.Stamp.ID = "other" }), seen: capstanv1.VMSighting{Host: "hv2"}, denied: true},
+		"it has what is left of it":                {hosts: []*capstanv1.HyperVHost{host("hv2")}, held: vm(hostapi.StatePartial, func(v *hostapi.VM) { v.Name = "" }), seen: capstanv1.VMSighting{Host: "hv2"}, denied: true},
+		"it has it":                                {hosts: []*capstanv1.HyperVHost{host("hv2")}, held: vm(hostapi.StateOff), seen: capstanv1.VMSighting{Host: "hv2"}},
+		"it is silent":                             {hosts: []*capstanv1.HyperVHost{host("hv2", silentHost), host("hv3")}, seen: capstanv1.VMSighting{Host: "hv2"}},
+		"it is declared lost":                      {hosts: []*capstanv1.HyperVHost{host("hv2", lost), host("hv3")}, seen: capstanv1.VMSighting{Host: "hv2"}},
+		"another node of its failover cluster can": {hosts: []*capstanv1.HyperVHost{host("hv2", inCluster("fc1"), silentHost), host("hv3", inCluster("fc1"))}, seen: capstanv1.VMSighting{Host: "hv2", FailoverCluster: "fc1"}, denied: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			s := newSite(t, tc.hosts...)
+			s.agents["hv2"].vms = []hostapi.VM{tc.held}
+			found, err := s.taker.Take(t.Context())
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(found.Denies(id, tc.seen)).To(Equal(tc.denied))
 		})
 	}
 }

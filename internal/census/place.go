@@ -84,7 +84,15 @@ func (p *Place) ask(ctx context.Context, hosts Hosts) {
 	p.why = fmt.Sprintf("host %s could not list what it holds: %s", p.Asked.Name, err)
 }
 
+// silence says why nobody can be asked, first of those who are more than silent: waiting
+// helps the least there.
 func (p *Place) silence() (reason, why string) {
+	for _, host := range p.silent {
+		c := conditions.Get(host, capstanv1.AgentConnectedCondition)
+		if _, silent := host.SilentSince(); !silent && c != nil {
+			return capstanv1.ReasonHostUnreachable, fmt.Sprintf("host %s cannot be asked (%s: %s)", host.Name, c.Reason, c.Message)
+		}
+	}
 	return capstanv1.ReasonHostUnreachable, fmt.Sprintf("host %s does not answer", p.silent[0].Name)
 }
 

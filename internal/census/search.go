@@ -1,6 +1,7 @@
 package census
 
 import (
+	"slices"
 	"time"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
@@ -37,38 +38,92 @@ func (c *Census) find(id hostapi.VMID, wanted func(*Place) bool) *Sighting {
 	return nil
 }
 
+// Denies tells whether the place where a VM was seen has said that it does not have it.
+func (c *Census) Denies(id hostapi.VMID, seen capstanv1.VMSighting) bool {
+	at := capstanv1.Placement{Host: seen.Host, FailoverCluster: seen.FailoverCluster}
+	return slices.ContainsFunc(c.Places, func(p *Place) bool { return p.reason == "" && p.SpeaksFor(at) && p.whole(id) == nil })
+}
+
+// Missed is a VM that the place does not have where it was placed.
+type Missed struct {
+	ID hostapi.VMID
+	At capstanv1.Placement
+	// Since is when that was found out.
+	Since time.Time
+	// Seen is where it was seen last instead, nil if nowhere.
+	Seen *capstanv1.VMSighting
+}
+
 // Awaited is a place whose word is awaited.
 type Awaited struct {
 	// Why says why it has not said what it holds.
 	Why string
-	// Hosts are those of which one would have to answer.
-	Hosts []string
+	// Silent are those that do not answer, if none of the place does and nothing else is
+	// wrong with them: it is for an administrator to say that they are lost.
+	Silent []string
 	// Until is when it is not waited for any longer, zero if that is never so.
 	Until time.Time
 }
 
 // Awaited are the places other than where a VM was placed that have not said what they
-// hold, and that are to be waited for now. Nobody waits for those that are declared lost,
-// nor for those that have been silent for as long as patience; negative patience never ends.
-func (c *Census) Awaited(at capstanv1.Placement, patience time.Duration, now time.Time) []Awaited {
+// hold, and that are to be waited for now, those first that are waited for the longest.
+// Nobody waits for those that are declared lost. The others are waited for as long as
+// patience, negative patience never ends: for silent ones from when they fell silent, as
+// nobody can have moved anything there since, for others from when the VM was missed. A
+// place that had the VM when it was last heard is waited for without end: nothing is as
+// likely as that it has it still.
+func (c *Census) Awaited(vm Missed, patience time.Duration, now time.Time) []Awaited {
 	var awaited []Awaited
 	for _, p := range c.Places {
 		reason, why := p.Unlisted()
-		if reason == "" || reason == capstanv1.ReasonHostLost || p.SpeaksFor(at) {
+		if reason == "" || reason == capstanv1.ReasonHostLost || p.SpeaksFor(vm.At) {
 			continue
 		}
-		a := Awaited{Why: why}
-		if since, silent := p.silentSince(); silent && patience > 0 {
-			if a.Until = since.Add(patience); !a.Until.After(now) {
-				continue
+		a, from := Awaited{Why: why}, vm.Since
+		if since, silent := p.silentSince(); silent {
+			from = since
+			for _, host := range p.silent {
+				a.Silent = append(a.Silent, host.Name)
 			}
 		}
-		for _, host := range p.Hosts {
-			if !host.Spec.Lost {
-				a.Hosts = append(a.Hosts, host.Name)
+		switch {
+		case p.had(vm):
+			a.Why += ", and may have the VM: it was seen there"
+		case patience > 0:
+			if a.Until = from.Add(patience); !a.Until.After(now) {
+				continue
 			}
 		}
 		awaited = append(awaited, a)
 	}
+	slices.SortStableFunc(awaited, func(a, b Awaited) int {
+		switch {
+		case a.Until.IsZero() == b.Until.IsZero():
+			return b.Until.Compare(a.Until)
+		case a.Until.IsZero():
+			return -1
+		default:
+			return 1
+		}
+	})
 	return awaited
+}
+
+// had tells whether the place may be the one where the VM was seen, or has told of it as one
+// that does not belong there.
+func (p *Place) had(vm Missed) bool {
+	return slices.ContainsFunc(p.Hosts, func(host *capstanv1.HyperVHost) bool {
+		if host.Spec.Lost {
+			return false
+		}
+		if seen := vm.Seen; seen != nil {
+			unheard := seen.FailoverCluster != "" && host.Status.Memory == nil
+			if unheard || host.Name == seen.Host || host.SpeaksFor(seen.FailoverCluster, seen.Host) {
+				return true
+			}
+		}
+		return slices.ContainsFunc(host.Status.Orphans, func(told capstanv1.HostOrphan) bool {
+			return told.ID == string(vm.ID) && !told.Remnant
+		})
+	})
 }
