@@ -3,8 +3,9 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // AddressReservationSpec says who holds an address.
-// +kubebuilder:validation:XValidation:rule="has(self.userRef) == has(oldSelf.userRef)",message="a reservation cannot be given to anybody else, only freed"
-// +kubebuilder:validation:XValidation:rule="self.claimRef.uid == oldSelf.claimRef.uid || has(self.userRef)",message="a reservation passes to a later claim only of whom it is for: free it"
+// +kubebuilder:validation:XValidation:rule="has(self.userRef) || !has(oldSelf.userRef)",message="a reservation cannot be given to anybody else, only freed"
+// +kubebuilder:validation:XValidation:rule="self.claimRef.uid == oldSelf.claimRef.uid || has(oldSelf.userRef)",message="a reservation passes to a later claim only of whom it is for: free it"
+// +kubebuilder:validation:XValidation:rule="!has(self.userRef) || !has(oldSelf.userRef) || self.userRef.uid == oldSelf.userRef.uid || self.claimRef.uid != oldSelf.claimRef.uid",message="a reservation cannot be given to anybody else, only freed"
 type AddressReservationSpec struct {
 	// logicalNetwork is the name of the LogicalNetwork.
 	// +required
@@ -25,7 +26,8 @@ type AddressReservationSpec struct {
 	ClaimRef ClaimReference `json:"claimRef"`
 
 	// userRef is who the claim was made for, which tells when nobody has the address any
-	// more though the claim went by force. It is missing where nobody controls the claim.
+	// more though the claim went by force. It is missing where nobody controls the claim, and
+	// is written later where nobody wrote it down when the claim was answered.
 	// +optional
 	UserRef *UserReference `json:"userRef,omitempty"`
 }
@@ -33,7 +35,15 @@ type AddressReservationSpec struct {
 // UserReference names who uses an address, such as a VirtualMachine or a LoadBalancer of
 // the claim's namespace.
 // +kubebuilder:validation:XValidation:rule="has(self.vmID) == has(oldSelf.vmID)",message="a reservation cannot be given to anybody else, only freed"
+// +kubebuilder:validation:XValidation:rule="has(self.apiGroup) == has(oldSelf.apiGroup)",message="a reservation cannot be given to anybody else, only freed"
 type UserReference struct {
+	// apiGroup of the user. It is missing for what is of the core group, and where nobody
+	// wrote it down.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
+	APIGroup string `json:"apiGroup,omitempty"`
+
 	// kind of the user.
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -48,11 +58,11 @@ type UserReference struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	Name string `json:"name"`
 
-	// uid of the user.
+	// uid of the user. It changes when the user was made again from a backup, and its claim
+	// with it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a reservation cannot be given to anybody else, only freed"
 	UID string `json:"uid"`
 
 	// vmID is the identity of the VM, where the user is one: hosts know it by that.

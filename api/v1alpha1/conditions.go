@@ -125,6 +125,7 @@ const (
 	ReasonNoOrphans                  = "NoOrphans"
 	ReasonNoneAbandoned              = "NoneAbandoned"
 	ReasonGracePeriod                = "GracePeriod"
+	ReasonForeignUser                = "ForeignUser"
 	ReasonPlanned                    = "Planned"
 	ReasonNotRolledOut               = "NotRolledOut"
 	ReasonWaitingForChildrenToBeGone = "WaitingForChildrenToBeGone"

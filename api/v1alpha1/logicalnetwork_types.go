@@ -201,7 +201,7 @@ type NetworkUser struct {
 }
 
 // UnclaimedReason is why something stays held although its claim is gone.
-// +kubebuilder:validation:Enum=Buried;InUse;GracePeriod;WaitingForHost;OrphansFound
+// +kubebuilder:validation:Enum=Buried;InUse;GracePeriod;WaitingForHost;OrphansFound;ForeignUser
 type UnclaimedReason string
 
 // Reasons why something stays held.
@@ -217,6 +217,9 @@ const (
 	UnclaimedWaitingForHost UnclaimedReason = "WaitingForHost"
 	// UnclaimedOrphansFound: a host has a VM, without an object, that may use it.
 	UnclaimedOrphansFound UnclaimedReason = "OrphansFound"
+	// UnclaimedForeignUser: it was given to another provider's object, of which nothing but
+	// whoever looks after it can tell whether it has it still.
+	UnclaimedForeignUser UnclaimedReason = "ForeignUser"
 )
 
 // UnclaimedAddress is an address, or a virtual router ID, that is held although its claim

@@ -90,7 +90,7 @@ func (r *Reconciler) freeAddresses(ctx context.Context, t *capstanv1.Tombstone) 
 			// A VIP that another buried VM may hold: who is honoured last frees it.
 			continue
 		}
-		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &reservation.UID}); client.IgnoreNotFound(err) != nil {
+		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &reservation.UID, ResourceVersion: &reservation.ResourceVersion}); client.IgnoreNotFound(err) != nil {
 			return false, fmt.Errorf("freeing %s: %w", reservation.Name, err)
 		}
 	}

@@ -75,7 +75,7 @@ func (a *abandoned) note(network string, idle []types.UID, now time.Time) map[ty
 func (r *NetworkReconciler) reclaim(ctx context.Context, network *capstanv1.LogicalNetwork, held []reserved) (left []*hold, again time.Duration, err error) {
 	now := r.Clock.Now()
 	for _, h := range held {
-		if !h.claimed {
+		if h.claim == nil {
 			left = append(left, &hold{AddressReservation: h.AddressReservation})
 		}
 	}
@@ -137,11 +137,11 @@ func (r *NetworkReconciler) freeDue(ctx context.Context, network *capstanv1.Logi
 	}
 	known.installation = r.Installation
 	for _, h := range due {
-		claimed, err := isThere(ctx, r.Live, &h.Spec.ClaimRef)
+		claim, err := claimOf(ctx, r.Live, &h.Spec.ClaimRef)
 		if err != nil {
 			return 0, err
 		}
-		if claimed || h.byObjects(known) || h.byHosts(hosts, known) {
+		if claim != nil || h.byObjects(known) || h.byHosts(hosts, known) {
 			h.vigil.asked, h.vigil.reason, h.vigil.message = r.Clock.Now(), h.reason, h.message
 			again = askHostsAgain
 			continue
@@ -165,10 +165,11 @@ func (r *NetworkReconciler) freeOne(ctx context.Context, network *capstanv1.Logi
 	if err := r.withdrawLeft(ctx, reservation); err != nil {
 		return err
 	}
-	uid := reservation.UID
+	// It may have passed to a later claim since it was read.
+	uid, version := reservation.UID, reservation.ResourceVersion
 	gone := &capstanv1.AddressReservation{}
 	gone.Name = reservation.Name
-	if err := r.Client.Delete(ctx, gone, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Delete(ctx, gone, client.Preconditions{UID: &uid, ResourceVersion: &version}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("freeing %s: %w", reservation.Name, err)
 	}
 	ref := reservation.Spec.ClaimRef

@@ -79,6 +79,12 @@ func TestWhoeverMayUseAnAddressKeepsIt(t *testing.T) {
 		"a Tombstone of the load balancer's VM":               {vip(), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef.Name = "shop-lb-2fv8b" }), capstanv1.UnclaimedBuried},
 		"not one of a VM of NodePool shop-lb":                 {vip(), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef.Name = "shop-lb-7d9f-x2x4k" }), ""},
 
+		"a Tombstone of the VM of the claim's name":               {unowned(), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef.Name = "vm" }), capstanv1.UnclaimedBuried},
+		"not one of another VM of that namespace":                 {unowned(), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef.Name = "vm-1" }), ""},
+		"not one of a VM of that name elsewhere":                  {unowned(), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef = capstanv1.VMReference{Namespace: "other", Name: "vm"} }), ""},
+		"a Tombstone of a VM of the claim's load balancer":        {left("vrid/7", "shop-vip", nil), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef.Name = "shop-lb-2fv8b" }), capstanv1.UnclaimedBuried},
+		"not one of a node, where the claim is a load balancer's": {left("vrid/7", "shop-vip", nil), tombstone(func(t *capstanv1.Tombstone) { t.Spec.VMRef.Name = "shop-lb-7d9f-x2x4k" }), ""},
+
 		"the claim": {ofVM(), waiter("team", "vm-0", 1), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

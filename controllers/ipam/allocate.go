@@ -158,6 +158,9 @@ func (r *ClaimReconciler) keepReserved(ctx context.Context, claim *ipamv1.IPAddr
 	}
 	mine, err := r.tryReserve(ctx, claim, network, address)
 	if err == nil && !mine {
+		mine, err = r.takeBack(ctx, claim, network, name)
+	}
+	if err == nil && !mine {
 		err = &sharedError{address: address, reservation: name}
 	}
 	return err

@@ -17,10 +17,10 @@ import (
 	"github.com/capstan-k8s/capstan/internal/addresspool"
 )
 
-// reserved is a reservation, and whether its claim is there.
+// reserved is a reservation, and its claim if that is there.
 type reserved struct {
 	*capstanv1.AddressReservation
-	claimed bool
+	claim *ipamv1.IPAddressClaim
 }
 
 // heldIn returns what is reserved in a network, as the cache has it. It must not be
@@ -34,32 +34,35 @@ func (r *NetworkReconciler) heldIn(ctx context.Context, network string) ([]reser
 	if err := r.Client.List(ctx, claims, client.MatchingFields{poolIndex: network}, &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
 		return nil, fmt.Errorf("listing the IPAddressClaims of LogicalNetwork %s: %w", network, err)
 	}
-	there := make(map[types.UID]bool, len(claims.Items))
+	there := make(map[types.UID]*ipamv1.IPAddressClaim, len(claims.Items))
 	for i := range claims.Items {
-		there[claims.Items[i].UID] = true
+		there[claims.Items[i].UID] = &claims.Items[i]
 	}
 	held := make([]reserved, 0, len(reservations))
 	for i := range reservations {
 		ref := &reservations[i].Spec.ClaimRef
-		claimed := there[types.UID(ref.UID)]
-		if !claimed {
+		claim := there[types.UID(ref.UID)]
+		if claim == nil {
 			// A virtual router ID may be held for a claim of another provider's pool.
-			if claimed, err = isThere(ctx, r.Client, ref); err != nil {
+			if claim, err = claimOf(ctx, r.Client, ref); err != nil {
 				return nil, err
 			}
 		}
-		held = append(held, reserved{&reservations[i], claimed})
+		held = append(held, reserved{&reservations[i], claim})
 	}
 	return held, nil
 }
 
-// isThere tells whether the very claim is there that a reservation is for.
-func isThere(ctx context.Context, reader client.Reader, ref *capstanv1.ClaimReference) (bool, error) {
+// claimOf returns the very claim that a reservation is for, nil if it is gone.
+func claimOf(ctx context.Context, reader client.Reader, ref *capstanv1.ClaimReference) (*ipamv1.IPAddressClaim, error) {
 	claim := &ipamv1.IPAddressClaim{}
 	if err := reader.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, claim); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
+		return nil, fmt.Errorf("reading IPAddressClaim %s/%s: %w", ref.Namespace, ref.Name, err)
 	}
-	return string(claim.UID) == ref.UID, nil
+	if string(claim.UID) != ref.UID {
+		return nil, nil
+	}
+	return claim, nil
 }
 
 // count tells of the addresses that the pool may give out now. One that lies in no
@@ -73,7 +76,7 @@ func count(network *capstanv1.LogicalNetwork, use addresspool.Use, pool *address
 		address, err := netip.ParseAddr(h.Spec.Address)
 		switch {
 		case err != nil || !pool.Contains(address):
-		case h.claimed:
+		case h.claim != nil:
 			counts.Used++
 		default:
 			counts.Reserved++

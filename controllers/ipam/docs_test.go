@@ -24,6 +24,7 @@ func TestTheDocumentTellsWhyAddressesAreHeld(t *testing.T) {
 	g.Expect(reasons).To(Equal([]string{
 		string(capstanv1.UnclaimedBuried), string(capstanv1.UnclaimedInUse), string(capstanv1.UnclaimedGracePeriod),
 		string(capstanv1.UnclaimedWaitingForHost), string(capstanv1.UnclaimedOrphansFound),
+		string(capstanv1.UnclaimedForeignUser),
 	}))
 	for _, text := range []string{
 		fmt.Sprintf("%.0f min after the last one was known", abandonedGrace.Minutes()), fmt.Sprintf("again every %.0f min", askHostsAgain.Minutes()),

@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -27,10 +28,10 @@ const (
 	kindLoadBalancer   = "LoadBalancer"
 )
 
-// Ends of the names of claims, behind the names of those who make them.
+// Names of claims: those of who makes them, and an end.
 var (
-	claimOfVM       = regexp.MustCompile(`^[0-9]+$`)
-	claimOfBalancer = regexp.MustCompile(`^vip(-[0-9a-f]{20})?$`)
+	claimOfVM       = regexp.MustCompile(`^(.+)-[0-9]+$`)
+	claimOfBalancer = regexp.MustCompile(`^(.+)-vip(-[0-9a-f]{20})?$`)
 )
 
 // evidence is what the API server knows of those who may use an address.
@@ -63,7 +64,7 @@ func (e *evidence) tombstoneOf(reservation *capstanv1.AddressReservation) *capst
 	held := capstanv1.ReservedAddress{LogicalNetwork: reservation.Spec.LogicalNetwork, Address: reservation.Spec.Address}
 	for i := range e.tombstones.Items {
 		t := &e.tombstones.Items[i]
-		if t.Holds(held) || reservation.Spec.UserRef != nil && !t.IsHonoured() && isOf(&reservation.Spec, t.Spec.ID, t.Spec.VMRef.Namespace, t.Spec.VMRef.Name) {
+		if t.Holds(held) || !t.IsHonoured() && isOf(&reservation.Spec, t.Spec.ID, t.Spec.VMRef.Namespace, t.Spec.VMRef.Name) {
 			return t
 		}
 	}
@@ -94,6 +95,24 @@ func (e *evidence) userOf(spec *capstanv1.AddressReservationSpec) string {
 	return ""
 }
 
+// foreignUser names who something is reserved for if that is nobody of ours, else it is "".
+// Whatever speaks Cluster API's IPAM contract may claim an address, and neither the API
+// server nor hosts tell us whether that is still there.
+func foreignUser(spec *capstanv1.AddressReservationSpec) string {
+	user := spec.UserRef
+	if user == nil {
+		if nameOfUser(spec, kindVirtualMachine) != "" || nameOfUser(spec, kindLoadBalancer) != "" {
+			return ""
+		}
+		return "whoever made IPAddressClaim " + spec.ClaimRef.Namespace + "/" + spec.ClaimRef.Name
+	}
+	ours := user.APIGroup == "" || user.APIGroup == capstanv1.GroupVersion.Group
+	if ours && (user.Kind == kindVirtualMachine || user.Kind == kindLoadBalancer) {
+		return ""
+	}
+	return fmt.Sprintf("%s %s/%s of %s", user.Kind, spec.ClaimRef.Namespace, user.Name, cmp.Or(user.APIGroup, "the core API group"))
+}
+
 // isFor tells whether something is reserved for an object: for the very one, or as far as
 // the claim's name tells where nobody wrote down whom it was for.
 func isFor(spec *capstanv1.AddressReservationSpec, kind string, obj client.Object) bool {
@@ -103,11 +122,20 @@ func isFor(spec *capstanv1.AddressReservationSpec, kind string, obj client.Objec
 	if user := spec.UserRef; user != nil {
 		return user.Kind == kind && user.UID == string(obj.GetUID())
 	}
-	end, begins := strings.CutPrefix(spec.ClaimRef.Name, obj.GetName()+"-")
+	return nameOfUser(spec, kind) == obj.GetName()
+}
+
+// nameOfUser is what the claim's name tells of the object of a kind that it was made for,
+// "" if it was not made for one.
+func nameOfUser(spec *capstanv1.AddressReservationSpec, kind string) string {
+	names := claimOfVM
 	if kind == kindLoadBalancer {
-		return begins && claimOfBalancer.MatchString(end)
+		names = claimOfBalancer
 	}
-	return begins && claimOfVM.MatchString(end)
+	if match := names.FindStringSubmatch(spec.ClaimRef.Name); match != nil {
+		return match[1]
+	}
+	return ""
 }
 
 // isVM tells whether something is reserved for the VM of an ID.
@@ -141,7 +169,8 @@ func carries(lb *capstanv1.LoadBalancer, spec *capstanv1.AddressReservationSpec)
 }
 
 // isOf tells whether something is reserved for a VM that is known by its ID and by what its
-// object was called: the VM itself, or one of a load balancer.
+// object was called: the VM itself, or one of a load balancer. Where nobody wrote down whom
+// it was for, the claim's name tells.
 func isOf(spec *capstanv1.AddressReservationSpec, id, namespace, name string) bool {
 	user := spec.UserRef
 	switch {
@@ -150,16 +179,20 @@ func isOf(spec *capstanv1.AddressReservationSpec, id, namespace, name string) bo
 	case namespace != spec.ClaimRef.Namespace:
 		return false
 	case user == nil:
-		// It may have been anybody's.
-		return true
+		return nameOfUser(spec, kindVirtualMachine) == name || isInstanceOf(nameOfUser(spec, kindLoadBalancer), name)
 	case user.Kind == kindLoadBalancer:
-		// Of the random end of the name nothing counts but that it has no dash: VMs of
-		// NodePool lb of the same cluster have one.
-		end, is := strings.CutPrefix(name, user.Name+"-lb-")
-		return is && !strings.Contains(end, "-")
+		return isInstanceOf(user.Name, name)
 	default:
 		return user.Name == name
 	}
+}
+
+// isInstanceOf tells whether a VM is one of a load balancer, by their names. Of the random
+// end of the name nothing counts but that it has no dash: VMs of NodePool lb of the same
+// cluster have one.
+func isInstanceOf(balancer, vm string) bool {
+	end, is := strings.CutPrefix(vm, balancer+"-lb-")
+	return balancer != "" && is && !strings.Contains(end, "-")
 }
 
 // mayUse tells whether a VM on a host may use what is reserved: its guest says so, or it is
@@ -181,7 +214,17 @@ func (e *evidence) mayUse(vm *hostapi.VM, spec *capstanv1.AddressReservationSpec
 		return false
 	}
 	namespace, name, told := strings.Cut(vm.Owner, "/")
-	return !told || isOf(spec, id, namespace, name)
+	if spec.UserRef == nil {
+		// It may have been anybody's of that namespace.
+		return !told || namespace == spec.ClaimRef.Namespace
+	}
+	return !told && !e.isBuried(vm.Stamp.ID) || isOf(spec, id, namespace, name)
+}
+
+// isBuried tells whether there is a Tombstone for the VM of an ID, which says what it was
+// called: what is reserved for it is held by that.
+func (e *evidence) isBuried(id hostapi.VMID) bool {
+	return slices.ContainsFunc(e.tombstones.Items, func(t capstanv1.Tombstone) bool { return t.Spec.ID == string(id) })
 }
 
 // isKnown tells whether there is an object for the VM of an ID.
@@ -194,9 +237,6 @@ func (e *evidence) isKnown(id hostapi.VMID) bool {
 		for i := range e.machines.Items {
 			m := &e.machines.Items[i]
 			e.ids[hostapi.VMID(m.UID)], e.ids[hostapi.VMID(strings.TrimPrefix(m.Spec.ProviderID, capstanv1.ProviderIDScheme))] = true, true
-		}
-		for i := range e.tombstones.Items {
-			e.ids[hostapi.VMID(e.tombstones.Items[i].Spec.ID)] = true
 		}
 	}
 	return e.ids[id]

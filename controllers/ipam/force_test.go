@@ -75,6 +75,10 @@ var _ = Describe("An AddressReservation", func() {
 		}
 		Expect(change(held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID = "2" })).To(Succeed())
 		Expect(change(nobodys, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID = "2" })).To(MatchError(ContainSubstring("passes to a later claim only of whom it is for")))
+		Expect(change(held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID, s.UserRef.UID = "2", "made-again" })).To(Succeed(), "from a backup")
+		Expect(change(nobodys, func(s *capstanv1.AddressReservationSpec) { s.UserRef = vms.Spec.UserRef })).To(Succeed(), "an earlier version did not write it")
+		Expect(change(nobodys, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID, s.UserRef = "2", vms.Spec.UserRef })).To(
+			MatchError(ContainSubstring("passes to a later claim only of whom it is for")), "whoever that is did not have it")
 		for _, of := range []struct {
 			obj  *capstanv1.AddressReservation
 			with func(*capstanv1.AddressReservationSpec)
@@ -85,6 +89,8 @@ var _ = Describe("An AddressReservation", func() {
 			{held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.Namespace = "other" }},
 			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef.UID = "another" }},
 			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef = nil }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.ClaimRef.UID, s.UserRef.Name = "2", "another" }},
+			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef.APIGroup = "example.org" }},
 			{held, func(s *capstanv1.AddressReservationSpec) { s.UserRef.VMID = vms.Spec.UserRef.VMID }},
 			{vms, func(s *capstanv1.AddressReservationSpec) { s.UserRef.VMID = "" }},
 			{vms, func(s *capstanv1.AddressReservationSpec) {
@@ -105,7 +111,7 @@ var _ = Describe("An AddressReservation", func() {
 				Spec: capstanv1.AddressReservationSpec{
 					LogicalNetwork: name, Address: "10.20.0.10", ClaimRef: capstanv1.ClaimReference{Namespace: "team", Name: "vm-0", UID: "1"}, UserRef: &user,
 				},
-			}, client.DryRunAll)).To(MatchError(ContainSubstring("spec.userRef."+field)))
+			}, client.DryRunAll)).To(MatchError(ContainSubstring("spec.userRef." + field)))
 		}
 	})
 })

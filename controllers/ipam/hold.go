@@ -31,7 +31,8 @@ func (h *hold) because(reason capstanv1.UnclaimedReason, format string, args ...
 	}
 }
 
-// byObjects tells whether the API server knows somebody who may use what is reserved.
+// byObjects tells whether the API server knows somebody who may use what is reserved, or
+// whether that is beyond what it and hosts can tell.
 func (h *hold) byObjects(e *evidence) bool {
 	if t := e.tombstoneOf(h.AddressReservation); t != nil {
 		h.since = t.CreationTimestamp.Time
@@ -41,6 +42,11 @@ func (h *hold) byObjects(e *evidence) bool {
 	if user := e.userOf(&h.Spec); user != "" {
 		h.since = h.CreationTimestamp.Time
 		h.because(capstanv1.UnclaimedInUse, "%s may use it", user)
+		return true
+	}
+	if user := foreignUser(&h.Spec); user != "" {
+		h.since = h.CreationTimestamp.Time
+		h.because(capstanv1.UnclaimedForeignUser, "it was given to %s, and nobody here can tell whether that has it still", user)
 		return true
 	}
 	return false

@@ -31,6 +31,9 @@ func TestNoAddressIsFreedThatAHostHasAVMFor(t *testing.T) {
 	}
 	another := func(vm *hostapi.VM) { vm.Stamp.Installation = "another" }
 	balancers := func() *capstanv1.AddressReservation { return ofBalancer("10.20.0.100", "shop-vip") }
+	buriedAs := func(id string) *capstanv1.Tombstone {
+		return tombstone(func(t *capstanv1.Tombstone) { t.Spec.ID, t.Spec.VMRef.Name = id, "x" })
+	}
 	for name, c := range map[string]struct {
 		held  *capstanv1.AddressReservation
 		found hostapi.VM
@@ -54,6 +57,9 @@ func TestNoAddressIsFreedThatAHostHasAVMFor(t *testing.T) {
 		"but not of another load balancer":               {held: balancers(), found: foundVM("x", "team/web-lb-2fv8b"), kept: false},
 		"but not a node, where it was a load balancer's": {held: balancers(), found: foundVM("x", "team/shop-lb-7d9f-x2x4k"), kept: false},
 		"of the namespace, if nobody knows whose it was": {held: unowned(), found: foundVM("x", "team/x"), kept: true},
+		"likewise, which is buried":                      {held: unowned(), found: foundVM("x", "team/x"), also: buriedAs("x"), kept: true},
+		"but not of another namespace":                   {held: unowned(), found: foundVM("x", "other/x"), kept: false},
+		"but not one whose Tombstone tells whose it was": {held: ofVM(), found: foundVM("x", ""), also: buriedAs("x"), kept: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)

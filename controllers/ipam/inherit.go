@@ -73,6 +73,13 @@ func (r *ClaimReconciler) passOn(ctx context.Context, claim *ipamv1.IPAddressCla
 // its name. There is one claim of a name at a time, so that the earlier one is gone if this
 // one is there. What a Tombstone holds is not passed on.
 func PassOn(ctx context.Context, c client.Client, live client.Reader, claim *ipamv1.IPAddressClaim, name string) (passed bool, err error) {
+	return passTo(ctx, c, live, claim, name, isHeir)
+}
+
+// passTo makes a reservation that of a claim if that is its heir.
+func passTo(ctx context.Context, c client.Client, live client.Reader, claim *ipamv1.IPAddressClaim, name string,
+	isHeir func(*ipamv1.IPAddressClaim, *capstanv1.AddressReservationSpec) bool,
+) (passed bool, err error) {
 	now, reservation := &ipamv1.IPAddressClaim{}, &capstanv1.AddressReservation{}
 	if err := live.Get(ctx, client.ObjectKeyFromObject(claim), now); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading IPAddressClaim %s: %w", claim.Name, err)
@@ -97,7 +104,7 @@ func PassOn(ctx context.Context, c client.Client, live client.Reader, claim *ipa
 		return false, err
 	}
 	before := reservation.DeepCopy()
-	reservation.Spec.ClaimRef.UID = string(claim.UID)
+	reservation.Spec.ClaimRef.UID, reservation.Spec.UserRef.UID = string(claim.UID), madeFor(claim).UID
 	metav1.SetMetaDataLabel(&reservation.ObjectMeta, capstanv1.ClaimLabel, string(claim.UID))
 	if err := c.Patch(ctx, reservation, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(capstanv1.FieldOwner)); err != nil {
 		return false, fmt.Errorf("passing AddressReservation %s on to the claim that came after its own: %w", name, err)

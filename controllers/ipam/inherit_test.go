@@ -22,6 +22,16 @@ func madeBy(kind, name string, uid types.UID) func(*ipamv1.IPAddressClaim) {
 	}
 }
 
+// ofID has a claim made for the VM of an ID.
+func ofID(id string) func(*ipamv1.IPAddressClaim) {
+	return func(c *ipamv1.IPAddressClaim) { c.Labels = map[string]string{capstanv1.VMIDLabel: id} }
+}
+
+// ofVMAt is an address of the VM that is called vm.
+func ofVMAt(address string) *capstanv1.AddressReservation {
+	return left(address, "vm-0", ofVM().Spec.UserRef)
+}
+
 func TestWhoeverMakesItsClaimAgainHasItsAddressAgain(t *testing.T) {
 	byVM := madeBy("VirtualMachine", "vm", "uid-of-vm")
 	const its, first = "10.20.0.33", "10.20.0.10"
@@ -43,6 +53,8 @@ func TestWhoeverMakesItsClaimAgainHasItsAddressAgain(t *testing.T) {
 		"but not if a Tombstone holds it":        {held: held(), claim: waiter("team", "vm-0", 1, byVM), also: tombstone(holding(its)), want: first},
 		"but not if it asks for another one":     {held: held(), claim: waiter("team", "vm-0", 1, byVM, asksFor("10.20.0.40")), want: "10.20.0.40"},
 		"but not if it is in no range any more":  {held: left("10.20.0.77", "vm-0", held().Spec.UserRef), claim: waiter("team", "vm-0", 1, byVM), want: first},
+		"or was made again from a backup":        {held: ofVMAt(its), claim: waiter("team", "vm-0", 1, madeBy("VirtualMachine", "vm", "later"), ofID(idOfVM)), want: its},
+		"but not a VM of another ID":             {held: ofVMAt(its), claim: waiter("team", "vm-0", 1, madeBy("VirtualMachine", "vm", "later"), ofID("another")), want: first},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -61,6 +73,7 @@ func TestWhoeverMakesItsClaimAgainHasItsAddressAgain(t *testing.T) {
 			if c.want == its {
 				holder = "later"
 				g.Expect(c.held.Labels).To(HaveKeyWithValue(capstanv1.ClaimLabel, holder), "by which it is freed")
+				g.Expect(c.held.Spec.UserRef.UID).To(Equal(string(metav1.GetControllerOf(c.claim).UID)))
 			}
 			g.Expect(c.held.Spec.ClaimRef.UID).To(Equal(holder))
 		})

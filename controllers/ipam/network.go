@@ -119,7 +119,7 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err == nil {
 		setUnclaimed(network, left)
 	}
-	return ctrl.Result{RequeueAfter: again}, errors.Join(err, r.writer.Write(ctx, before, network))
+	return ctrl.Result{RequeueAfter: again}, errors.Join(err, r.nameUsers(ctx, held), r.writer.Write(ctx, before, network))
 }
 
 func setNetworkStatus(network *capstanv1.LogicalNetwork, reservations []reserved) {

@@ -95,8 +95,8 @@ func (r *ClaimReconciler) free(ctx context.Context, claim *ipamv1.IPAddressClaim
 		if reservation.Spec.ClaimRef.UID != string(claim.UID) || buried(tombstones.Items, reservation) {
 			continue
 		}
-		uid := reservation.UID
-		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		uid, version := reservation.UID, reservation.ResourceVersion
+		if err := r.Client.Delete(ctx, reservation, client.Preconditions{UID: &uid, ResourceVersion: &version}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("freeing %s: %w", reservation.Name, err)
 		}
 	}

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ipamv1 "sigs.k8s.io/cluster-api/api/ipam/v1beta2"
 
@@ -30,5 +31,8 @@ func madeFor(claim *ipamv1.IPAddressClaim) *capstanv1.UserReference {
 	if owner == nil {
 		return nil
 	}
-	return &capstanv1.UserReference{Kind: owner.Kind, Name: owner.Name, UID: string(owner.UID), VMID: claim.Labels[capstanv1.VMIDLabel]}
+	group, _ := schema.ParseGroupVersion(owner.APIVersion)
+	return &capstanv1.UserReference{
+		APIGroup: group.Group, Kind: owner.Kind, Name: owner.Name, UID: string(owner.UID), VMID: claim.Labels[capstanv1.VMIDLabel],
+	}
 }

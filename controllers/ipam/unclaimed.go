@@ -34,6 +34,7 @@ var abandonedFor = []struct {
 	reason    capstanv1.UnclaimedReason
 	condition string
 }{
+	{capstanv1.UnclaimedForeignUser, capstanv1.ReasonForeignUser},
 	{capstanv1.UnclaimedOrphansFound, capstanv1.ReasonOrphansFound},
 	{capstanv1.UnclaimedWaitingForHost, capstanv1.ReasonWaitingForHost},
 	{capstanv1.UnclaimedGracePeriod, capstanv1.ReasonGracePeriod},
