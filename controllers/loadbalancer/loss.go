@@ -1,9 +1,7 @@
 package loadbalancer
 
 import (
-	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,37 +74,6 @@ func (r *Reconciler) lossOf(s *scope, index int, held *outage.Hold) loss {
 	return loss{since: since, due: due, held: held}
 }
 
-// word is what other VMs say of one.
-type word int
-
-const (
-	nobodyKnows word = iota
-	heardOf
-	notHeardOf
-)
-
-// hearsay is what those say of a VM that answer. Who does not hear it counts only as long
-// as the VIPs are held by somebody who does not: else the VM may be the one that holds
-// them. Who hears it is believed in any case.
-func hearsay(vm *capstanv1.VirtualMachine, others []*lbapi.Status) word {
-	said := nobodyKnows
-	for _, status := range others {
-		if status == nil {
-			continue
-		}
-		for _, peer := range status.Peers {
-			switch {
-			case peer.Name != vm.Name || peer.Address != firstAddress(vm):
-			case !peer.Silent:
-				return heardOf
-			case roleOf(status) == roleActive:
-				said = notHeardOf
-			}
-		}
-	}
-	return said
-}
-
 // judgeLoss is for a VM that nobody hears of. Another one holds the VIPs.
 func judgeLoss(e evidence, now time.Time) verdict {
 	v := verdict{reason: capstanv1.ReasonHostLost}
@@ -121,43 +88,6 @@ func judgeLoss(e evidence, now time.Time) verdict {
 		return v.after(later, now)
 	}
 	return v.after(e.loss.due, now)
-}
-
-// presume says on the VMs that are presumed lost that nobody need be waited for who could
-// remove them, and takes that back where they are heard of. It is as true of those that
-// are being deleted, whoever does so.
-func (r *Reconciler) presume(ctx context.Context, s *scope) error {
-	now := r.Clock.Now()
-	for i := range s.candidates {
-		c := &s.candidates[i]
-		_, said := c.vm.Annotations[capstanv1.PresumedLostAnnotation]
-		var err error
-		switch {
-		case c.loss.isPresumed(now):
-			err = outage.Presume(ctx, r.Client, c.vm, c.loss.since)
-		case said && (c.loss.refuted || c.loss.held != nil):
-			err = outage.Presume(ctx, r.Client, c.vm, time.Time{})
-		}
-		if err != nil {
-			return err
-		}
-		if !c.vm.DeletionTimestamp.IsZero() && c.loss.isPossible() && c.loss.due.After(now) {
-			s.tryAgainIn(c.loss.due.Sub(now))
-		}
-	}
-	return nil
-}
-
-// meetStuck asks VMs whose deletion waits for a host that does not answer whether they
-// are there. The others are asked with their plans, or have nothing to say any more.
-func (r *Reconciler) meetStuck(ctx context.Context, s *scope) {
-	var all sync.WaitGroup
-	for _, i := range s.instances {
-		if i.status == nil && isStuck(i.vm) && agentAddress(i.vm) != "" {
-			all.Go(func() { r.meet(ctx, i) })
-		}
-	}
-	all.Wait()
 }
 
 // unheardSince returns since when nobody hears of the VM.

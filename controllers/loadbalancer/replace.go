@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
-	"github.com/capstan-k8s/capstan/internal/conditions"
 	"github.com/capstan-k8s/capstan/internal/metrics"
 )
 
@@ -116,16 +115,6 @@ func (r *Reconciler) candidates(s *scope) []candidate {
 	}
 	r.followHandovers(s, all)
 	return all
-}
-
-// isStuck tells a VM whose deletion waits for a host that does not answer, and may do
-// so for as long as the host is gone, or for a person who has moved it, from one that is
-// about to go.
-func isStuck(vm *capstanv1.VirtualMachine) bool {
-	ready := conditions.Get(vm, capstanv1.ReadyCondition)
-	return !vm.DeletionTimestamp.IsZero() && ready != nil &&
-		slices.Contains([]string{capstanv1.ReasonHostUnreachable, capstanv1.ReasonMovedElsewhere}, ready.Reason) &&
-		ready.ObservedGeneration >= vm.Generation
 }
 
 // decide works out the next step. Of two VMs that are dead the second is left alone
