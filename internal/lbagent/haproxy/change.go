@@ -53,6 +53,10 @@ func keepFile(path, content string) error {
 // Commit implements daemon.Change. HAProxy gets it in the way that disturbs least.
 func (c *change) Commit(ctx context.Context) error {
 	if c.before != string(c.next.Config) {
+		// Of a file that it was not written for, a state says what servers had before.
+		if err := c.h.forgetState(); err != nil {
+			return err
+		}
 		if err := daemon.ReplaceFile(c.h.opts.ConfigFile, string(c.next.Config)); err != nil {
 			return fmt.Errorf("write configuration of HAProxy: %w", err)
 		}
@@ -61,6 +65,9 @@ func (c *change) Commit(ctx context.Context) error {
 		if c.before != "" && c.before != string(c.next.Config) {
 			err = errors.Join(err, daemon.ReplaceFile(c.h.opts.ConfigFile, c.before))
 		}
+		return err
+	}
+	if err := c.h.doubt(c.next.Servers); err != nil {
 		return err
 	}
 	c.h.sweep(c.next.CAs)

@@ -1,6 +1,7 @@
 package haproxy_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -73,6 +74,37 @@ func TestANewAPIServerGetsNothingBeforeItIsReady(t *testing.T) {
 		l.Expect(l.health()).To(HaveKeyWithValue(second.Name, Not(Equal(lbapi.HealthUp))), how)
 		l.Expect(l.ask(l.vipPort)).To(BeEmpty(), how)
 		l.eventually(l.health).Should(HaveKeyWithValue(second.Name, lbapi.HealthDown), how)
+	}
+}
+
+// An HAProxy that starts trusts servers that it has never asked, unless it is told better.
+func TestAnHAProxyThatStartsLeadsNobodyToAnAPIServerBeforeItIsReady(t *testing.T) {
+	t.Parallel()
+	for how, more := range map[string]bool{"after a reload": false, "after a change by the runtime API": true} {
+		t.Run(how, func(t *testing.T) {
+			l := newLab(t)
+			api, other := l.newAPIServer(10, serverName), l.newServer(11)
+			plan := l.apiPlan(api.CA, api.Backend)
+			tcp := l.plan(other.Backend).Frontends[0]
+			tcp.Name, tcp.Port = "second", l.freePort(l.address(100))
+			plan.Frontends = append(plan.Frontends, tcp)
+			l.apply(plan)
+			if more {
+				plan = plan.Clone()
+				plan.Frontends[1].Backends[0].Drain = true
+				plan.Frontends[1].Backends = append(plan.Frontends[1].Backends, l.newServer(12).Backend)
+				l.apply(plan)
+			}
+			l.kill()
+			// Its first check is not over for as long as a connection may take.
+			api.Hang()
+			l.start()
+			l.eventually(func() string { return l.ask(tcp.Port) }).ShouldNot(BeEmpty(), "those that are not doubted are not waited for")
+			l.Expect(l.handshake()).To(And(HaveOccurred(), Not(MatchError(os.ErrDeadlineExceeded)), Not(MatchError(context.DeadlineExceeded))), "it is told, and not led there")
+			api.Ready.Store(true)
+			api.Serve()
+			l.eventually(l.handshake).Should(Succeed())
+		})
 	}
 }
 

@@ -41,8 +41,8 @@ func (h *HAProxy) reload(ctx context.Context, next Rendering) error {
 	}
 	// What was true at this moment must not be believed by an HAProxy that starts
 	// another day.
-	if err := daemon.ReplaceFile(h.opts.StateFile, stateHeader); err != nil {
-		return fmt.Errorf("clear state of servers: %w", err)
+	if err := h.forgetState(); err != nil {
+		return err
 	}
 	return h.release(ctx, running, next)
 }

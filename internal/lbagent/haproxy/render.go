@@ -19,7 +19,8 @@ import (
 type Settings struct {
 	// Socket is where HAProxy shall listen for runtime commands.
 	Socket string
-	// StateFile is what a reload takes the health of servers from.
+	// StateFile is what a reload takes the health of servers from, and a start who is
+	// doubtful.
 	StateFile string
 	// CADir is where the authorities of checks are kept, in files named after their
 	// content.

@@ -74,6 +74,28 @@ func parseState(text string) ([]Running, error) {
 	return servers, nil
 }
 
+// forgetState has an HAProxy that starts know nothing of servers.
+func (h *HAProxy) forgetState() error {
+	if err := keepFile(h.opts.StateFile, stateHeader); err != nil {
+		return fmt.Errorf("clear state of servers: %w", err)
+	}
+	return nil
+}
+
+// doubt has an HAProxy that starts with the file that is there, be it another day, take
+// doubtful servers to be down until their first good check, as one does that runs when they
+// are added: HAProxy would trust them.
+func (h *HAProxy) doubt(servers []Server) error {
+	state, err := stateFor(nil, servers)
+	if err != nil {
+		return err
+	}
+	if err := keepFile(h.opts.StateFile, state); err != nil {
+		return fmt.Errorf("write which servers are not known: %w", err)
+	}
+	return nil
+}
+
 // stateFor returns the state file by which a reload learns the health of servers.
 // HAProxy would take addresses, ports and weights from it, too, and prefer them to
 // the configuration file: it says what the next servers shall have, and nothing of
