@@ -37,6 +37,7 @@ func (e *estate) become(t *testing.T, name string, change func(*capstanv1.HyperV
 
 // fallSilent has a host have been silent for an hour.
 func (e *estate) fallSilent(t *testing.T, name string) {
+	t.Helper()
 	e.become(t, name, func(h *capstanv1.HyperVHost) {
 		conditions.False(h, capstanv1.AgentConnectedCondition, capstanv1.ReasonHostUnreachable, "")
 		h.Status.Conditions[0].LastTransitionTime = metav1.NewTime(e.Clock.Now().Add(-time.Hour))
@@ -44,6 +45,7 @@ func (e *estate) fallSilent(t *testing.T, name string) {
 }
 
 func (e *estate) answer(t *testing.T, name string) {
+	t.Helper()
 	e.become(t, name, func(h *capstanv1.HyperVHost) {
 		conditions.True(h, capstanv1.AgentConnectedCondition, capstanv1.ReasonConnected, "")
 	})
