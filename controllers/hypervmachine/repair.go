@@ -209,12 +209,12 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, ask string) error {
 	return nil
 }
 
-// isToBeCleared tells whether a health check is about to take back that the machine is to
-// be replaced, which was asked before: its node is ready. A machine that it must skip it
-// leaves as it found it, and its owner would go on.
+// isToBeCleared tells whether a health check has yet to look again at a machine that was
+// to be replaced because somebody asked for it. One that it must skip it leaves as it found
+// it, and its owner would go on.
 func isToBeCleared(machine *clusterv1.Machine) bool {
 	check := conditions.Get(machine, clusterv1.MachineHealthCheckSucceededCondition)
-	return check != nil && check.Status == metav1.ConditionFalse && check.Reason == clusterv1.MachineHealthCheckHasRemediateAnnotationReason && !isAtRisk(machine)
+	return check != nil && check.Status == metav1.ConditionFalse && check.Reason == clusterv1.MachineHealthCheckHasRemediateAnnotationReason
 }
 
 // annotate changes the Machine that was looked at: one that was made again, or that

@@ -16,23 +16,27 @@ import (
 )
 
 func TestWhatWasAskedBeforeAHoldIsTakenBackBeforeItsHealthCheckIsSentAway(t *testing.T) {
-	g := NewWithT(t)
-	machine := &membersWith(works)[0]
-	machine.Annotations = map[string]string{clusterv1.RemediateMachineAnnotation: capstanv1.ReasonVolumeFault}
-	conditions.False(machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckHasRemediateAnnotationReason, "")
-	r, key := &Reconciler{Client: testenv.NewUnsortedClient(t, machine)}, client.ObjectKeyFromObject(machine)
-	s := &scope{machine: &clusterv1.Machine{}, held: &outage.Hold{}}
-	settles := func() map[string]string {
-		g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
-		g.Expect(r.settle(t.Context(), s, "")).To(Succeed())
-		g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
-		return s.machine.Annotations
+	for name, node := range map[string]etcd{"its node is ready": works, "its node went in the outage": dead} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			machine := &membersWith(node)[0]
+			machine.Annotations = map[string]string{clusterv1.RemediateMachineAnnotation: capstanv1.ReasonVolumeFault}
+			conditions.False(machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckHasRemediateAnnotationReason, "")
+			r, key := &Reconciler{Client: testenv.NewUnsortedClient(t, machine)}, client.ObjectKeyFromObject(machine)
+			s := &scope{machine: &clusterv1.Machine{}, held: &outage.Hold{}}
+			settles := func() map[string]string {
+				g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
+				g.Expect(r.settle(t.Context(), s, "")).To(Succeed())
+				g.Expect(r.Client.Get(t.Context(), key, s.machine)).To(Succeed())
+				return s.machine.Annotations
+			}
+			g.Expect(settles()).To(BeEmpty())
+			g.Expect(settles()).To(BeEmpty(), "it has not looked yet")
+			conditions.True(s.machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckSucceededReason, "")
+			g.Expect(r.Client.Update(t.Context(), s.machine)).To(Succeed())
+			g.Expect(settles()).To(Equal(map[string]string{clusterv1.MachineSkipRemediationAnnotation: capstanv1.ReasonRepairHeld}))
+		})
 	}
-	g.Expect(settles()).To(BeEmpty())
-	g.Expect(settles()).To(BeEmpty(), "it has not looked yet")
-	conditions.True(s.machine, clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineHealthCheckSucceededReason, "")
-	g.Expect(r.Client.Update(t.Context(), s.machine)).To(Succeed())
-	g.Expect(settles()).To(Equal(map[string]string{clusterv1.MachineSkipRemediationAnnotation: capstanv1.ReasonRepairHeld}))
 }
 
 func TestAHoldOutlastsWhatTheOutageLeavesBehindForAMoment(t *testing.T) {

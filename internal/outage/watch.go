@@ -72,20 +72,35 @@ func (w *Watch) Look(hosts []capstanv1.HyperVHost, now time.Time) (hold *Hold, o
 
 // spell is when most of all hosts, or of all volumes, were first gone, and when that was
 // last seen.
-type spell struct{ began, seen time.Time }
+type spell struct {
+	began, seen time.Time
+	// over tells that they were seen to be back since then, and again how many times in a
+	// row that was not for long.
+	over  bool
+	again int
+}
+
+// mostAgain is how many times in a row repair is held anew although what was back went
+// again soon. Power that returns may fail again; what fails for ever is no outage.
+const mostAgain = 2
 
 // note returns why repair is held, or nil. It is not held for ever, because what is gone
-// may stay away. Another outage begins only after as long without one as hosts take to
-// restart.
+// may stay away. Another outage begins after as long without one as hosts take to
+// restart, and, a few times, before that.
 func (w *Watch) note(s *spell, a *alarm, now time.Time) *Hold {
 	if a == nil {
+		s.over = true
 		return nil
 	}
 	// What began before this manager did is reckoned from then on.
 	since := latest(a.since, w.began)
-	if since.Sub(s.seen) >= w.timeouts.Restart() {
-		s.began = since
+	switch {
+	case since.Sub(s.seen) >= w.timeouts.Restart():
+		s.began, s.again = since, 0
+	case s.over && since.After(s.seen) && s.again < mostAgain:
+		s.began, s.again = since, s.again+1
 	}
+	s.over = false
 	// Who looks at the same time may have read the clock earlier.
 	s.seen = latest(s.seen, now)
 	until := s.began.Add(w.timeouts.Hold)

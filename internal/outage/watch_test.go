@@ -177,11 +177,31 @@ func TestAHoldIsReckonedFromItsFirstBeginning(t *testing.T) {
 			}
 			_, over := p.at(after + 60)
 			g.Expect(over).To(Equal(noon.Add(time.Duration(after+59) * time.Minute)))
-			g.Expect(p.heldAt(after+66, 0, 1)).To(BeNil(), "they are back for too short a while for it to be another outage")
-			g.Expect(p.heldAt(after + 67)).To(BeNil())
+			g.Expect(p.heldAt(after + 61)).To(BeNil())
 			g.Expect(untilOf(p.heldAt(after+75, 0, 1))).To(Equal(noon.Add(time.Duration(after+105) * time.Minute)))
 		})
 	}
+}
+
+func TestPowerThatFailsAgainIsHeldAgainAFewTimes(t *testing.T) {
+	g := NewWithT(t)
+	p := &play{watch: NewWatch(Timeouts{})}
+	at := func(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Minute) }
+	for cut := range 2 * mostAgain {
+		begins := cut * 30
+		h := p.heldAt(begins, 0, 1, 2)
+		if cut > mostAgain {
+			g.Expect(h).To(BeNil(), "cut %d", cut)
+		} else {
+			g.Expect(untilOf(h)).To(Equal(at(begins+30)), "cut %d", cut)
+		}
+		p.at(begins+25, 0, 1, 2)
+		for minute := begins + 26; minute < begins+30; minute++ {
+			g.Expect(p.heldAt(minute)).To(BeNil(), "all are back")
+		}
+	}
+	g.Expect(p.heldAt(200)).To(BeNil())
+	g.Expect(untilOf(p.heldAt(201, 0, 1, 2))).To(Equal(at(231)), "it was quiet for long")
 }
 
 func TestAnOutageThatNobodyLookedAtMeanwhileIsOne(t *testing.T) {
