@@ -25,6 +25,7 @@ import (
 	"github.com/capstan-k8s/capstan/internal/fabric/lbguest"
 	"github.com/capstan-k8s/capstan/internal/hostclient"
 	"github.com/capstan-k8s/capstan/internal/lbapi"
+	"github.com/capstan-k8s/capstan/internal/outage"
 	"github.com/capstan-k8s/capstan/internal/pki"
 	"github.com/capstan-k8s/capstan/internal/testenv"
 	"github.com/capstan-k8s/capstan/internal/testenv/agenttest"
@@ -76,7 +77,7 @@ func (s *site) powerOn(t *testing.T) {
 			},
 			&loadbalancer.Reconciler{
 				Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("capstan"), Manager: identity, Pins: pins,
-				Clock: s.clock, Random: utilrand.String,
+				Clock: s.clock, Random: utilrand.String, Outages: outage.NewWatch(outage.Timeouts{}),
 			},
 		}
 	})
