@@ -62,16 +62,23 @@ func (c *change) Commit(ctx context.Context) error {
 		}
 	}
 	if err := c.carryOut(ctx); err != nil {
-		if c.before != "" && c.before != string(c.next.Config) {
-			err = errors.Join(err, daemon.ReplaceFile(c.h.opts.ConfigFile, c.before))
-		}
-		return err
+		return errors.Join(err, c.takeBack())
 	}
+	c.h.done = c.next.Servers
 	if err := c.h.doubt(c.next.Servers); err != nil {
 		return err
 	}
 	c.h.sweep(c.next.CAs)
 	return nil
+}
+
+// takeBack leaves what was for an HAProxy that starts. A reload that failed has written a
+// state of the next servers, which HAProxy would prefer to what its file says of them.
+func (c *change) takeBack() error {
+	if c.before == "" || c.before == string(c.next.Config) {
+		return c.h.doubt(c.next.Servers)
+	}
+	return errors.Join(c.h.forgetState(), daemon.ReplaceFile(c.h.opts.ConfigFile, c.before), c.h.doubt(c.h.done))
 }
 
 func (c *change) carryOut(ctx context.Context) error {

@@ -36,6 +36,8 @@ type Options struct {
 type HAProxy struct {
 	opts Options
 	old  oldSessions
+	// done are the servers of the last plan that was carried out.
+	done []Server
 }
 
 // New returns an HAProxy, and writes a file that listens nowhere if there is none:

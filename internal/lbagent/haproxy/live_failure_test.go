@@ -40,6 +40,39 @@ func TestAnAddressThatIsTakenLeavesWhatWas(t *testing.T) {
 	l.Expect(held.Echo()).To(Succeed())
 }
 
+// HAProxy prefers what the state file says of servers to its configuration.
+func TestAPlanThatFailedSaysNothingToAnHAProxyThatStarts(t *testing.T) {
+	l := newLab(t)
+	api, node := l.newAPIServer(10, serverName), l.newServer(11)
+	api.Ready.Store(true)
+	plan := l.apiPlan(api.CA, api.Backend)
+	second := l.plan(node.Backend).Frontends[0]
+	second.Name, second.Port = "second", l.freePort(l.address(100))
+	plan.Frontends = append(plan.Frontends, second)
+	l.apply(plan)
+	l.eventually(l.health).Should(And(HaveKeyWithValue(api.Name, lbapi.HealthUp), HaveKeyWithValue(node.Name, lbapi.HealthUp)))
+	state, err := os.ReadFile(l.path("haproxy.state"))
+	l.Expect(err).NotTo(HaveOccurred())
+	l.Expect(state).To(ContainSubstring(api.Name), "an API server is doubted")
+
+	squatter, err := net.Listen("tcp", net.JoinHostPort(l.address(100), "0"))
+	l.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = squatter.Close() })
+	next := plan.Clone()
+	next.Frontends[0].Backends[0].Drain = true
+	next.Frontends[1].Backends[0].Drain = true
+	third := next.Frontends[1]
+	third.Name, third.Port = "third", int32(squatter.Addr().(*net.TCPAddr).Port)
+	next.Frontends = append(next.Frontends, third)
+	l.Expect(l.tryApply(next)).To(MatchError(ContainSubstring("is an address taken?")))
+	l.Expect(os.ReadFile(l.path("haproxy.state"))).To(Equal(state))
+
+	l.kill()
+	l.start()
+	l.eventually(func() string { return l.ask(second.Port) }).Should(Equal(node.Name), "it is not drained")
+	l.eventually(l.handshake).Should(Succeed())
+}
+
 func TestAConfigurationThatHAProxyRefusesChangesNothing(t *testing.T) {
 	l := newLab(t)
 	a := l.newServer(10)
