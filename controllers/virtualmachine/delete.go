@@ -60,7 +60,11 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) (*wait, error) {
 		r.misses.settle(key)
 	}
 	err := r.ask(ctx, s)
-	if (err == nil || hostapi.Is(err, hostapi.NotFound)) && isMissed(s.seen) && (!r.misses.isSettled(key) || s.vm.Status.SeenElsewhere != nil) {
+	isMissing := (err == nil || hostapi.Is(err, hostapi.NotFound)) && isMissed(s.seen)
+	if !isMissing {
+		r.misses.stopAsking(key)
+	}
+	if isMissing && (!r.misses.isSettled(key) || s.vm.Status.SeenElsewhere != nil) {
 		if waiting, err := r.lookElsewhere(ctx, s); waiting != nil || err != nil {
 			return waiting, err
 		}

@@ -20,6 +20,10 @@ import (
 // together.
 const freshness = 5 * time.Second
 
+// longestAsking is longer than any census takes. What was asked before that was given up
+// meanwhile, and what was said then is no answer to what is asked now.
+const longestAsking = time.Minute
+
 // misses remembers what hosts said that they do not have. Losing it costs a census.
 type misses struct {
 	mu sync.Mutex
@@ -60,13 +64,14 @@ func (m *misses) ask(vm client.ObjectKey, oldest time.Time) time.Time {
 	if m.asking == nil {
 		m.asking = map[client.ObjectKey]time.Time{}
 	}
-	if _, ok := m.asking[vm]; !ok {
+	if asked, ok := m.asking[vm]; !ok || oldest.Sub(asked) > longestAsking {
 		m.asking[vm] = oldest
 	}
 	return m.asking[vm]
 }
 
-func (m *misses) answered(vm client.ObjectKey) {
+// stopAsking ends a question: it is answered, or the VM is not known to be missed any more.
+func (m *misses) stopAsking(vm client.ObjectKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.asking, vm)
@@ -131,7 +136,7 @@ func (r *Reconciler) lookElsewhere(ctx context.Context, s *scope) (*wait, error)
 			message: missed(s) + "; all other hosts are being asked for it",
 		}, nil
 	}
-	r.misses.answered(key)
+	r.misses.stopAsking(key)
 	return r.judgeMissed(s, found, since), nil
 }
 

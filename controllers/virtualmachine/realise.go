@@ -30,11 +30,13 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 			message: fmt.Sprintf("host %s, which has the VM, is declared lost or its HyperVHost is gone", s.vm.Spec.Placement.Host),
 		}, nil
 	}
+	key := client.ObjectKeyFromObject(s.vm)
 	err := r.ask(ctx, s)
 	if hostapi.Is(err, hostapi.NotFound) {
 		err = nil
 	}
 	if err != nil {
+		r.misses.stopAsking(key)
 		if placed(s.was) {
 			s.phase = s.was
 		}
@@ -45,8 +47,8 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 	}
 	if stands(s.seen) {
 		s.staged = true
-		r.placer.standsSince(client.ObjectKeyFromObject(s.vm), r.Clock.Now())
-		r.misses.found(client.ObjectKeyFromObject(s.vm))
+		r.placer.standsSince(key, r.Clock.Now())
+		r.misses.found(key)
 		return nil, r.lookBack(ctx, s.vm)
 	}
 	if isMissed(s.seen) && wasWhole(s) {
