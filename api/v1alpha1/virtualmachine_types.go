@@ -220,6 +220,10 @@ type VMSighting struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	FailoverCluster string `json:"failoverCluster,omitempty"`
+
+	// back tells that the VM was found where it belongs since.
+	// +optional
+	Back bool `json:"back,omitempty"`
 }
 
 // VirtualMachineStatus is the observed state of a VM.

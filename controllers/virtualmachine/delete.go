@@ -150,9 +150,8 @@ func (r *Reconciler) entomb(ctx context.Context, s *scope) error {
 			Host: vm.Spec.Placement.Host, FailoverCluster: vm.Spec.Placement.FailoverCluster, Disks: vm.Spec.Placement.Disks,
 		},
 	}
-	if isSeenElsewhere(s) {
+	if seen := vm.Status.SeenElsewhere; isSeenElsewhere(s) && !seen.Back {
 		// Who honours it must be who has the VM. Where its disks lie there is not known.
-		seen := vm.Status.SeenElsewhere
 		tombstone.Spec.Host, tombstone.Spec.FailoverCluster, tombstone.Spec.Disks = seen.Host, seen.FailoverCluster, nil
 	}
 	for i, network := range vm.Spec.Networks {

@@ -89,6 +89,7 @@ func (r *Reconciler) ask(ctx context.Context, s *scope) error {
 			var vm hostapi.VM
 			if vm, err = agent.GetVM(ctx, hostapi.VMID(s.vm.Spec.ID)); err == nil {
 				s.seen = &vm
+				noteBack(s)
 				return r.follow(ctx, s)
 			}
 		}

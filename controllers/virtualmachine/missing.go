@@ -173,6 +173,9 @@ func (r *Reconciler) judgeMissed(s *scope, found *census.Census, since time.Time
 			message: missed(s) + ", and lists it all the same",
 		}
 	}
+	if seen := s.vm.Status.SeenElsewhere; seen != nil {
+		seen.Back = false
+	}
 	awaited := found.Awaited(census.Missed{ID: id, At: place, Since: since, Seen: s.vm.Status.SeenElsewhere}, r.HostLossTimeout, r.Clock.Now())
 	if len(awaited) == 0 {
 		return nil
@@ -213,6 +216,14 @@ func (r *Reconciler) lookBack(ctx context.Context, vm *capstanv1.VirtualMachine)
 		forget(vm, found)
 	}
 	return nil
+}
+
+// noteBack records that a VM that was seen elsewhere is found where it belongs: what is left
+// elsewhere may be a copy, and the VM itself is here.
+func noteBack(s *scope) {
+	if seen := s.vm.Status.SeenElsewhere; seen != nil && s.seen != nil && !census.IsRemnant(s.seen) {
+		seen.Back = true
+	}
 }
 
 // isSeenElsewhere tells whether there is a HyperVHost of the place where the VM was seen

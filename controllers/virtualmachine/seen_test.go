@@ -148,6 +148,62 @@ func TestThatAMovedVMIsBackDoesNotClearTheHostThatHadIt(t *testing.T) {
 	g.Expect(vm.Status.SeenElsewhere).To(BeNil())
 }
 
+func TestTheTombstoneOfAVMThatIsBackIsForWhoHasIt(t *testing.T) {
+	there := heldVM(hostapi.StateRunning, "a")
+	lost := func(h *capstanv1.HyperVHost) { h.Spec.Lost = true }
+	for name, tc := range map[string]struct {
+		// deleted tells that it is first found to be back when it is to be removed.
+		deleted bool
+		ends    func(e *estate, vm *capstanv1.VirtualMachine)
+		buried  string
+	}{
+		"its host is declared lost": {ends: func(e *estate, _ *capstanv1.VirtualMachine) { e.become(t, "hv1", lost) }, buried: "hv1"},
+		"its host is presumed lost": {
+			ends: func(e *estate, vm *capstanv1.VirtualMachine) {
+				e.fallSilent(t, "hv1")
+				metav1.SetMetaDataAnnotation(&vm.ObjectMeta, capstanv1.PresumedLostAnnotation, "2026-11-22T12:00:00Z")
+			},
+			buried: "hv1",
+		},
+		"its host is declared lost while it removes the VM": {
+			deleted: true,
+			ends: func(e *estate, _ *capstanv1.VirtualMachine) {
+				e.become(t, "hv1", lost)
+			},
+			buried: "hv1",
+		},
+		"it is missed again, and its host declared lost": {
+			ends: func(e *estate, vm *capstanv1.VirtualMachine) {
+				e.holders["hv1"].vms = nil
+				NewWithT(t).Expect(e.look(t, vm).message).To(ContainSubstring("host hv2 does not answer"))
+				e.become(t, "hv1", lost)
+			},
+			buried: "hv2",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			e := newEstate(t, map[string]hostapi.VM{"hv2": there})
+			vm := missedVM(capstanv1.VMRunning, seedless)
+			g.Expect(e.look(t, vm).reason).To(Equal(capstanv1.ReasonMovedElsewhere))
+			e.fallSilent(t, "hv2")
+			e.holders["hv1"].vms = []hostapi.VM{there}
+			if tc.deleted {
+				isDeleted(vm)
+				g.Expect(e.look(t, vm).reason).To(Equal(capstanv1.ReasonDeleting))
+			} else {
+				g.Expect(e.look(t, vm)).To(BeNil(), "it stands")
+			}
+			tc.ends(e, vm)
+			isDeleted(vm)
+			g.Expect(e.look(t, vm)).To(BeNil())
+			list := &capstanv1.TombstoneList{}
+			g.Expect(e.Client.List(t.Context(), list)).To(Succeed())
+			g.Expect(list.Items).To(HaveExactElements(HaveField("Spec.Host", tc.buried)))
+		})
+	}
+}
+
 func TestAHostThatCannotSayWhatItHoldsEndsNothingForEver(t *testing.T) {
 	g := NewWithT(t)
 	e := newEstate(t, nil)
