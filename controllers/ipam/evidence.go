@@ -195,13 +195,17 @@ func isInstanceOf(balancer, vm string) bool {
 	return balancer != "" && is && !strings.Contains(end, "-")
 }
 
-// mayUse tells whether a VM on a host may use what is reserved: its guest says so, or it is
-// the VM that it was for, or a VM of ours without an object that could be. Where the host
-// cannot tell whose it was, it could be anybody's. What an agent is at work on may become a
-// VM though nothing can run on it yet.
+// mayUse tells whether a VM on a host may use what is reserved: its guest says so or could
+// not be heard, or it is the VM that it was for, or a VM of ours without an object that
+// could be. Where the host cannot tell whose it was, it could be anybody's. What an agent
+// is at work on may become a VM though nothing can run on it yet.
 func (e *evidence) mayUse(vm *hostapi.VM, spec *capstanv1.AddressReservationSpec) bool {
 	if census.IsRemnant(vm) && vm.Operation == nil {
 		return false
+	}
+	// One that its host could not read is listed without what its guest says.
+	if vm.State == hostapi.StateFailed && len(vm.NICs) == 0 {
+		return true
 	}
 	if slices.ContainsFunc(vm.NICs, func(n hostapi.NICStatus) bool { return slices.Contains(n.Addresses, spec.Address) }) {
 		return true

@@ -29,6 +29,7 @@ func TestNoAddressIsFreedThatAHostHasAVMFor(t *testing.T) {
 	reports := func(address string) func(*hostapi.VM) {
 		return func(vm *hostapi.VM) { vm.NICs = []hostapi.NICStatus{{Addresses: []string{address}}} }
 	}
+	unread := func(vm *hostapi.VM) { vm.State = hostapi.StateFailed }
 	another := func(vm *hostapi.VM) { vm.Stamp.Installation = "another" }
 	balancers := func() *capstanv1.AddressReservation { return ofBalancer("10.20.0.100", "shop-vip") }
 	buriedAs := func(id string) *capstanv1.Tombstone {
@@ -43,23 +44,26 @@ func TestNoAddressIsFreedThatAHostHasAVMFor(t *testing.T) {
 		"of its ID":   {held: ofVM(), found: foundVM(idOfVM, "elsewhere/renamed"), kept: true},
 		"of its name": {held: ofVM(), found: foundVM("x", "team/vm"), kept: true},
 		"that is off": {held: ofVM(), found: foundVM("x", "team/vm", func(vm *hostapi.VM) { vm.State = hostapi.StateOff }), kept: true},
-		"of which its host cannot tell whose it was":     {held: ofVM(), found: foundVM("x", ""), kept: true},
-		"whose guest has it":                             {held: ofVM(), found: foundVM("x", "other/x", reports("10.20.0.10")), kept: true},
-		"whose guest has it, of another installation":    {held: ofVM(), found: foundVM("x", "other/x", reports("10.20.0.10"), another), kept: true},
-		"whose guest has it, and that has an object":     {held: ofVM(), found: foundVM("x", "other/x", reports("10.20.0.10")), also: vmObject("other", "x", "x"), kept: true},
-		"but not of another name":                        {held: ofVM(), found: foundVM("x", "team/x"), kept: false},
-		"but not of that name elsewhere":                 {held: ofVM(), found: foundVM("x", "other/vm"), kept: false},
-		"but not of another installation":                {held: ofVM(), found: foundVM("x", "team/vm", another), kept: false},
-		"but not if it has an object of its own":         {held: ofVM(), found: foundVM("x", "team/vm"), also: vmObject("team", "vm", "x"), kept: false},
-		"but not if only a remnant is left":              {held: ofVM(), found: foundVM(idOfVM, "team/vm", remnant), kept: false},
-		"or that an agent is still making":               {held: ofVM(), found: foundVM(idOfVM, "team/vm", remnant, func(vm *hostapi.VM) { vm.Operation = &hostapi.Operation{Ref: "1"} }), kept: true},
-		"of the load balancer":                           {held: balancers(), found: foundVM("x", "team/shop-lb-2fv8b"), kept: true},
-		"but not of another load balancer":               {held: balancers(), found: foundVM("x", "team/web-lb-2fv8b"), kept: false},
-		"but not a node, where it was a load balancer's": {held: balancers(), found: foundVM("x", "team/shop-lb-7d9f-x2x4k"), kept: false},
-		"of the namespace, if nobody knows whose it was": {held: unowned(), found: foundVM("x", "team/x"), kept: true},
-		"likewise, which is buried":                      {held: unowned(), found: foundVM("x", "team/x"), also: buriedAs("x"), kept: true},
-		"but not of another namespace":                   {held: unowned(), found: foundVM("x", "other/x"), kept: false},
-		"but not one whose Tombstone tells whose it was": {held: ofVM(), found: foundVM("x", ""), also: buriedAs("x"), kept: false},
+		"of which its host cannot tell whose it was":       {held: ofVM(), found: foundVM("x", ""), kept: true},
+		"whose guest has it":                               {held: ofVM(), found: foundVM("x", "other/x", reports("10.20.0.10")), kept: true},
+		"whose guest has it, of another installation":      {held: ofVM(), found: foundVM("x", "other/x", reports("10.20.0.10"), another), kept: true},
+		"whose guest has it, and that has an object":       {held: ofVM(), found: foundVM("x", "other/x", reports("10.20.0.10")), also: vmObject("other", "x", "x"), kept: true},
+		"that could not be read, of another installation":  {held: ofVM(), found: foundVM("x", "other/x", unread, another), kept: true},
+		"that could not be read, and has an object":        {held: ofVM(), found: foundVM("x", "other/x", unread), also: vmObject("other", "x", "x"), kept: true},
+		"but not one that failed and whose guest is heard": {held: ofVM(), found: foundVM("x", "other/x", unread, reports("10.20.0.11")), kept: false},
+		"but not of another name":                          {held: ofVM(), found: foundVM("x", "team/x"), kept: false},
+		"but not of that name elsewhere":                   {held: ofVM(), found: foundVM("x", "other/vm"), kept: false},
+		"but not of another installation":                  {held: ofVM(), found: foundVM("x", "team/vm", another), kept: false},
+		"but not if it has an object of its own":           {held: ofVM(), found: foundVM("x", "team/vm"), also: vmObject("team", "vm", "x"), kept: false},
+		"but not if only a remnant is left":                {held: ofVM(), found: foundVM(idOfVM, "team/vm", remnant), kept: false},
+		"or that an agent is still making":                 {held: ofVM(), found: foundVM(idOfVM, "team/vm", remnant, func(vm *hostapi.VM) { vm.Operation = &hostapi.Operation{Ref: "1"} }), kept: true},
+		"of the load balancer":                             {held: balancers(), found: foundVM("x", "team/shop-lb-2fv8b"), kept: true},
+		"but not of another load balancer":                 {held: balancers(), found: foundVM("x", "team/web-lb-2fv8b"), kept: false},
+		"but not a node, where it was a load balancer's":   {held: balancers(), found: foundVM("x", "team/shop-lb-7d9f-x2x4k"), kept: false},
+		"of the namespace, if nobody knows whose it was":   {held: unowned(), found: foundVM("x", "team/x"), kept: true},
+		"likewise, which is buried":                        {held: unowned(), found: foundVM("x", "team/x"), also: buriedAs("x"), kept: true},
+		"but not of another namespace":                     {held: unowned(), found: foundVM("x", "other/x"), kept: false},
+		"but not one whose Tombstone tells whose it was":   {held: ofVM(), found: foundVM("x", ""), also: buriedAs("x"), kept: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
