@@ -50,9 +50,13 @@ func (l *picture) vm(ctx context.Context, id hostapi.VMID) (*hostapi.VM, error) 
 }
 
 // unread is a VM that could not be read: that one has gone wrong must not hide the others,
-// nor that it is there.
+// nor that it is there. Where nothing but a folder is left that could not be read, nothing
+// can run on it.
 func (l *picture) unread(id hostapi.VMID) *hostapi.VM {
-	vm := &hostapi.VM{Stamp: hostapi.Stamp{ID: id}, State: hostapi.StateFailed, Heartbeat: hostapi.HeartbeatUnknown}
+	vm := &hostapi.VM{Stamp: hostapi.Stamp{ID: id}, State: hostapi.StatePartial, Heartbeat: hostapi.HeartbeatUnknown}
+	if _, clustered := l.site.roles[id]; clustered || len(l.site.down) > 0 {
+		vm.State = hostapi.StateFailed
+	}
 	for _, c := range l.claims {
 		if c.Stamp.ID == id {
 			vm.Stamp, vm.Host = c.Stamp, c.Node
@@ -62,6 +66,7 @@ func (l *picture) unread(id hostapi.VMID) *hostapi.VM {
 		for _, m := range l.seen[name] {
 			if m.notes.Stamp.ID == id {
 				vm.Stamp, vm.Name, vm.Owner, vm.Host = m.notes.Stamp, m.notes.Name, m.notes.Owner, name
+				vm.State = hostapi.StateFailed
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package hyperv_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv"
+	"github.com/capstan-k8s/capstan/internal/driver/hyperv/hostfs"
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmi"
 	"github.com/capstan-k8s/capstan/internal/driver/hyperv/wmifake"
 	"github.com/capstan-k8s/capstan/internal/hostapi"
@@ -332,6 +334,52 @@ func TestAVMThatCannotBeReadHidesNoOther(t *testing.T) {
 				And(HaveField("Stamp", other.Stamp), HaveField("State", hostapi.StateRunning)),
 			))
 			g.Expect(h.driver.ListVMs(t.Context())).To(HaveEach(HaveField("State", hostapi.StateRunning)), "it can be read again")
+		})
+	}
+}
+
+// torn are files of which the records of VMs cannot be read.
+type torn struct{ hostfs.Files }
+
+func (f torn) Read(path string) ([]byte, error) {
+	if strings.HasSuffix(path, `\capstan.json`) {
+		return nil, errors.New("data error (cyclic redundancy check)")
+	}
+	return f.Files.Read(path)
+}
+
+// addRole makes a clustered role of which no host has a VM.
+func (h *host) addRole(name string) {
+	session, err := h.client.Dial(h.t.Context(), "")
+	h.g.Expect(err).NotTo(HaveOccurred())
+	_, err = session.Call(h.t.Context(), wmi.ClassPath(wmi.Cluster, "MSCluster_ResourceGroup"), "CreateGroup", wmi.Values{"GroupName": name, "GroupType": 111})
+	h.g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestAFolderThatCannotBeReadIsNoVM(t *testing.T) {
+	gone := func(h *host) { h.RemoveVM(id) }
+	for name, c := range map[string]struct {
+		cluster string
+		befalls func(*host)
+		state   hostapi.State
+	}{
+		"on a stand-alone host that has no VM with it":           {"", gone, hostapi.StatePartial},
+		"nor a failover cluster":                                 {"fc1", gone, hostapi.StatePartial},
+		"but of a VM that is there":                              {"", func(*host) {}, hostapi.StateFailed},
+		"or whose role is there":                                 {"fc1", func(h *host) { h.RemoveVM(id); h.addRole("a " + string(id)) }, hostapi.StateFailed},
+		"or that a node could have of which nothing can be seen": {"fc1", func(h *host) { h.RemoveVM(id); h.world.LoseNode("HV2") }, hostapi.StateFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			h := newHost(t, c.cluster)
+			g.Expect(h.stage()).To(Succeed())
+			g.Expect(h.ensure()).To(Succeed())
+			c.befalls(h)
+			driver, err := hyperv.New(t.Context(), hyperv.Options{
+				Host: "HV1", StateDir: h.stateDir, Volumes: h.volumes, WMI: h.client, Files: torn{h.client.Files()}, Sources: h, Pause: h.pause,
+			})
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(driver.ListVMs(t.Context())).To(HaveExactElements(And(HaveField("Stamp", h.request().Stamp), HaveField("State", c.state))))
 		})
 	}
 }
