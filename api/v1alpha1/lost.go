@@ -72,3 +72,9 @@ func (h *HyperVHost) SilentSince() (since time.Time, silent bool) {
 	}
 	return c.LastTransitionTime.Time, true
 }
+
+// MayBeOn tells whether a host may have what was seen: it is where that was, or another node
+// of the failover cluster, or has not said yet whether it is one.
+func (s *VMSighting) MayBeOn(host *HyperVHost) bool {
+	return host.Name == s.Host || host.SpeaksFor(s.FailoverCluster, s.Host) || s.FailoverCluster != "" && host.Status.Memory == nil
+}

@@ -279,7 +279,8 @@ type VirtualMachineStatus struct {
 
 	// seenElsewhere is where the VM was seen last that is none of its place: somebody has
 	// moved it there by hand. It stays until that place itself says that it does not have
-	// the VM, however long it is silent, and whether or not the VM is back.
+	// the VM, however long it is silent, and whether or not the VM is back; or, if it is,
+	// until no HyperVHost is left that could say it.
 	// +optional
 	SeenElsewhere *VMSighting `json:"seenElsewhere,omitempty"`
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	capstanv1 "github.com/capstan-k8s/capstan/api/v1alpha1"
 	"github.com/capstan-k8s/capstan/internal/census"
@@ -20,7 +21,7 @@ import (
 // together.
 const freshness = 5 * time.Second
 
-// longestAsking is longer than any census takes. What was asked before that was given up
+// longestAsking is longer than a census takes. What was asked before that was given up
 // meanwhile, and what was said then is no answer to what is asked now.
 const longestAsking = time.Minute
 
@@ -203,19 +204,30 @@ func forget(vm *capstanv1.VirtualMachine, found *census.Census) {
 }
 
 // lookBack asks where a VM was seen that is where it belongs again, until that place has
-// said that it has none of the same identity.
-func (r *Reconciler) lookBack(ctx context.Context, vm *capstanv1.VirtualMachine) error {
-	if vm.Status.SeenElsewhere == nil {
-		return nil
+// said that it has none of the same identity, or nobody is left who could. A VM that is here
+// does not suffer from what cannot be learnt of others, and nobody is asked in vain for it.
+func (r *Reconciler) lookBack(ctx context.Context, s *scope) {
+	seen := s.vm.Status.SeenElsewhere
+	if seen == nil {
+		return
+	}
+	if !slices.ContainsFunc(s.hosts, func(h capstanv1.HyperVHost) bool { return seen.MayBeOn(&h) }) {
+		s.vm.Status.SeenElsewhere = nil
+		return
+	}
+	if !slices.ContainsFunc(s.hosts, func(h capstanv1.HyperVHost) bool {
+		return !h.Spec.Lost && connected(&h) && h.SpeaksFor(seen.FailoverCluster, seen.Host)
+	}) {
+		return
 	}
 	found, err := r.Census.Since(ctx, r.Clock.Now().Add(-freshness))
 	if err != nil {
-		return fmt.Errorf("asking host %s whether it still has VM %s: %w", vm.Status.SeenElsewhere.Host, vm.Spec.ID, err)
+		ctrllog.FromContext(ctx).Error(err, "Hosts could not be asked for a copy of the VM", "host", seen.Host)
+		return
 	}
 	if found != nil {
-		forget(vm, found)
+		forget(s.vm, found)
 	}
-	return nil
 }
 
 // noteBack records that a VM that was seen elsewhere is found where it belongs: what is left

@@ -49,7 +49,8 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*wait, error) {
 		s.staged = true
 		r.placer.standsSince(key, r.Clock.Now())
 		r.misses.found(key)
-		return nil, r.lookBack(ctx, s.vm)
+		r.lookBack(ctx, s)
+		return nil, nil
 	}
 	if isMissed(s.seen) && wasWhole(s) {
 		if waiting, err := r.lookElsewhere(ctx, s); waiting != nil || err != nil {

@@ -116,11 +116,8 @@ func (p *Place) had(vm Missed) bool {
 		if host.Spec.Lost {
 			return false
 		}
-		if seen := vm.Seen; seen != nil {
-			unheard := seen.FailoverCluster != "" && host.Status.Memory == nil
-			if unheard || host.Name == seen.Host || host.SpeaksFor(seen.FailoverCluster, seen.Host) {
-				return true
-			}
+		if vm.Seen != nil && vm.Seen.MayBeOn(host) {
+			return true
 		}
 		return slices.ContainsFunc(host.Status.Orphans, func(told capstanv1.HostOrphan) bool {
 			return told.ID == string(vm.ID) && !told.Remnant
