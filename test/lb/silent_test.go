@@ -75,15 +75,23 @@ func endedByPeer() types.GomegaMatcher {
 	return And(HaveOccurred(), Not(MatchError(os.ErrDeadlineExceeded)))
 }
 
-// A server that loses its power ends none of its connections. Their clients have sent
-// something and wait, or wait for something that is never sent.
-func TestConnectionsToAServerThatLosesItsPowerEnd(t *testing.T) {
-	w := start(t, 1)
+// servedByOneApart has a server that is on none of the world's own machines answer alone,
+// and returns its machine and the plan.
+func (w *world) servedByOneApart() (*netlab.Node, lbapi.Plan) {
+	w.t.Helper()
 	node, backend := w.addServer("s9", netip.MustParseAddr("10.77.0.60"))
 	plan := w.Plan()
 	plan.Frontends[0].Backends = []lbapi.Backend{backend}
 	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
 	w.answersOnly(target, backend.Name)
+	return node, plan
+}
+
+// A server that loses its power ends none of its connections. Their clients have sent
+// something and wait, or wait for something that is never sent.
+func TestConnectionsToAServerThatLosesItsPowerEnd(t *testing.T) {
+	w := start(t, 1)
+	node, plan := w.servedByOneApart()
 	before := w.hold()
 	// A reload: whoever carries the first connection is not who carries the next.
 	plan = plan.Clone()
@@ -117,11 +125,7 @@ func TestConnectionsToANodeThatAnswersItselfStayThoughItsPortIsSilent(t *testing
 		t.Skip("takes long: run with -all")
 	}
 	w := start(t, 1)
-	node, backend := w.addServer("s9", netip.MustParseAddr("10.77.0.60"))
-	plan := w.Plan()
-	plan.Frontends[0].Backends = []lbapi.Backend{backend}
-	w.Expect(w.Apply(w.ctx, plan)).To(Succeed())
-	w.answersOnly(target, backend.Name)
+	node, plan := w.servedByOneApart()
 	held := w.hold()
 	plan = plan.Clone()
 	plan.Frontends[0].Backends = append(plan.Frontends[0].Backends, lblab.Server(0))
